@@ -1,0 +1,105 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Channel is what the live side needs to know of a channel resource.
+type Channel struct {
+	ARN        string
+	ID         string
+	Name       string
+	Authorized bool // playback needs a token
+}
+
+// Publisher is who a stream key lets in.
+type Publisher struct {
+	Channel Channel
+	// Source says where the media comes from, for logs and health: "encoder" or "composition/<id>".
+	Source string
+	// AllowPlain permits unencrypted RTMP: the channel has insecureIngest, or the key is a composition's.
+	AllowPlain bool
+}
+
+// Directory answers for the channel resources. The control plane implements it.
+type Directory interface {
+	// ResolveStreamKey returns ErrUnknownStreamKey for a key that opens nothing.
+	ResolveStreamKey(ctx context.Context, key string) (Publisher, error)
+	// ResolveChannel returns ErrUnknownChannel where no such channel exists.
+	ResolveChannel(ctx context.Context, region, account, channelID string) (Channel, error)
+}
+
+// Refusals of ingest and playback.
+var (
+	ErrUnknownStreamKey = errors.New("unknown stream key")
+	ErrUnknownChannel   = errors.New("unknown channel")
+	ErrAlreadyLive      = errors.New("the channel already has a publisher")
+	ErrNotLive          = errors.New("the channel is not live")
+)
+
+// Health of a live stream, as GetStream shows it.
+type Health string
+
+// The healths of a stream.
+const (
+	Healthy  Health = "HEALTHY"
+	Starving Health = "STARVING"
+	Unknown  Health = "UNKNOWN"
+)
+
+// VideoInfo describes the ingested video as really received.
+type VideoInfo struct {
+	Codec         string // RFC 6381, for example avc1.42C028
+	Profile       string
+	Level         string
+	Width, Height int
+	FrameRate     float64 // frames per second
+	BitRate       int     // bits per second: what the encoder announced, else measured
+	Encoder       string  // from onMetaData
+}
+
+// AudioInfo describes the ingested audio as really received.
+type AudioInfo struct {
+	Codec      string // mp4a.40.2
+	SampleRate int    // Hz
+	Channels   int
+	BitRate    int // bits per second
+}
+
+// Stream is one live stream of a channel: a snapshot, safe to keep.
+type Stream struct {
+	ChannelARN  string
+	ID          string // st- and 23 characters
+	StartTime   time.Time
+	Health      Health
+	ViewerCount int
+	Video       *VideoInfo // nil until known
+	Audio       *AudioInfo
+	Source      string // see Publisher
+}
+
+// EventKind names a change of a live stream.
+type EventKind string
+
+// The changes that an Observer hears of, in this order for one stream.
+const (
+	SessionCreated EventKind = "Session Created" // the encoder is connected
+	StreamStart    EventKind = "Stream Start"    // playable
+	StreamEnd      EventKind = "Stream End"
+	SessionEnded   EventKind = "Session Ended"
+)
+
+// Event is one change of a live stream.
+type Event struct {
+	Kind   EventKind
+	Time   time.Time
+	Stream Stream
+	Reason string // why it ended, for humans
+}
+
+// Observer hears every change in order, called from the goroutine that owns the live channel. It must not block.
+type Observer interface {
+	Observe(Event)
+}

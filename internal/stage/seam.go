@@ -1,0 +1,93 @@
+package stage
+
+import (
+	"context"
+	"time"
+)
+
+// Grant is what a verified participant token allows its holder on one stage.
+type Grant struct {
+	StageID       string
+	StageARN      string
+	ParticipantID string // the token's jti; also the name under which others subscribe
+	UserID        string
+	Attributes    map[string]string
+	Publish       bool
+	Subscribe     bool
+	// Hidden participants (composers) see the stage and subscribe, but appear in no snapshot,
+	// no session record and no limit. Only the server itself can mint such a token.
+	Hidden  bool
+	Expires time.Time // checked at join only
+}
+
+// Admission decides what the bearer of a token may do. The control plane implements it:
+// signature, expiry, that the stage exists and that the participant has not been disconnected.
+// It returns an *Error.
+type Admission interface {
+	Admit(ctx context.Context, bearer string) (Grant, error)
+}
+
+// Code says why the stage refused something. It decides the HTTP status and travels to events.
+type Code string
+
+// The reasons for a refusal. [M] marks those that Event.errorCode of the IVS model has.
+const (
+	TokenMissing            Code = "TOKEN_MISSING"             // 401
+	TokenMalformed          Code = "TOKEN_MALFORMED"           // 401, also a bad signature
+	TokenExpired            Code = "TOKEN_EXPIRED"             // 401
+	InsufficientCapability  Code = "INSUFFICIENT_CAPABILITIES" // 403 [M]
+	ParticipantDisconnected Code = "PARTICIPANT_DISCONNECTED"  // 403
+	StageNotFound           Code = "STAGE_NOT_FOUND"           // 404
+	PublisherNotFound       Code = "PUBLISHER_NOT_FOUND"       // 404 [M]
+	SessionNotFound         Code = "SESSION_NOT_FOUND"         // 404
+	InvalidInput            Code = "INVALID_INPUT"             // 400 [M], garbage SDP
+	InvalidVideoCodec       Code = "INVALID_VIDEO_CODEC"       // 400 [M], offer without H.264
+	InvalidAudioCodec       Code = "INVALID_AUDIO_CODEC"       // 400 [M]
+	QuotaExceeded           Code = "QUOTA_EXCEEDED"            // 503 [M]
+	Internal                Code = "INTERNAL_SERVER_EXCEPTION" // 500 [M]
+)
+
+// Error is a refusal with its reason. Message tells the caller what to do next.
+type Error struct {
+	Code    Code
+	Message string
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+// EventKind names a change on a stage.
+type EventKind string
+
+// The changes that an Observer hears of.
+const (
+	SessionStarted   EventKind = "SESSION_STARTED"
+	SessionEnded     EventKind = "SESSION_ENDED"
+	Joined           EventKind = "JOINED"
+	Left             EventKind = "LEFT"
+	PublishStarted   EventKind = "PUBLISH_STARTED"
+	PublishStopped   EventKind = "PUBLISH_STOPPED"
+	SubscribeStarted EventKind = "SUBSCRIBE_STARTED"
+	SubscribeStopped EventKind = "SUBSCRIBE_STOPPED"
+	PublishError     EventKind = "PUBLISH_ERROR"
+	SubscribeError   EventKind = "SUBSCRIBE_ERROR"
+)
+
+// Event is one change on a stage. Hidden participants cause none.
+type Event struct {
+	Kind              EventKind
+	Time              time.Time
+	StageID           string
+	SessionID         string // st- and 13 characters; one from the first join until 60 s after the last leave
+	Grant             Grant  // of the participant; zero for session events
+	RemoteParticipant string // the publisher, for subscribe events
+	UserAgent         string // as the client sent it, for Joined
+	Protocol          string // WHIP for publishers, else UNKNOWN
+	ErrorCode         Code   // for error events
+	Reason            string // why it ended, for humans
+}
+
+// Observer hears every change in order, called from the goroutine that owns the stage.
+// Observe must not block: the control plane queues and writes to the store by itself.
+type Observer interface {
+	Observe(Event)
+}
