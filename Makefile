@@ -1,0 +1,42 @@
+# Footlight. `make demo` and `make test` are the two to know; `make` alone lists the rest.
+
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test lint bench generate clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: build ## set up, build and run the whole thing with four synthetic participants
+	@bin/footlight demo
+
+build: ## put bin/footlight and bin/footlight-composer in place
+	@scripts/setup.sh build
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/footlight ./cmd/footlight
+	CGO_ENABLED=1 $(GO) build -trimpath -o bin/footlight-composer ./cmd/footlight-composer
+
+test: build ## run every test, the end-to-end ones included
+	@scripts/setup.sh test
+	$(GO) test -timeout 20m ./cmd/... ./internal/... ./web/...
+	$(GO) test -p 1 -timeout 30m ./test/...
+
+lint: ## check formatting, vet, staticcheck, shell scripts
+	@scripts/setup.sh test
+	@test -z "$$(gofmt -l cmd internal test bench web)" || { gofmt -l cmd internal test bench web; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	shellcheck scripts/*.sh .ci/run
+
+bench: build ## measure, compare with other tools, and write the results under bench/
+	@scripts/setup.sh bench
+	$(GO) run ./bench
+
+generate: ## write the generated code and pages anew
+	$(GO) generate ./...
+	$(GO) run ./web/build
+
+clean: ## remove what was built
+	rm -rf bin

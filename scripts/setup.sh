@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Installs what Footlight needs from Debian and says nothing when nothing is missing.
+#
+#   scripts/setup.sh build   to build both binaries and run the demo
+#   scripts/setup.sh test    also to run every test (browser, players, shell linter)
+#   scripts/setup.sh bench   also the tools that the benchmarks compare with
+set -euo pipefail
+
+say()  { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$1"; shift; for line in "$@"; do printf '       %s\n' "$line" >&2; done; exit 1; }
+
+build_packages=(gcc libc6-dev make pkg-config libavcodec-dev libavutil-dev libswscale-dev libyuv-dev libx264-dev libopus-dev)
+test_packages=(ffmpeg chromium fonts-dejavu-core shellcheck)
+bench_packages=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav)
+
+case "${1:-}" in
+  build) packages=("${build_packages[@]}") ;;
+  test)  packages=("${build_packages[@]}" "${test_packages[@]}") ;;
+  bench) packages=("${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}") ;;
+  *) fail "usage: scripts/setup.sh build|test|bench" ;;
+esac
+
+# Go. The version that go.mod asks for.
+want=$(sed -n 's/^go \([0-9.]*\)$/\1/p' "$(dirname "$0")/../go.mod")
+command -v go >/dev/null || fail "Go is not installed." "Install Go $want or newer from https://go.dev/dl/ and put its bin folder on PATH."
+have=$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//')
+if [ "$(printf '%s\n%s\n' "$want" "$have" | sort -V | head -n 1)" != "$want" ]; then
+  fail "Go $have is too old: Footlight needs $want or newer." "Get it from https://go.dev/dl/."
+fi
+
+# Debian packages.
+missing=()
+for p in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)" = installed ] || missing+=("$p")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+command -v apt-get >/dev/null || fail "these packages are missing, and this system has no apt-get:" "${missing[*]}" \
+  "Footlight is built and tested on Debian 12; on another system install what these packages hold."
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || fail "these packages are missing:" "${missing[*]}" "Install them as root: apt-get install ${missing[*]}"
+  as_root=(sudo)
+fi
+say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1; }
+# The package lists may be absent or old on a fresh machine: refresh them only when the install fails without.
+if ! install; then
+  "${as_root[@]}" apt-get update -qq >>"$log" 2>&1 || { tail -n 5 "$log" >&2; fail "cannot read Debian's package lists." "Is there a network? Check /etc/apt/sources.list, then run this again."; }
+  install || { tail -n 15 "$log" >&2; fail "apt-get could not install: ${missing[*]}" "The lines above say why. Mend it, then run this again."; }
+fi
+say "done"
