@@ -1,0 +1,138 @@
+package av
+
+/*
+#include "canvas.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"image"
+	"unsafe"
+)
+
+// Canvas is a picture to draw on and to encode: I420, BT.709, limited range, in C memory, rows aligned to
+// 64 bytes. It starts black.
+type Canvas struct {
+	Width, Height int // pixels, even
+
+	c *C.FLCanvas
+}
+
+// NewCanvas returns a black canvas. Both sides must be even, 2 to MaxSide.
+func NewCanvas(width, height int) (*Canvas, error) {
+	if width < 2 || height < 2 || width > MaxSide || height > MaxSide || width%2 != 0 || height%2 != 0 {
+		return nil, fmt.Errorf("new canvas %dx%d: %w", width, height, ErrInvalid)
+	}
+	c := C.fl_canvas_new(C.int(width), C.int(height))
+	if c == nil {
+		return nil, fmt.Errorf("new canvas %dx%d: %w", width, height, ErrNoMemory)
+	}
+	return &Canvas{Width: width, Height: height, c: c}, nil
+}
+
+// Bounds is the whole canvas.
+func (c *Canvas) Bounds() image.Rectangle { return image.Rect(0, 0, c.Width, c.Height) }
+
+// Fill paints r, clipped to the canvas and widened to even pixels, in one colour (limited range).
+func (c *Canvas) Fill(r image.Rectangle, y, u, v uint8) {
+	r = r.Intersect(c.Bounds())
+	if c.c == nil || r.Empty() {
+		return
+	}
+	r.Min.X, r.Min.Y = r.Min.X&^1, r.Min.Y&^1
+	r.Max.X, r.Max.Y = (r.Max.X+1)&^1, (r.Max.Y+1)&^1
+	C.fl_canvas_fill(c.c, cRect(r), C.int(y), C.int(u), C.int(v))
+}
+
+// DrawPicture scales src of the picture to dst of the canvas, and converts its colours to the canvas's.
+// dst must be even and lie on the canvas; src must have an even corner and lie in the picture. Ratios of
+// exactly 1, 2 and 4 on both sides are far cheaper than any other.
+func (c *Canvas) DrawPicture(p *Picture, src, dst image.Rectangle) error {
+	if c.c == nil {
+		return fmt.Errorf("draw picture: %w", ErrClosed)
+	}
+	if p == nil || p.frame == nil || src.Dx() < 2 || src.Dy() < 2 || dst.Empty() || odd(src.Min) || odd(dst.Min) ||
+		odd(dst.Max) || !dst.In(c.Bounds()) || !src.In(image.Rect(0, 0, p.Width, p.Height)) {
+		return fmt.Errorf("draw %v of picture to %v: %w", src, dst, ErrInvalid)
+	}
+	r := C.fl_canvas_draw(c.c, p.frame, cRect(src), cRect(dst), cBool(p.FullRange), cBool(p.Matrix == BT601))
+	if r < 0 {
+		return fmt.Errorf("draw %v of picture to %v: %w", src, dst, codeError(r))
+	}
+	return nil
+}
+
+// DrawRGBA blends img (premultiplied, as the image package defines) over the canvas with its bounds' corner
+// at the given point, which must be even; what lies outside the canvas is cut off.
+func (c *Canvas) DrawRGBA(img *image.RGBA, at image.Point) error {
+	if c.c == nil {
+		return fmt.Errorf("draw image: %w", ErrClosed)
+	}
+	if odd(at) {
+		return fmt.Errorf("draw image at %v: %w", at, ErrInvalid)
+	}
+	b := img.Bounds()
+	dst := b.Add(at.Sub(b.Min)).Intersect(c.Bounds())
+	if dst.Empty() {
+		return nil
+	}
+	from := dst.Min.Add(b.Min).Sub(at)
+	last := dst.Max.Add(b.Min).Sub(at).Sub(image.Pt(1, 1))
+	pix := img.Pix[img.PixOffset(from.X, from.Y) : img.PixOffset(last.X, last.Y)+4]
+	C.fl_canvas_blend(c.c, (*C.uint8_t)(&pix[0]), C.int(img.Stride), cRect(dst))
+	return nil
+}
+
+// Plane returns plane 0 (Y), 1 (U) or 2 (V) and its stride. The slice is the canvas's own memory: it must
+// not be used after Close.
+func (c *Canvas) Plane(i int) (pix []byte, stride int) {
+	if c.c == nil {
+		return nil, 0
+	}
+	rows := c.Height
+	if i > 0 {
+		rows /= 2
+	}
+	stride = int(c.c.stride[i])
+	return unsafe.Slice((*byte)(c.c.plane[i]), stride*rows), stride
+}
+
+// Image returns a copy for tests and thumbnails. The image package takes YCbCr as full-range BT.601, so
+// its colours are off by the difference; the samples are exact.
+func (c *Canvas) Image() *image.YCbCr {
+	img := image.NewYCbCr(c.Bounds(), image.YCbCrSubsampleRatio420)
+	for i, to := range [][]byte{img.Y, img.Cb, img.Cr} {
+		from, stride := c.Plane(i)
+		w := c.Width
+		if i > 0 {
+			w /= 2
+		}
+		for len(to) > 0 {
+			copy(to[:w], from)
+			to, from = to[w:], from[stride:]
+		}
+	}
+	return img
+}
+
+// Close frees the canvas.
+func (c *Canvas) Close() {
+	if c.c != nil {
+		C.fl_canvas_free(c.c)
+		c.c = nil
+	}
+}
+
+func odd(p image.Point) bool { return (p.X|p.Y)&1 != 0 }
+
+func cRect(r image.Rectangle) C.FLRect {
+	return C.FLRect{x: C.int(r.Min.X), y: C.int(r.Min.Y), w: C.int(r.Dx()), h: C.int(r.Dy())}
+}
+
+func cBool(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,155 @@
+package av
+
+/*
+#cgo noescape fl_encoder_encode
+#cgo nocallback fl_encoder_encode
+#include "h264enc.h"
+#include <stdlib.h>
+*/
+import "C"
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// DefaultPreset is the x264 preset of an H264Config that names none.
+const DefaultPreset = "veryfast"
+
+// H264Config describes the wanted stream. Width and Height must be set; the rest has defaults.
+type H264Config struct {
+	Width, Height int     // pixels, even, up to MaxSide
+	FrameRate     float64 // pictures per second, 1 to 240; 0: 30
+	BitRate       int     // bits per second, also held over any one second; 0: 2.5 Mb/s
+	KeyInterval   int     // pictures from one key frame to the next; 0: two seconds
+	Preset        string  // of x264; "": DefaultPreset
+	Profile       string  // baseline, main or high; "": main
+	OmitHeaders   bool    // leave SPS and PPS out of the stream: they are in SPS and PPS
+	Threads       int     // slices encoded in parallel; 0: 1, which costs least
+}
+
+// EncodedPicture is one access unit. Data and NALUs are valid until the next Encode.
+type EncodedPicture struct {
+	Data  []byte   // Annex B, with start codes
+	NALUs [][]byte // the same units without start codes, slices of Data
+	PTS   int64    // as given to Encode; decoding time is the same, there is no reordering
+	Key   bool     // an IDR picture
+}
+
+// H264Encoder encodes canvases with x264 and no delay: each call returns its own picture.
+// The stream is limited-range BT.709 and says so.
+type H264Encoder struct {
+	c             *C.FLEncoder
+	width, height int
+	sps, pps      []byte
+	data          []byte
+	nalus         [][]byte
+}
+
+// NewH264Encoder opens an encoder. An error wraps ErrInvalid.
+func NewH264Encoder(config H264Config) (*H264Encoder, error) {
+	rate := cmp.Or(config.FrameRate, 30)
+	num, den := frameRate(rate)
+	bits := cmp.Or(config.BitRate, 2_500_000)
+	keys := cmp.Or(config.KeyInterval, int(math.Round(2*rate)))
+	threads := cmp.Or(config.Threads, 1)
+	w, h := config.Width, config.Height
+	if w < 16 || h < 16 || w > MaxSide || h > MaxSide || w%2 != 0 || h%2 != 0 || !(rate >= 1 && rate <= 240) ||
+		bits < 1 || bits > 1<<30 || keys < 1 || threads < 1 || threads > 16 {
+		return nil, fmt.Errorf("open h264 encoder %+v: %w", config, ErrInvalid)
+	}
+	preset := C.CString(cmp.Or(config.Preset, DefaultPreset))
+	defer C.free(unsafe.Pointer(preset))
+	profile := C.CString(cmp.Or(config.Profile, "main"))
+	defer C.free(unsafe.Pointer(profile))
+	c := C.fl_encoder_new(&C.FLEncoderConfig{
+		width:        C.int(w),
+		height:       C.int(h),
+		fps_num:      C.int(num),
+		fps_den:      C.int(den),
+		kilobits:     C.int(max(1, bits/1000)),
+		key_interval: C.int(keys),
+		omit_headers: cBool(config.OmitHeaders),
+		threads:      C.int(threads),
+		preset:       preset,
+		profile:      profile,
+	})
+	if c == nil {
+		return nil, fmt.Errorf("open h264 encoder %+v: %w", config, ErrInvalid)
+	}
+	e := &H264Encoder{c: c, width: w, height: h}
+	if err := e.readHeaders(); err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// frameRate writes the rate as a fraction; the NTSC rates come out exactly.
+func frameRate(rate float64) (num, den int) {
+	if r := math.Round(rate * 1.001); math.Abs(rate*1.001-r) < 1e-3 && math.Abs(rate-math.Round(rate)) > 1e-3 {
+		return int(r) * 1000, 1001
+	}
+	return int(math.Round(rate * 1000)), 1000
+}
+
+func (e *H264Encoder) readHeaders() error {
+	var out C.FLEncoded
+	if r := C.fl_encoder_headers(e.c, &out); r < 0 {
+		return fmt.Errorf("read h264 headers: %w", codeError(r))
+	}
+	e.take(&out)
+	for _, n := range e.nalus {
+		switch n[0] & 0x1f {
+		case 7:
+			e.sps = append([]byte(nil), n...)
+		case 8:
+			e.pps = append([]byte(nil), n...)
+		}
+	}
+	return nil
+}
+
+// take copies an access unit out of x264's memory.
+func (e *H264Encoder) take(out *C.FLEncoded) {
+	e.data = append(e.data[:0], unsafe.Slice((*byte)(out.data), int(out.size))...)
+	e.nalus = e.nalus[:0]
+	for i := range int(out.nals) {
+		e.nalus = append(e.nalus, e.data[out.begin[i]:out.end[i]])
+	}
+}
+
+// SPS is the sequence parameter set without start code.
+func (e *H264Encoder) SPS() []byte { return e.sps }
+
+// PPS is the picture parameter set without start code.
+func (e *H264Encoder) PPS() []byte { return e.pps }
+
+// Encode encodes the canvas, which must have the encoder's size. pts may be in any unit and must grow.
+// forceKey makes an IDR picture, and the key interval starts anew.
+func (e *H264Encoder) Encode(canvas *Canvas, pts int64, forceKey bool) (EncodedPicture, error) {
+	if e.c == nil || canvas.c == nil {
+		return EncodedPicture{}, fmt.Errorf("encode h264: %w", ErrClosed)
+	}
+	if canvas.Width != e.width || canvas.Height != e.height {
+		return EncodedPicture{}, fmt.Errorf("encode h264: canvas %dx%d on encoder %dx%d: %w",
+			canvas.Width, canvas.Height, e.width, e.height, ErrInvalid)
+	}
+	var out C.FLEncoded
+	r := C.fl_encoder_encode(e.c, canvas.c, C.int64_t(pts), cBool(forceKey), &out)
+	if r != C.FL_OK {
+		return EncodedPicture{}, fmt.Errorf("encode h264: %w", codeError(r))
+	}
+	e.take(&out)
+	return EncodedPicture{Data: e.data, NALUs: e.nalus, PTS: pts, Key: out.key != 0}, nil
+}
+
+// Close frees the encoder.
+func (e *H264Encoder) Close() {
+	if e.c != nil {
+		C.fl_encoder_free(e.c)
+		e.c = nil
+	}
+}

@@ -1,0 +1,35 @@
+// H.264 encoding with x264: a canvas in, one access unit out at once.
+#pragma once
+
+#include "canvas.h"
+#include <stdint.h>
+
+typedef struct FLEncoder FLEncoder;
+
+typedef struct {
+	int width, height;
+	int fps_num, fps_den;
+	int kilobits; // per second, also the size of the rate buffer: one second
+	int key_interval;
+	int omit_headers; // SPS and PPS not repeated before each key frame
+	int threads;
+	const char *preset, *profile;
+} FLEncoderConfig;
+
+enum { FL_MAX_NALS = 32 };
+
+// FLEncoded describes an access unit in the encoder's memory, valid until the next call.
+typedef struct {
+	const uint8_t *data; // Annex B
+	int size;
+	int key;
+	int nals;                 // number of NAL units
+	int begin[FL_MAX_NALS];   // offset of each unit's payload, after its start code
+	int end[FL_MAX_NALS];
+} FLEncoded;
+
+FLEncoder *fl_encoder_new(const FLEncoderConfig *config);
+void fl_encoder_free(FLEncoder *e);
+// fl_encoder_headers returns SPS, PPS in Annex B.
+int fl_encoder_headers(FLEncoder *e, FLEncoded *out);
+int fl_encoder_encode(FLEncoder *e, const FLCanvas *c, int64_t pts, int force_key, FLEncoded *out);
