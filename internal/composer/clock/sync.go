@@ -1,0 +1,176 @@
+package clock
+
+import (
+	"sync"
+	"time"
+)
+
+// Kind is the kind of a track.
+type Kind int
+
+// A participant has at most one track of each kind.
+const (
+	Audio Kind = iota
+	Video
+	kinds
+)
+
+// rate is the RTP clock rate: Opus (RFC 7587) and H.264 (RFC 6184) leave no choice.
+func (k Kind) rate() int64 {
+	if k == Audio {
+		return 48_000
+	}
+	return 90_000
+}
+
+// Bounds of the playout delay, and what it keeps beyond the measured lateness for decoding and for the
+// grain of the output (one tick or one audio frame).
+const (
+	MinDelay = 80 * time.Millisecond
+	MaxDelay = 500 * time.Millisecond
+	margin   = 30 * time.Millisecond
+)
+
+const (
+	// shrink is how much the delay falls per second; the audio side can follow that by resampling inaudibly.
+	shrink = 5 * time.Millisecond
+	// tooFarApart is beyond what pacing and encoding can put between two tracks: the reports lie.
+	tooFarApart = 500 * time.Millisecond
+	// A transit that falls by leapAhead or rises by leapBack says that the sender started a new timeline.
+	leapAhead = 2 * time.Second
+	leapBack  = 10 * time.Second
+)
+
+// Sync maps the RTP times of one participant to composer time. Safe for any goroutine.
+type Sync struct {
+	mu     sync.Mutex
+	tracks [kinds]track
+	epoch  uint64 // NTP time that counts as zero, from the first report
+	late   lateness
+	delay  time.Duration
+	second int64 // when the delay was last reviewed
+}
+
+type track struct {
+	seen    bool
+	first   uint32
+	last    int64 // unwrapped RTP time of the latest packet, relative to first
+	transit minimum
+	base    time.Duration // what the window's minimum was when it last had one
+
+	reported bool
+	ntp      uint64
+	rtp      uint32
+}
+
+// NewSync starts with the smallest delay and no knowledge.
+func NewSync() *Sync { return &Sync{delay: MinDelay} }
+
+// Arrive takes note of a packet and returns its RTP time, unwrapped and relative to the track's first packet.
+// now is composer time.
+func (s *Sync) Arrive(k Kind, rtp uint32, now time.Duration) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := &s.tracks[k]
+	if !t.seen {
+		t.seen, t.first = true, rtp
+	}
+	ts := t.unwrap(rtp)
+	transit := now - Ticks(ts, k.rate())
+	if t.transit.any && (transit < t.base-leapAhead || transit > t.base+leapBack) {
+		t.transit, t.reported = minimum{}, false
+	}
+	t.last = ts
+	t.base = t.transit.add(now, transit)
+	return ts
+}
+
+func (t *track) unwrap(rtp uint32) int64 {
+	return t.last + int64(int32(rtp-t.first-uint32(t.last)))
+}
+
+// Report takes a sender report: at the sender's wall clock ntp (RFC 3550 64-bit format) the track was at rtp.
+func (s *Sync) Report(k Kind, ntp uint64, rtp uint32) {
+	if ntp == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch == 0 {
+		s.epoch = ntp
+	}
+	t := &s.tracks[k]
+	t.reported, t.ntp, t.rtp = true, ntp, rtp
+}
+
+// Complete takes note that everything up to RTP time ts (as Arrive returned it) was there at now:
+// the playout delay must cover how late that was.
+func (s *Sync) Complete(k Kind, ts int64, now time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	late := now - Ticks(ts, k.rate()) - s.offset(k)
+	if late > leapAhead {
+		return
+	}
+	s.late.add(now, late)
+	want := min(max(s.late.worst()+margin, MinDelay), MaxDelay)
+	second := int64(now / time.Second)
+	switch {
+	case want > s.delay:
+		s.delay = want
+	case second != s.second:
+		s.delay = max(want, s.delay-shrink)
+	}
+	s.second = second
+}
+
+// Due is when to present what has RTP time ts, in composer time. It may move a little as knowledge grows.
+func (s *Sync) Due(k Kind, ts int64) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Ticks(ts, k.rate()) + s.offset(k) + s.delay
+}
+
+// Delay is the current playout delay.
+func (s *Sync) Delay() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.delay
+}
+
+// offset is what to add to a track's RTP time to get the earliest possible arrival of media captured then.
+func (s *Sync) offset(k Kind) time.Duration {
+	t := &s.tracks[k]
+	if !t.reported {
+		return t.base
+	}
+	own := s.sinceReport(k)
+	best := t.base - own
+	for other := range kinds {
+		o := &s.tracks[other]
+		if other == k || !o.seen {
+			continue
+		}
+		if !o.reported {
+			return t.base
+		}
+		theirs := o.base - s.sinceReport(other)
+		if d := theirs - best; d > tooFarApart || d < -tooFarApart {
+			return t.base
+		}
+		best = min(best, theirs)
+	}
+	return own + best
+}
+
+// sinceReport is the sender's wall clock at RTP time zero of the track.
+func (s *Sync) sinceReport(k Kind) time.Duration {
+	t := &s.tracks[k]
+	return ntpDuration(t.ntp-s.epoch) - Ticks(t.unwrap(t.rtp), k.rate())
+}
+
+// ntpDuration converts a difference of two NTP times (32.32 fixed point, two's complement).
+func ntpDuration(d uint64) time.Duration {
+	seconds := int64(int32(d >> 32))
+	return time.Duration(seconds)*time.Second + time.Duration((d&0xffffffff)*uint64(time.Second)>>32)
+}

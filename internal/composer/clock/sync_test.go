@@ -1,0 +1,186 @@
+package clock
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+// ntp is the NTP time of a sender's wall clock that shows d, some time in 2026.
+func ntp(d time.Duration) uint64 {
+	const start = 3_990_000_000
+	return (start+uint64(d/time.Second))<<32 | uint64(d%time.Second)<<32/uint64(time.Second)
+}
+
+// sender simulates a participant whose tracks start at odd RTP times and take different transits.
+type sender struct {
+	s          *Sync
+	audio      uint32
+	video      uint32
+	audioDelay time.Duration
+	videoDelay time.Duration
+	ppm        float64
+	jitter     time.Duration
+	rnd        *rand.Rand
+}
+
+func (p *sender) run(from, to time.Duration, reports bool) (lastAudio, lastVideo int64, captured time.Duration) {
+	for at := from; at < to; at += 20 * ms {
+		local := time.Duration(float64(at) * (1 + p.ppm/1e6)) // the sender's clock
+		j := time.Duration(0)
+		if p.jitter > 0 {
+			j = time.Duration(p.rnd.Int64N(int64(p.jitter)))
+		}
+		if reports && at%time.Second == 0 {
+			p.s.Report(Audio, ntp(local), p.audio+uint32(Samples(local, 48_000)))
+			p.s.Report(Video, ntp(local), p.video+uint32(Samples(local, 90_000)))
+		}
+		lastAudio = p.s.Arrive(Audio, p.audio+uint32(Samples(local, 48_000)), at+p.audioDelay+j)
+		p.s.Complete(Audio, lastAudio, at+p.audioDelay+j)
+		if at%(40*ms) == 0 {
+			lastVideo = p.s.Arrive(Video, p.video+uint32(Samples(local, 90_000)), at+p.videoDelay+j)
+			p.s.Complete(Video, lastVideo, at+p.videoDelay+j)
+			captured = at
+		}
+	}
+	return lastAudio, lastVideo, captured
+}
+
+// TestLipSync: what is captured together is due together within 5 ms, whatever the tracks' transits.
+func TestLipSync(t *testing.T) {
+	for _, c := range []struct {
+		name                   string
+		audioDelay, videoDelay time.Duration
+		jitter                 time.Duration
+		ppm                    float64
+		reports                bool
+	}{
+		{"equal transits, no reports", 5 * ms, 5 * ms, 0, 0, false},
+		{"equal transits", 5 * ms, 5 * ms, 0, 0, true},
+		{"video 60 ms slower", 5 * ms, 65 * ms, 0, 0, true},
+		{"audio 150 ms slower", 155 * ms, 5 * ms, 0, 0, true},
+		{"jitter", 5 * ms, 45 * ms, 30 * ms, 0, true},
+		{"drift", 5 * ms, 45 * ms, 10 * ms, 100, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := &sender{s: NewSync(), audio: 0xffff_ff00, video: 0x1234, audioDelay: c.audioDelay, videoDelay: c.videoDelay,
+				ppm: c.ppm, jitter: c.jitter, rnd: rand.New(rand.NewPCG(1, 2))}
+			from := time.Duration(0)
+			for range 12 {
+				to := from + 5*time.Second
+				_, video, captured := p.run(from, to, c.reports)
+				from = to
+				local := time.Duration(float64(captured) * (1 + c.ppm/1e6))
+				audio := Samples(local, 48_000)
+				a, v := p.s.Due(Audio, audio), p.s.Due(Video, video)
+				if d := a - v; d > 5*ms || d < -5*ms {
+					t.Fatalf("after %v: audio due %v, video due %v: %v apart", to, a, v, d)
+				}
+				if late := max(c.audioDelay, c.videoDelay) + c.jitter - (v - captured); late > 0 {
+					t.Fatalf("after %v: the slowest media would come %v too late", to, late)
+				}
+			}
+		})
+	}
+}
+
+// TestLateReports: audio starts seven seconds before video and reports come later still.
+func TestLateReports(t *testing.T) {
+	s := NewSync()
+	for at := time.Duration(0); at < 7*time.Second; at += 20 * ms {
+		s.Complete(Audio, s.Arrive(Audio, uint32(Samples(at, 48_000)), at+5*ms), at+5*ms)
+	}
+	var v int64
+	for at := 7 * time.Second; at < 9*time.Second; at += 20 * ms {
+		s.Complete(Audio, s.Arrive(Audio, uint32(Samples(at, 48_000)), at+5*ms), at+5*ms)
+		v = s.Arrive(Video, 99+uint32(Samples(at, 90_000)), at+50*ms)
+		s.Complete(Video, v, at+50*ms)
+	}
+	at := 9*time.Second - 20*ms
+	s.Report(Audio, ntp(at), uint32(Samples(at, 48_000)))
+	s.Report(Video, ntp(at), 99+uint32(Samples(at, 90_000)))
+	a := Samples(at, 48_000)
+	if d := s.Due(Audio, a) - s.Due(Video, v); d > 2*ms || d < -2*ms {
+		t.Fatalf("audio and video are due %v apart", d)
+	}
+}
+
+func TestBrokenReportsAreIgnored(t *testing.T) {
+	p := &sender{s: NewSync(), audioDelay: 5 * ms, videoDelay: 5 * ms}
+	a, v, _ := p.run(0, 2*time.Second, true)
+	want := p.s.Due(Video, v)
+	p.s.Report(Audio, ntp(40*time.Second), uint32(a)) // a wall clock that is 38 s off
+	if got := p.s.Due(Video, v); got-want > 2*ms || want-got > 2*ms {
+		t.Fatalf("a broken report moved the video from %v to %v", want, got)
+	}
+}
+
+func TestDelayGrowsAtOnceAndShrinksSlowly(t *testing.T) {
+	s := NewSync()
+	now := time.Duration(0)
+	packet := func(late time.Duration) {
+		now += 20 * ms
+		ts := s.Arrive(Audio, uint32(Samples(now, 48_000)), now+late)
+		s.Complete(Audio, ts, now+late)
+	}
+	for range 100 {
+		packet(0)
+	}
+	if s.Delay() != MinDelay {
+		t.Fatalf("calm: %v", s.Delay())
+	}
+	packet(200 * ms)
+	if s.Delay() != MinDelay {
+		t.Fatalf("one outlier moved the delay to %v", s.Delay())
+	}
+	packet(200 * ms)
+	if s.Delay() != 230*ms {
+		t.Fatalf("two late packets: %v, want 230ms", s.Delay())
+	}
+	for range 50 * 11 { // the window forgets after ten seconds
+		packet(0)
+	}
+	high := s.Delay()
+	for range 50 * 10 {
+		packet(0)
+	}
+	if got := high - s.Delay(); got < 45*ms || got > 55*ms {
+		t.Fatalf("the delay fell by %v in ten seconds, want about 50ms", got)
+	}
+	packet(3 * time.Second)
+	packet(1500 * ms)
+	packet(1500 * ms)
+	if s.Delay() != MaxDelay {
+		t.Fatalf("delay %v is not bounded by %v", s.Delay(), MaxDelay)
+	}
+}
+
+// TestNewTimeline: a sender that restarts its RTP clock is mapped anew.
+func TestNewTimeline(t *testing.T) {
+	for _, jump := range []uint32{1 << 29, 1<<32 - 1<<29} {
+		s := NewSync()
+		var due, now time.Duration
+		for i := range 200 {
+			now = time.Duration(i) * 20 * ms
+			rtp := uint32(i * 960)
+			if i >= 100 {
+				rtp += jump
+			}
+			due = s.Due(Audio, s.Arrive(Audio, rtp, now))
+		}
+		if d := due - now; d != MinDelay {
+			t.Fatalf("jump %d: due %v after arrival, want %v", jump, d, MinDelay)
+		}
+	}
+}
+
+func TestTicks(t *testing.T) {
+	if got := Ticks(90_000*3600*100, 90_000); got != 100*time.Hour {
+		t.Fatalf("100 hours of ticks are %v", got)
+	}
+	if got := Samples(100*time.Hour+time.Second/2, 48_000); got != 48_000*3600*100+24_000 {
+		t.Fatalf("samples: %d", got)
+	}
+}
