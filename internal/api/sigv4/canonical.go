@@ -1,0 +1,129 @@
+package sigv4
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// canonicalRequest rebuilds the text that the client signed, from the signed headers only.
+func canonicalRequest(r *http.Request, query url.Values, sig *signature, bodyHash string) (string, error) {
+	var b strings.Builder
+	b.WriteString(r.Method)
+	b.WriteByte('\n')
+	b.WriteString(canonicalPath(r.URL.EscapedPath()))
+	b.WriteByte('\n')
+	b.WriteString(canonicalQuery(query))
+	b.WriteByte('\n')
+	for _, name := range sig.signedHeaders {
+		value, ok := headerValue(r, name)
+		if !ok {
+			return "", invalid("The signed header '%s' is not in the request.", name)
+		}
+		b.WriteString(name)
+		b.WriteByte(':')
+		b.WriteString(value)
+		b.WriteByte('\n')
+	}
+	b.WriteByte('\n')
+	b.WriteString(strings.Join(sig.signedHeaders, ";"))
+	b.WriteByte('\n')
+	b.WriteString(bodyHash)
+	return b.String(), nil
+}
+
+// stringToSign binds the canonical request to the time and the scope.
+func stringToSign(sig *signature, canonical string) string {
+	sum := sha256.Sum256([]byte(canonical))
+	return algorithm + "\n" + sig.time.Format(timeLayout) + "\n" + sig.scope.String() + "\n" + hex.EncodeToString(sum[:])
+}
+
+// canonicalPath encodes the path, which is already encoded on the wire, once more: %3A becomes %253A.
+func canonicalPath(escaped string) string {
+	if escaped == "" {
+		return "/"
+	}
+	return uriEncode(escaped, true)
+}
+
+// canonicalQuery is the query without the signature, sorted by encoded name and then value.
+func canonicalQuery(query url.Values) string {
+	pairs := make([]string, 0, len(query))
+	for name, values := range query {
+		if name == "X-Amz-Signature" {
+			continue
+		}
+		prefix := uriEncode(name, false) + "="
+		for _, v := range values {
+			pairs = append(pairs, prefix+uriEncode(v, false))
+		}
+	}
+	// '=' sorts after '%', '-' and the digits, so whole pairs do not sort as names do.
+	slices.SortFunc(pairs, func(a, b string) int {
+		an, av, _ := strings.Cut(a, "=")
+		bn, bv, _ := strings.Cut(b, "=")
+		if c := strings.Compare(an, bn); c != 0 {
+			return c
+		}
+		return strings.Compare(av, bv)
+	})
+	return strings.Join(pairs, "&")
+}
+
+// headerValue joins the values of a header, each trimmed and with inner runs of spaces made one.
+// net/http keeps the host, and sometimes the length, outside of the header map.
+func headerValue(r *http.Request, name string) (string, bool) {
+	if name == "host" {
+		return collapse(r.Host), true
+	}
+	values := r.Header.Values(name)
+	if len(values) == 0 {
+		if name == "content-length" && r.ContentLength >= 0 {
+			return strconv.FormatInt(r.ContentLength, 10), true
+		}
+		return "", false
+	}
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = collapse(v)
+	}
+	return strings.Join(out, ","), true
+}
+
+func collapse(s string) string {
+	s = strings.Trim(s, " \t")
+	if !strings.Contains(s, "  ") {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if s[i] != ' ' || s[i-1] != ' ' {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+// uriEncode is the encoding of RFC 3986 with the unreserved characters only: A-Z a-z 0-9 - . _ ~
+// and, for a path, the slash.
+func uriEncode(s string, slash bool) string {
+	const hexDigits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9',
+			c == '-', c == '.', c == '_', c == '~', c == '/' && slash:
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hexDigits[c>>4])
+			b.WriteByte(hexDigits[c&15])
+		}
+	}
+	return b.String()
+}
