@@ -70,12 +70,12 @@ func (p *Painter) NewFrame() *image.YCbCr {
 	return image.NewYCbCr(p.still.Rect, image.YCbCrSubsampleRatio420)
 }
 
-// Draw paints the whole picture for the time t into dst, a frame from NewFrame: 4:2:0, BT.709, limited
-// range. The clock shows t in t's own location.
+// Draw paints the whole picture for the time t into dst: 4:2:0, BT.709, limited range, of the painter's size
+// and with its corner at the origin, but with any strides. The clock shows t in t's own location.
 func (p *Painter) Draw(dst *image.YCbCr, t time.Time) {
-	copy(dst.Y, p.still.Y)
-	copy(dst.Cb, p.still.Cb)
-	copy(dst.Cr, p.still.Cr)
+	copyRows(dst.Y, dst.YStride, p.still.Y, p.still.YStride)
+	copyRows(dst.Cb, dst.CStride, p.still.Cb, p.still.CStride)
+	copyRows(dst.Cr, dst.CStride, p.still.Cr, p.still.CStride)
 	p.drawStrip(dst, t)
 	at := p.clock
 	for _, c := range t.Format("15:04:05.000") {
@@ -106,6 +106,14 @@ func (p *Painter) drawStrip(dst *image.YCbCr, t time.Time) {
 				row[x] = white
 			}
 		}
+	}
+}
+
+// copyRows copies a plane whose rows are as wide as its stride.
+func copyRows(dst []uint8, stride int, src []uint8, width int) {
+	for row := 0; len(src) > 0; row++ {
+		copy(dst[row*stride:][:width], src)
+		src = src[width:]
 	}
 }
 
