@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// List returns every record whose key starts with prefix, in the byte order of the keys. It reads them in
+// one pass, not one by one. A record that is written meanwhile appears once, old or new.
+func (b *Bucket[T]) List(ctx context.Context, prefix string) ([]T, error) {
+	found := map[string]T{}
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	err := b.watch(ctx, prefix, func(c Change[T]) bool {
+		switch {
+		case c.Synced:
+			return false
+		case c.Deleted:
+			delete(found, c.Key)
+		default:
+			found[c.Key] = c.Value
+		}
+		return true
+	})
+	if err != nil {
+		return nil, b.fail("list", prefix, err)
+	}
+	list := make([]T, 0, len(found))
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		list = append(list, found[key])
+	}
+	return list, nil
+}
+
+// Change is one thing that a watcher sees.
+type Change[T any] struct {
+	Key      string
+	Value    T // zero when Deleted
+	Revision uint64
+	Deleted  bool
+	// Synced marks, once and alone, that everything which existed at the start of the watch has been told.
+	Synced bool
+}
+
+// watchBuffer is how many changes wait for a slow reader before the watch itself waits.
+const watchBuffer = 64
+
+// Watch tells of every record whose key starts with prefix: first those that exist, then Synced, then each
+// change in order, until ctx ends and the channel closes. A reader that stops reading must end ctx.
+func (b *Bucket[T]) Watch(ctx context.Context, prefix string) (<-chan Change[T], error) {
+	w, err := b.startWatch(ctx, prefix)
+	if err != nil {
+		return nil, b.fail("watch", prefix, err)
+	}
+	changes := make(chan Change[T], watchBuffer)
+	go func() {
+		defer close(changes)
+		// A record that cannot be decoded ends the watch as well: the reader sees the channel close.
+		_ = follow(ctx, w, prefix, func(c Change[T]) bool {
+			select {
+			case changes <- c:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	}()
+	return changes, nil
+}
+
+func (b *Bucket[T]) watch(ctx context.Context, prefix string, each func(Change[T]) bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := b.startWatch(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	return follow(ctx, w, prefix, each)
+}
+
+func (b *Bucket[T]) startWatch(ctx context.Context, prefix string) (jetstream.KeyWatcher, error) {
+	filter, err := encodePrefix(prefix)
+	if err != nil {
+		return nil, err
+	}
+	return b.kv.Watch(ctx, filter)
+}
+
+// follow hands changes to each until it returns false, ctx ends or the connection is closed.
+func follow[T any](ctx context.Context, w jetstream.KeyWatcher, prefix string, each func(Change[T]) bool) error {
+	defer func() {
+		// The client delivers into a bounded channel while holding its lock: unread entries would keep
+		// its goroutine for ever. An error means that it is closed already.
+		_ = w.Stop()
+		for range w.Updates() {
+		}
+	}()
+	for {
+		select {
+		case entry, open := <-w.Updates():
+			if !open {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				return errors.New("the connection to nats is closed")
+			}
+			c, ok, err := change[T](entry, prefix)
+			if err != nil {
+				return err
+			}
+			if ok && !each(c) {
+				return nil
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// change decodes an entry; false means that its key does not start with prefix.
+func change[T any](entry jetstream.KeyValueEntry, prefix string) (Change[T], bool, error) {
+	if entry == nil {
+		return Change[T]{Synced: true}, true, nil
+	}
+	key, err := decodeKey(entry.Key())
+	if err != nil {
+		return Change[T]{}, false, err
+	}
+	if !strings.HasPrefix(key, prefix) {
+		return Change[T]{}, false, nil
+	}
+	c := Change[T]{Key: key, Revision: entry.Revision(), Deleted: entry.Operation() != jetstream.KeyValuePut}
+	if !c.Deleted {
+		if err := json.Unmarshal(entry.Value(), &c.Value); err != nil {
+			return Change[T]{}, false, fmt.Errorf("decode record %s: %w", key, err)
+		}
+	}
+	return c, true, nil
+}
