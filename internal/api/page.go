@@ -1,0 +1,125 @@
+package api
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Pager signs and checks the nextToken of the List operations. It may be used by many goroutines
+// once its field is set.
+type Pager struct {
+	// Key signs the tokens; every node that answers the same clients needs the same one. When it is
+	// empty the pager makes one that lasts as long as the process.
+	Key []byte
+
+	once sync.Once
+	own  []byte
+}
+
+// A token is the base64url form of: 16 bytes of HMAC, '<' or '>', the key of the last element.
+const tokenMAC = 16
+
+// maxKey keeps a token within the 1024 characters of the model.
+const maxKey = 700
+
+// errUnsorted is a bug of the caller: paging would lose elements.
+var errUnsorted = errors.New("the keys of the list are not in strict order")
+
+// Page cuts one page out of items, which must be all elements in strictly ascending or strictly
+// descending order of key. The token stands for the last element that was returned, by its key: when
+// the list changes between two pages, every element that was there all the time still comes exactly
+// once. op names the operation, and whatever else (a filter, a parent) a token must not be used
+// across. A page has maxResults elements, def when that is absent, and never more than max.
+//
+// The token is nil on the last page. The error is a ValidationException for a token that this pager
+// did not make for op and for a maxResults outside 1..max.
+func Page[T any](p *Pager, op string, items []T, key func(T) string, maxResults *int32, token *string, def, max int) ([]T, *string, error) {
+	size := def
+	if maxResults != nil {
+		size = int(*maxResults)
+		if size < 1 || size > max {
+			return nil, nil, ValidationException("1 validation error detected: Value '%d' at 'maxResults' failed to satisfy constraint: Member must have value between 1 and %d", size, max)
+		}
+	}
+	size = min(size, max)
+
+	direction, err := order(items, key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("page %s: %w", op, err)
+	}
+	if token != nil && *token != "" {
+		after, last, err := p.open(op, *token)
+		if err != nil {
+			return nil, nil, err
+		}
+		start := slices.IndexFunc(items, func(item T) bool {
+			c := strings.Compare(key(item), last)
+			return after == '>' && c > 0 || after == '<' && c < 0
+		})
+		if start < 0 {
+			start = len(items)
+		}
+		items = items[start:]
+	}
+	if len(items) <= size {
+		return items, nil, nil
+	}
+	last := key(items[size-1])
+	if len(last) > maxKey {
+		return nil, nil, fmt.Errorf("page %s: a key of %d bytes does not fit into a token", op, len(last))
+	}
+	return items[:size], new(p.seal(op, direction, last)), nil
+}
+
+// order returns '>' when the keys ascend and '<' when they descend.
+func order[T any](items []T, key func(T) string) (byte, error) {
+	if len(items) < 2 {
+		return '>', nil
+	}
+	want, direction := -1, byte('>')
+	if key(items[0]) > key(items[1]) {
+		want, direction = 1, '<'
+	}
+	for i := range len(items) - 1 {
+		if strings.Compare(key(items[i]), key(items[i+1])) != want {
+			return 0, errUnsorted
+		}
+	}
+	return direction, nil
+}
+
+func (p *Pager) seal(op string, direction byte, last string) string {
+	text := string(direction) + last
+	return base64.RawURLEncoding.EncodeToString(append(p.mac(op, text), text...))
+}
+
+func (p *Pager) open(op, token string) (direction byte, last string, err error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(raw) <= tokenMAC || !hmac.Equal(raw[:tokenMAC], p.mac(op, string(raw[tokenMAC:]))) {
+		return 0, "", ValidationException("1 validation error detected: Value at 'nextToken' failed to satisfy constraint: Member must be a token that %s returned", strings.SplitN(op, " ", 2)[0])
+	}
+	return raw[tokenMAC], string(raw[tokenMAC+1:]), nil
+}
+
+func (p *Pager) mac(op, text string) []byte {
+	key := p.Key
+	if len(key) == 0 {
+		p.once.Do(func() {
+			p.own = make([]byte, 32)
+			rand.Read(p.own)
+		})
+		key = p.own
+	}
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(op))
+	h.Write([]byte{0})
+	h.Write([]byte(text))
+	return h.Sum(nil)[:tokenMAC]
+}
