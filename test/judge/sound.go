@@ -158,8 +158,9 @@ func findBeeps(envelope []complex64) []beepEdges {
 		length   = float64(signal.FlashLength) / float64(time.Millisecond) // between half amplitudes
 	)
 	var found []beepEdges
-	for at := 0; at < len(level); at++ {
+	for at := 0; at < len(level); {
 		if level[at] < faintest {
+			at++
 			continue
 		}
 		// The plateau: the largest value within the next beep's length.
@@ -189,9 +190,8 @@ func findBeeps(envelope []complex64) []beepEdges {
 				found = append(found, edges)
 			}
 		}
-		at = max(fall, at)
-		for at < len(level) && level[at] >= faintest && level[at] < half {
-			at++ // its tail is not the next beep's start
+		// What is left of the sound is not the start of the next beep.
+		for at = fall + 1; at < len(level) && level[at] >= faintest && level[at] < half; at++ {
 		}
 	}
 	return found
