@@ -62,6 +62,9 @@ func (c Claims) ExpiresAt() time.Time { return time.Unix(c.Expires, 0) }
 // The methods of jwt.Claims.
 
 func (c Claims) GetExpirationTime() (*jwt.NumericDate, error) {
+	if c.Expires == 0 {
+		return nil, nil // the parser requires one
+	}
 	return jwt.NewNumericDate(c.ExpiresAt()), nil
 }
 
