@@ -1,0 +1,204 @@
+package audio
+
+import (
+	"time"
+
+	"github.com/footlight-live/footlight/internal/composer/clock"
+)
+
+// Decoder is an Opus decoder; see av.OpusDecoder. n and the results count samples per channel.
+type Decoder interface {
+	Decode(packet []byte, pcm []float32) (int, error)
+	DecodeLost(pcm []float32, n int) (int, error)
+	DecodeFEC(packet []byte, pcm []float32, n int) (int, error)
+}
+
+const (
+	// maxPacket is the longest Opus packet, 120 ms (RFC 6716).
+	maxPacket = 5760
+	// window is how many packets may wait for one that is missing.
+	window = 64
+	// conceal is up to how much loss is covered; beyond it there is silence, as nothing sensible can be made up.
+	conceal = 4800
+	// slack is how long before a lost packet is due it is given up: one packet of 20 ms and some.
+	slack = 25 * time.Millisecond
+	// jump is how far sound may be from its place before it is moved there at once, 30 ms; below that it is
+	// stretched or squeezed by at most 1/200, which nobody hears.
+	jump       = 1440
+	maxStretch = 200
+)
+
+// Receiver decodes the packets of one track in order and puts them in their place on a Timeline.
+// It tells DTX (the sender paused: silence) from loss (concealed). One goroutine owns it.
+type Receiver struct {
+	Decoder  Decoder
+	Timeline *Timeline
+	Due      func(ts int64) time.Duration // see clock.Sync.Due
+
+	started bool
+	next    int64 // sequence number (unwrapped) of the next packet to decode
+	newest  int64
+	slots   [window]slot
+
+	nextTS int64 // RTP time after the last sample decoded
+	wrote  bool
+	pos    int64   // position after the last sample written
+	drift  float64 // smoothed distance of what was written from its place, samples
+
+	pcm     [2 * maxPacket]float32
+	stretch [2 * (maxPacket + maxPacket/maxStretch + 1)]float32
+
+	lost, late, decoded uint64
+}
+
+type slot struct {
+	used    bool
+	seq     int64
+	ts      int64
+	payload []byte
+}
+
+// Lost counts packets that never came in time, Decoded those that did.
+func (r *Receiver) Lost() uint64 { return r.lost + r.late }
+
+// Decoded counts the packets that were decoded.
+func (r *Receiver) Decoded() uint64 { return r.decoded }
+
+// Push takes a packet: ts is its RTP time as clock.Sync.Arrive returned it. It keeps payload.
+func (r *Receiver) Push(seq uint16, ts int64, payload []byte) {
+	if len(payload) == 0 {
+		// Padding. Its number must not count as lost; a slot without payload is skipped.
+		payload = nil
+	}
+	if !r.started {
+		r.started = true
+		r.next, r.newest = int64(seq), int64(seq)-1
+	}
+	n := r.newest + int64(int16(seq-uint16(r.newest)))
+	switch {
+	case n < r.next-1024 || n >= r.next+window:
+		r.slots = [window]slot{}
+		r.next, r.newest, r.wrote = n, n, false
+	case n < r.next:
+		r.late++
+		return
+	}
+	s := &r.slots[n&(window-1)]
+	if s.used && s.seq == n {
+		return
+	}
+	*s = slot{used: true, seq: n, ts: ts, payload: payload}
+	r.newest = max(r.newest, n)
+}
+
+// Run decodes what can be decoded at now. It returns when to call again at the latest, if a packet is missing.
+func (r *Receiver) Run(now time.Duration) (again time.Duration, waiting bool) {
+	for r.started && r.next <= r.newest {
+		if s := r.at(r.next); s != nil {
+			r.next++
+			r.decode(s.ts, s.payload)
+			*s = slot{}
+			continue
+		}
+		after := r.next + 1
+		for r.at(after) == nil {
+			after++
+		}
+		if r.wrote {
+			if limit := r.Due(r.nextTS) - slack; now < limit {
+				return limit, true
+			}
+		}
+		r.cover(after-r.next, r.at(after))
+		r.lost += uint64(after - r.next)
+		r.next = after
+	}
+	return 0, false
+}
+
+func (r *Receiver) at(seq int64) *slot {
+	s := &r.slots[seq&(window-1)]
+	if !s.used || s.seq != seq {
+		return nil
+	}
+	return s
+}
+
+func (r *Receiver) decode(ts int64, payload []byte) {
+	if len(payload) == 0 {
+		return
+	}
+	n, err := r.Decoder.Decode(payload, r.pcm[:])
+	if err != nil || n == 0 {
+		r.lost++
+		return
+	}
+	r.decoded++
+	r.write(ts, n)
+}
+
+// cover makes up for missing packets before s: in-band FEC for the last one, concealment for those before it.
+func (r *Receiver) cover(missing int64, s *slot) {
+	gap := s.ts - r.nextTS
+	if !r.wrote || gap <= 0 || gap > conceal || gap%missing != 0 || len(s.payload) == 0 {
+		return
+	}
+	each := int(gap / missing)
+	if each%120 != 0 {
+		return
+	}
+	for i := range missing {
+		var n int
+		var err error
+		if i == missing-1 {
+			n, err = r.Decoder.DecodeFEC(s.payload, r.pcm[:], each)
+		} else {
+			n, err = r.Decoder.DecodeLost(r.pcm[:], each)
+		}
+		if err != nil || n == 0 {
+			return
+		}
+		r.write(r.nextTS, n)
+	}
+}
+
+// write puts n decoded samples in their place: right after the ones before when they continue them, with a
+// stretch that takes the distance from the true place away, else where the clock says.
+func (r *Receiver) write(ts int64, n int) {
+	place := clock.Samples(r.Due(ts), Rate)
+	pcm := r.pcm[:2*n]
+	continues := r.wrote && ts == r.nextTS
+	if continues {
+		off := place - r.pos // positive: the sound is ahead of its place
+		if off > jump || off < -jump {
+			continues = false
+		} else {
+			r.drift += (float64(off) - r.drift) / 8
+			if d := int(r.drift); d >= 48 || d <= -48 { // a millisecond: below that nobody gains
+				k := min(max(d, -n/maxStretch), n/maxStretch)
+				pcm = resample(r.stretch[:0], pcm, n+k)
+			}
+		}
+	}
+	if !continues {
+		r.pos, r.drift = place, 0
+	}
+	r.Timeline.Write(r.pos, pcm)
+	r.pos += int64(len(pcm) / 2)
+	r.nextTS, r.wrote = ts+int64(n), true
+}
+
+// resample appends pcm, stretched to n samples per channel, to dst. Linear interpolation: at 1/200 the
+// loss of treble is far below hearing.
+func resample(dst, pcm []float32, n int) []float32 {
+	have := len(pcm) / 2
+	step := float64(have-1) / float64(max(n-1, 1))
+	for i := range n {
+		x := float64(i) * step
+		j := min(int(x), have-1)
+		k := min(j+1, have-1)
+		f := float32(x - float64(j))
+		dst = append(dst, pcm[2*j]+(pcm[2*k]-pcm[2*j])*f, pcm[2*j+1]+(pcm[2*k+1]-pcm[2*j+1])*f)
+	}
+	return dst
+}
