@@ -128,7 +128,7 @@ func MapKey(at string) string { return at + ".key" }
 func MapValue(at, key string) string { return at + "." + shorten(key) + ".value" }
 
 // Keys returns a map's keys sorted, so that messages do not change from run to run.
-func Keys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+func Keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // shorten keeps messages readable when the value is long.
 func shorten(s string) string {
