@@ -6,7 +6,7 @@
 //     model, and it never sees another request's body;
 //   - every answer carries x-amzn-RequestId, and every error x-amzn-ErrorType with the same text
 //     in message and exceptionMessage, so that all SDKs decode it to their typed error;
-//   - the order of checks is operation, signature, JSON, validation, then the service's own;
+//   - the order of checks is signature, operation, JSON, validation, then the service's own;
 //   - an error that is not an *Error, and a panic, become InternalServerException; the detail goes
 //     to the log only.
 //

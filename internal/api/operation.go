@@ -44,7 +44,7 @@ func Route[I any, In interface {
 		New: func() Input { return In(new(I)) },
 		Call: func(ctx context.Context, in Input) (any, error) {
 			out, err := call(ctx, in.(In))
-			if err != nil {
+			if err != nil || out == nil {
 				return nil, err
 			}
 			return out, nil

@@ -1,0 +1,156 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/api/sigv4"
+)
+
+// Handler serves the operations over HTTP. Its fields are set before the first request.
+type Handler struct {
+	Operations []Operation      // of all services; see the Operations functions of ivs and ivsrealtime
+	Keys       sigv4.Keys       // who may call
+	Log        *slog.Logger     // slog.Default when nil
+	Now        func() time.Time // wall clock; time.Now when nil
+
+	once     sync.Once
+	routes   routes
+	verifier sigv4.Verifier
+}
+
+func (h *Handler) init() {
+	if h.Now == nil {
+		h.Now = time.Now
+	}
+	if h.Log == nil {
+		h.Log = slog.Default()
+	}
+	h.Log = h.Log.With("component", "api")
+	h.routes = newRoutes(h.Operations)
+	// Both services sign as ivs; some clients take the endpoint's name instead (spec/api-conventions.md §1).
+	h.verifier = sigv4.Verifier{Keys: h.Keys, Services: []string{"ivs", "ivsrealtime"}, Now: h.Now}
+}
+
+// Match reports whether a request is for the API: a method that an operation could have, on one
+// segment that starts with an upper-case letter, or anything below /tags/.
+func (h *Handler) Match(r *http.Request) bool { return matchPath(r.Method, r.URL.EscapedPath()) }
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.once.Do(h.init)
+	id := newRequestID()
+	setCommonHeaders(w.Header(), id, h.Now())
+	if r.Method == http.MethodOptions {
+		preflight(w, r)
+		return
+	}
+	start := time.Now()
+	c := &call{r: r}
+	output, err := h.run(c)
+	var body []byte
+	if err == nil {
+		body, err = encode(output)
+	}
+	status, code := c.op.Status, ""
+	if err != nil {
+		answer := h.answer(r.Context(), c, id, err)
+		status, code = answer.Status, answer.Code
+		body = errorBody(answer)
+		w.Header().Set("X-Amzn-Errortype", answer.Code)
+	}
+	if status != http.StatusNoContent {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(status)
+	if status != http.StatusNoContent {
+		if _, err := w.Write(body); err != nil {
+			h.Log.Debug("answer not delivered", "request", id, "err", err)
+		}
+	}
+	h.Log.Debug("request", "request", id, "operation", c.op.Name, "key", c.who.AccessKeyID,
+		"status", status, "code", code, "duration", time.Since(start))
+}
+
+// call is a request on its way; run fills in what it finds out.
+type call struct {
+	r   *http.Request
+	who sigv4.Identity
+	op  Operation
+}
+
+// run takes a request through the checks and the operation. A panic becomes an error.
+func (h *Handler) run(c *call) (output any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			output, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	var body []byte
+	if c.who, body, err = h.verifier.Verify(c.r); err != nil {
+		var refusal *sigv4.Error
+		if errors.As(err, &refusal) {
+			return nil, &Error{Code: refusal.Code, Status: refusal.Status, Message: refusal.Message}
+		}
+		return nil, SerializationException("the request body could not be read")
+	}
+	op, label, err := h.routes.find(c.r.Method, c.r.URL.EscapedPath())
+	if err != nil {
+		return nil, err
+	}
+	c.op = op
+	in := op.New()
+	if err := decode(body, in); err != nil {
+		return nil, err
+	}
+	if op.bind != nil {
+		op.bind(in, label, c.r.URL.Query())
+	}
+	if err := in.Validate(); err != nil {
+		return nil, err
+	}
+	return op.Call(c.r.Context(), in)
+}
+
+// answer is what a client is told about an error; what it is not told goes to the log.
+func (h *Handler) answer(ctx context.Context, c *call, id string, err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if ctx.Err() != nil {
+		h.Log.Debug("client went away", "request", id, "operation", c.op.Name, "err", err)
+	} else {
+		h.Log.Error("operation failed", "request", id, "operation", c.op.Name, "err", err)
+	}
+	return InternalServerException("The server failed on this request. Its log has the reason under request %s.", id)
+}
+
+// encode writes an output; none is the empty object.
+func encode(output any) ([]byte, error) {
+	if output == nil {
+		return []byte("{}"), nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(output); err != nil {
+		return nil, fmt.Errorf("encode response: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// errorBody carries the text twice: SDKs built on the model read exceptionMessage, botocore message.
+func errorBody(e *Error) []byte {
+	body, _ := encode(map[string]string{"message": e.Message, "exceptionMessage": e.Message}) // strings always encode
+	return body
+}

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// commonHeaders are on every response (spec/api-conventions.md §2). Strict-Transport-Security and
+// upgrade-insecure-requests are left out: they would lock a browser out of a server on plain HTTP.
+var commonHeaders = map[string]string{
+	"Access-Control-Allow-Origin": "*",
+	"Access-Control-Expose-Headers": "Access-Control-Allow-Origin,Access-Control-Expose-Headers,Cache-Control,Content-Length," +
+		"Content-Security-Policy,Content-Type,date,x-amzn-errortype,x-amzn-requestid,X-Content-Type-Options,X-Frame-Options",
+	"Cache-Control":           "no-store, no-cache",
+	"Content-Security-Policy": "default-src 'self'",
+	"X-Content-Type-Options":  "nosniff",
+	"X-Frame-Options":         "DENY",
+}
+
+// setCommonHeaders also sets Date from the clock that signatures are judged by, so that an SDK whose
+// clock is wrong learns the right one.
+func setCommonHeaders(header http.Header, requestID string, now time.Time) {
+	for name, value := range commonHeaders {
+		header.Set(name, value)
+	}
+	header.Set("X-Amzn-Requestid", requestID)
+	header.Set("Date", now.UTC().Format(http.TimeFormat))
+}
+
+// preflight lets pages of any origin call the API; what protects it is the signature.
+func preflight(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		// A * would not cover Authorization.
+		h.Set("Access-Control-Allow-Headers", asked)
+		h.Add("Vary", "Access-Control-Request-Headers")
+	}
+	h.Set("Access-Control-Max-Age", "86400")
+	h.Set("Content-Length", "0")
+	w.WriteHeader(http.StatusOK)
+}
+
+// newRequestID returns a random UUID (RFC 9562, version 4).
+func newRequestID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
