@@ -65,6 +65,18 @@ void fl_decoder_free(FLDecoder *d) {
 
 void fl_decoder_flush(FLDecoder *d) { avcodec_flush_buffers(d->codec); }
 
+AVFrame *fl_picture_new(int width, int height) {
+	AVFrame *f = av_frame_alloc();
+	if (!f)
+		return NULL;
+	f->width = width;
+	f->height = height;
+	f->format = AV_PIX_FMT_YUV420P;
+	if (av_frame_get_buffer(f, 64) < 0)
+		av_frame_free(&f);
+	return f;
+}
+
 void fl_picture_free(AVFrame *frame) { av_frame_free(&frame); }
 
 static int is_full_range(const AVFrame *f) {

@@ -23,4 +23,6 @@ int fl_decoder_decode(FLDecoder *d, const uint8_t *data, int size, int64_t pts, 
 void fl_decoder_flush(FLDecoder *d);
 void fl_decoder_free(FLDecoder *d);
 
+// fl_picture_new allocates a 4:2:0 frame, uninitialised.
+AVFrame *fl_picture_new(int width, int height);
 void fl_picture_free(AVFrame *frame);

@@ -5,7 +5,12 @@ package av
 */
 import "C"
 
-import "sync/atomic"
+import (
+	"fmt"
+	"image"
+	"sync/atomic"
+	"unsafe"
+)
 
 // Matrix says how the picture's YCbCr was made from RGB.
 type Matrix int
@@ -46,6 +51,36 @@ func newPicture(c *C.FLPicture) *Picture {
 	p.refs.Store(1)
 	livePictures.Add(1)
 	return p
+}
+
+// NewPicture copies an image with 4:2:0 subsampling. The image's own range and matrix are what the caller
+// says: the image package does not know.
+func NewPicture(img *image.YCbCr, fullRange bool, matrix Matrix) (*Picture, error) {
+	b := img.Bounds()
+	if img.SubsampleRatio != image.YCbCrSubsampleRatio420 || b.Min != (image.Point{}) || b.Dx() < 2 || b.Dy() < 2 {
+		return nil, fmt.Errorf("new picture of %v %v: %w", b, img.SubsampleRatio, ErrInvalid)
+	}
+	if b.Dx() > MaxSide || b.Dy() > MaxSide {
+		return nil, fmt.Errorf("new picture of %v: %w", b, ErrTooLarge)
+	}
+	f := C.fl_picture_new(C.int(b.Dx()), C.int(b.Dy()))
+	if f == nil {
+		return nil, fmt.Errorf("new picture of %v: %w", b, ErrNoMemory)
+	}
+	for i, from := range [][]byte{img.Y, img.Cb, img.Cr} {
+		w, h, fromStride := b.Dx(), b.Dy(), img.YStride
+		if i > 0 {
+			w, h, fromStride = (w+1)/2, (h+1)/2, img.CStride
+		}
+		stride := int(f.linesize[i])
+		to := unsafe.Slice((*byte)(f.data[i]), stride*h)
+		for y := range h {
+			copy(to[y*stride:][:w], from[y*fromStride:][:w])
+		}
+	}
+	out := C.FLPicture{frame: f, width: C.int(b.Dx()), height: C.int(b.Dy())}
+	out.full_range, out.bt601 = cBool(fullRange), cBool(matrix == BT601)
+	return newPicture(&out), nil
 }
 
 // Retain adds a reference and returns p. The caller must already hold one.

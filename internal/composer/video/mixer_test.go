@@ -1,0 +1,134 @@
+package video
+
+import (
+	"bytes"
+	"image"
+	"testing"
+
+	"github.com/footlight-live/footlight/internal/av"
+	"github.com/footlight-live/footlight/internal/composer/layout"
+	"pgregory.net/rapid"
+)
+
+// planes copies the canvas, so that two can be compared.
+func planes(c *av.Canvas) []byte {
+	img := c.Image()
+	return bytes.Join([][]byte{img.Y, img.Cb, img.Cr}, nil)
+}
+
+func TestComposeDrawsOnlyWhatChanged(t *testing.T) {
+	m := newMixer(t, 640, 360)
+	a, b := chart(t, 320, 180, 90, 90), chart(t, 320, 180, 160, 160)
+	left, right := layout.Rect{X: 0, Y: 0, W: 318, H: 180}, layout.Rect{X: 320, Y: 0, W: 318, H: 180}
+	tiles := []Tile{{Rect: left, Picture: a}, {Rect: right, Label: "ann"}}
+	canvas := m.Compose(tiles)
+
+	mark := func() {
+		canvas.Fill(image.Rect(10, 10, 12, 12), 99, 128, 128)
+		canvas.Fill(image.Rect(330, 10, 332, 12), 99, 128, 128)
+	}
+	marked := func(x int) bool { return canvas.Image().YCbCrAt(x, 10).Y == 99 }
+	check := func(what string, leftDrawn, rightDrawn bool) {
+		t.Helper()
+		m.Compose(tiles)
+		if marked(10) == leftDrawn || marked(330) == rightDrawn {
+			t.Errorf("%s: left drawn %v, right drawn %v; want %v, %v", what, !marked(10), !marked(330), leftDrawn, rightDrawn)
+		}
+		mark()
+	}
+	mark()
+	check("nothing changed", false, false)
+	tiles[0].Picture = b
+	check("new picture", true, false)
+	tiles[1].Label = "bob"
+	check("new label", false, true)
+	tiles[0].Label = "hidden behind the picture"
+	check("label that does not show", false, false)
+	tiles[0].Fill = layout.Contain
+	check("new fill mode", true, false)
+	tiles[1].Picture = a
+	check("picture for a placeholder", false, true)
+	tiles[1].Rect.W = 300
+	check("new place", true, true)
+	tiles = tiles[:1]
+	m.Compose(tiles)
+	if y := canvas.Image().YCbCrAt(330, 10).Y; y != 16 {
+		t.Errorf("where a tile left, luma is %d, want black", y)
+	}
+}
+
+// However the tiles came to be, the canvas shows what a new mixer would draw.
+func TestComposeIsWithoutHistory(t *testing.T) {
+	pics := []*av.Picture{
+		nil, chart(t, 320, 180, 90, 90), chart(t, 64, 64, 160, 90), chart(t, 33, 71, 90, 160), chart(t, 640, 360, 128, 128),
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		m := newMixer(t, 320, 180)
+		defer m.Close()
+		var tiles []Tile
+		for range 4 {
+			if len(tiles) == 0 || rapid.IntRange(0, 2).Draw(rt, "move") == 0 {
+				tiles = make([]Tile, rapid.IntRange(0, 4).Draw(rt, "tiles"))
+			}
+			for i := range tiles {
+				if tiles[i].Rect.W == 0 {
+					tiles[i].Rect = layout.Rect{
+						X: rapid.IntRange(-20, 330).Draw(rt, "x"), Y: rapid.IntRange(-20, 200).Draw(rt, "y"),
+						W: rapid.IntRange(1, 330).Draw(rt, "w"), H: rapid.IntRange(1, 200).Draw(rt, "h"),
+					}
+				}
+				if rapid.Bool().Draw(rt, "change") {
+					tiles[i].Picture = rapid.SampledFrom(pics).Draw(rt, "picture")
+					tiles[i].Label = rapid.SampledFrom([]string{"", "a", "b"}).Draw(rt, "label")
+					tiles[i].Fill = rapid.SampledFrom([]layout.FillMode{layout.Unset, layout.Fill, layout.Cover, layout.Contain}).Draw(rt, "fill")
+				}
+			}
+			fresh := newMixer(t, 320, 180)
+			if !bytes.Equal(planes(m.Compose(tiles)), planes(fresh.Compose(tiles))) {
+				rt.Fatalf("differs from a new mixer: %+v", tiles)
+			}
+			fresh.Close()
+		}
+	})
+}
+
+func TestCloseGivesPicturesBack(t *testing.T) {
+	img := image.NewYCbCr(image.Rect(0, 0, 16, 16), image.YCbCrSubsampleRatio420)
+	p, err := av.NewPicture(img, false, av.BT709)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMixer(t, 64, 64)
+	for range 3 {
+		m.Compose([]Tile{{Rect: layout.Rect{W: 64, H: 64}, Picture: p}})
+	}
+	p.Release()
+	m.Compose([]Tile{{Rect: layout.Rect{W: 32, H: 64}, Picture: p.Retain()}})
+	p.Release()
+	m.Close()
+	defer func() {
+		if recover() == nil {
+			t.Error("the picture is still alive after Close")
+		}
+	}()
+	p.Retain()
+}
+
+func TestBadgeCacheIsBounded(t *testing.T) {
+	var b badges
+	for size := 8; size < 400; size += 2 {
+		b.get("ann", size)
+	}
+	if len(b.images) > maxBadges || len(b.order) > maxBadges {
+		t.Errorf("%d images, %d keys", len(b.images), len(b.order))
+	}
+	if b.get("ann", 100) != b.get("anton", 100) && initial("ann") == initial("anton") {
+		// Two labels share a badge only when their colours agree as well; the same label always does.
+		if b.get("ann", 100) != b.get("ann", 100) {
+			t.Error("not cached")
+		}
+	}
+	if b.get("ann", 6) != nil {
+		t.Error("a badge too small to see")
+	}
+}
