@@ -1,0 +1,123 @@
+// Package bundle turns the sources in web/ into the files that the server embeds:
+// pages at the top, and under assets/ scripts, styles and pictures named by their content.
+// It needs no Node: TypeScript and CSS go through esbuild's Go package.
+package bundle
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"text/template"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// assets maps each asset's plain name to its source under web/.
+var assets = map[string]string{
+	"footlight.css": "src/ui/footlight.css",
+	"icon.svg":      "src/ui/icon.svg",
+	"join.js":       "src/join/main.ts",
+	"pattern.js":    "src/join/pattern.worker.ts",
+	"start.js":      "src/start/main.ts",
+	"watch.js":      "src/watch/main.ts",
+}
+
+var pages = []string{"index.html", "join.html", "watch.html"}
+
+// Files builds everything from the folder that holds the sources (web). The keys of the result are
+// slash-separated paths below the folder that is embedded. Equal sources give equal bytes on every machine.
+func Files(web string) (map[string][]byte, error) {
+	web, err := filepath.Abs(web)
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	out := make(map[string][]byte)
+	urls := make(map[string]string, len(assets)) // plain name to the URL that a page uses
+	for name, source := range assets {
+		data, err := build(web, source)
+		if err != nil {
+			return nil, fmt.Errorf("bundle %s: %w", source, err)
+		}
+		file := "assets/" + hashed(name, data)
+		out[file] = data
+		urls[name] = "/console/" + file
+	}
+	if err := addPages(out, web, urls); err != nil {
+		return nil, err
+	}
+	return out, addLicences(out, web)
+}
+
+// hashed puts the first 40 bits of the content's SHA-256 into a file name.
+func hashed(name string, data []byte) string {
+	sum := sha256.Sum256(data)
+	ext := path.Ext(name)
+	return name[:len(name)-len(ext)] + "-" + hex.EncodeToString(sum[:5]) + ext
+}
+
+func build(web, source string) ([]byte, error) {
+	if filepath.Ext(source) == ".svg" {
+		return os.ReadFile(filepath.Join(web, source))
+	}
+	result := api.Build(api.BuildOptions{
+		AbsWorkingDir:     web,
+		EntryPoints:       []string{source},
+		Outdir:            filepath.Join(web, "out"), // names the output only: nothing is written
+		Alias:             map[string]string{"hls.js": "./vendor/hls.min.js"},
+		TsconfigRaw:       "{}",
+		Bundle:            true,
+		Format:            api.FormatESModule,
+		Target:            api.ES2022,
+		Charset:           api.CharsetUTF8,
+		MinifyWhitespace:  true,
+		MinifyIdentifiers: true,
+		MinifySyntax:      true,
+		LegalComments:     api.LegalCommentsNone,
+	})
+	if len(result.Errors) > 0 {
+		var errs []error
+		for _, m := range api.FormatMessages(result.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage}) {
+			errs = append(errs, errors.New(m))
+		}
+		return nil, errors.Join(errs...)
+	}
+	return result.OutputFiles[0].Contents, nil
+}
+
+func addPages(out map[string][]byte, web string, urls map[string]string) error {
+	parts := template.New("").Funcs(template.FuncMap{
+		"asset": func(name string) (string, error) {
+			if url, ok := urls[name]; ok {
+				return url, nil
+			}
+			return "", fmt.Errorf("no asset %q", name)
+		},
+	})
+	parts, err := parts.ParseGlob(filepath.Join(web, "src/pages/*.html"))
+	if err != nil {
+		return fmt.Errorf("bundle pages: %w", err)
+	}
+	for _, page := range pages {
+		var b bytes.Buffer
+		if err := parts.ExecuteTemplate(&b, page, nil); err != nil {
+			return fmt.Errorf("bundle %s: %w", page, err)
+		}
+		out[page] = b.Bytes()
+	}
+	return nil
+}
+
+// addLicences puts what the scripts contain of others beside them.
+func addLicences(out map[string][]byte, web string) error {
+	hls, err := os.ReadFile(filepath.Join(web, "vendor/hls.LICENSE"))
+	if err != nil {
+		return fmt.Errorf("bundle licences: %w", err)
+	}
+	out["licenses.txt"] = append([]byte("The watch page contains hls.js (https://github.com/video-dev/hls.js):\n\n"), hls...)
+	return nil
+}

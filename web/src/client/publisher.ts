@@ -1,0 +1,62 @@
+import { Peer } from "./peer";
+import type { Token } from "./token";
+
+export interface PublisherOptions {
+  /** Largest video bit rate in bits per second. The stage takes up to 8.5 Mb/s; 1.5 Mb/s is plenty for 720p of people. */
+  maxBitrate?: number;
+  /** Frames per second. */
+  maxFramerate?: number;
+}
+
+/**
+ * Publishes the tracks of a stream to the token's stage over WHIP. At most one video and one audio track;
+ * video is always offered, for a stage refuses an offer without H.264 even when only sound is sent.
+ */
+export class Publisher extends Peer {
+  readonly #stream: MediaStream;
+
+  constructor(token: Token, stream: MediaStream, options: PublisherOptions = {}) {
+    super({
+      url: token.whipURL,
+      token: token.raw,
+      prepare: (pc) => {
+        const [audio] = stream.getAudioTracks();
+        const [video] = stream.getVideoTracks();
+        pc.addTransceiver(audio ?? "audio", { direction: "sendonly", streams: [stream] });
+        const sender = pc.addTransceiver(video ?? "video", {
+          direction: "sendonly",
+          streams: [stream],
+          sendEncodings: [
+            { maxBitrate: options.maxBitrate ?? 1_500_000, maxFramerate: options.maxFramerate ?? 30 },
+          ],
+        });
+        sender.setCodecPreferences(h264First(RTCRtpSender.getCapabilities("video")?.codecs ?? []));
+      },
+    });
+    this.#stream = stream;
+  }
+
+  /** Stops or resumes sending what the camera or the microphone takes; the track goes on as black or silence. */
+  setMuted(kind: "audio" | "video", muted: boolean): void {
+    for (const track of this.#stream.getTracks()) {
+      if (track.kind === kind) track.enabled = !muted;
+    }
+  }
+}
+
+/**
+ * Orders codecs for a stage: H.264 that may split pictures over packets (packetization-mode 1) first,
+ * constrained baseline (42e01f) before the rest, then all others in the browser's order.
+ */
+export function h264First<Codec extends { mimeType: string; sdpFmtpLine?: string }>(codecs: readonly Codec[]): Codec[] {
+  const rank = (codec: Codec): number => {
+    if (codec.mimeType.toLowerCase() !== "video/h264") return 3;
+    const fmtp = codec.sdpFmtpLine ?? "";
+    if (!fmtp.includes("packetization-mode=1")) return 2;
+    return fmtp.toLowerCase().includes("profile-level-id=42e0") ? 0 : 1;
+  };
+  return codecs
+    .map((codec, index) => ({ codec, index }))
+    .sort((a, b) => rank(a.codec) - rank(b.codec) || a.index - b.index)
+    .map(({ codec }) => codec);
+}

@@ -1,0 +1,151 @@
+import { displayName } from "../client";
+import { icon, make } from "../ui/dom";
+import { bestGrid } from "./grid";
+import { hueOf } from "./pattern";
+import type { Member } from "./room";
+
+const aspect = 16 / 9;
+const gap = 12;
+/** Audio level (0..1, linear) from which somebody counts as speaking. */
+const speakingLevel = 0.02;
+
+/** What we send, for our own tile. */
+export interface Local {
+  stream: MediaStream | undefined;
+  mirrored: boolean;
+  micMuted: boolean;
+  cameraMuted: boolean;
+}
+
+interface Tile {
+  root: HTMLElement;
+  video: HTMLVideoElement;
+  note: HTMLElement;
+  marks: HTMLElement;
+}
+
+/** The grid of people on the stage. Call show whenever something changed; it keeps the elements of those who stay. */
+export class Tiles {
+  readonly #tiles = new Map<string, Tile>();
+  #members: readonly Member[] = [];
+
+  /** `silenced` is called when the browser does not let sound play before a click. */
+  constructor(
+    readonly grid: HTMLElement,
+    readonly silenced: () => void,
+  ) {
+    new ResizeObserver(() => this.#arrange()).observe(grid);
+    setInterval(() => this.#hear(), 250);
+  }
+
+  show(members: readonly Member[], local: Local): void {
+    this.#members = members;
+    for (const [id, tile] of this.#tiles) {
+      if (members.some((m) => m.id === id)) continue;
+      tile.video.srcObject = null;
+      tile.root.remove();
+      this.#tiles.delete(id);
+    }
+    for (const member of members) {
+      const tile = this.#tiles.get(member.id) ?? this.#add(member);
+      const stream = member.isLocal ? local.stream : member.subscriber?.stream;
+      if (tile.video.srcObject !== (stream ?? null)) {
+        tile.video.srcObject = stream ?? null;
+        if (stream) this.#play(tile.video);
+      }
+      const hidden = stream === undefined || (member.isLocal && local.cameraMuted);
+      tile.root.classList.toggle("faceless", hidden);
+      tile.root.classList.toggle("mirrored", member.isLocal && local.mirrored);
+      tile.root.dataset["state"] = member.isLocal ? "local" : (member.subscriber?.state ?? "silent");
+      tile.note.textContent = note(member, local);
+      tile.marks.replaceChildren(
+        ...(member.isLocal && stream && local.micMuted ? [icon("mic-off")] : []),
+        ...(member.isLocal && stream && local.cameraMuted ? [icon("camera-off")] : []),
+      );
+    }
+    this.#arrange();
+  }
+
+  /** Lets everyone be heard; call from a click. */
+  unmute(): void {
+    for (const member of this.#members) {
+      const tile = this.#tiles.get(member.id);
+      if (!tile || member.isLocal) continue;
+      tile.video.muted = false;
+      void tile.video.play();
+    }
+  }
+
+  #add(member: Member): Tile {
+    const name = displayName(member);
+    const video = make("video");
+    video.autoplay = true;
+    video.playsInline = true;
+    video.muted = member.isLocal;
+    const note = make("span", "tile-note");
+    const marks = make("span", "tile-marks");
+    const root = make(
+      "article",
+      "tile",
+      make("div", "tile-back", make("div", "avatar", initials(name))),
+      video,
+      note,
+      make("footer", "tile-foot", make("span", "tile-name", member.isLocal ? `${name} (you)` : name), marks),
+    );
+    root.style.setProperty("--hue", String(hueOf(name)));
+    root.dataset["participant"] = member.id;
+    root.setAttribute("aria-label", name);
+    this.grid.append(root);
+    const tile = { root, video, note, marks };
+    this.#tiles.set(member.id, tile);
+    return tile;
+  }
+
+  #play(video: HTMLVideoElement): void {
+    video.play().catch((error: unknown) => {
+      if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return;
+      video.muted = true;
+      void video.play().catch(() => undefined);
+      this.silenced();
+    });
+  }
+
+  #arrange(): void {
+    const box = this.grid.getBoundingClientRect();
+    const { columns, width } = bestGrid(this.#tiles.size, box.width, box.height, aspect, gap);
+    this.grid.style.setProperty("--columns", String(columns));
+    this.grid.style.setProperty("--tile", `${width}px`);
+  }
+
+  /** Rings the tiles of those who speak. */
+  #hear(): void {
+    for (const member of this.#members) {
+      const receiver = member.subscriber?.connection?.getReceivers().find((r) => r.track.kind === "audio");
+      const level = receiver?.getSynchronizationSources()[0]?.audioLevel ?? 0;
+      this.#tiles.get(member.id)?.root.classList.toggle("speaking", level > speakingLevel);
+    }
+  }
+}
+
+function note(member: Member, local: Local): string {
+  if (member.isLocal) return local.stream === undefined ? "Only watching" : "";
+  switch (member.subscriber?.state) {
+    case undefined:
+      return "Not publishing";
+    case "connecting":
+      return "Connecting…";
+    case "reconnecting":
+      return "Reconnecting…";
+    case "failed":
+      return "Cannot be received";
+    default:
+      return "";
+  }
+}
+
+/** One or two letters for somebody whose picture is off. */
+function initials(name: string): string {
+  const words = name.split(/[\s._-]+/).filter(Boolean);
+  const letters = words.length > 1 ? [words[0], words[words.length - 1]] : [words[0] ?? "?"];
+  return letters.map((word) => Array.from(word ?? "")[0] ?? "").join("").toUpperCase();
+}
