@@ -57,13 +57,17 @@ FLBytes fl_aac_config(const FLAAC *a) { return (FLBytes){a->codec->extradata, a-
 
 int fl_aac_delay(const FLAAC *a) { return a->codec->initial_padding; }
 
+// clean limits a sample, and silences what is not a number: the encoder would refuse these frames and those
+// after them.
+static inline float clean(float v) { return v >= -1 ? (v <= 1 ? v : 1) : (v < -1 ? -1 : 0); }
+
 int fl_aac_encode(FLAAC *a, const float *pcm, FLBytes *out) {
 	if (av_frame_make_writable(a->frame) < 0)
 		return FL_NO_MEMORY;
 	float *left = (float *)a->frame->data[0], *right = (float *)a->frame->data[1];
 	for (int i = 0; i < FL_AAC_FRAME; i++) {
-		left[i] = pcm[2 * i];
-		right[i] = pcm[2 * i + 1];
+		left[i] = clean(pcm[2 * i]);
+		right[i] = clean(pcm[2 * i + 1]);
 	}
 	int r = avcodec_send_frame(a->codec, a->frame);
 	a->frame->pts += FL_AAC_FRAME;

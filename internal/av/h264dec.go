@@ -14,8 +14,9 @@ import "fmt"
 // It outputs whole pictures only: after damage it stays silent until the next key frame, which the owner
 // should ask the sender for (NeedsKeyFrame).
 type H264Decoder struct {
-	c       *C.FLDecoder
-	waiting bool
+	c        *C.FLDecoder
+	waiting  bool
+	sequence sequence
 }
 
 // NewH264Decoder returns a decoder that waits for a key frame.
@@ -38,6 +39,10 @@ func (d *H264Decoder) Decode(annexB []byte, pts int64) (*Picture, error) {
 	if len(annexB) == 0 || len(annexB) > maxPacket {
 		return nil, fmt.Errorf("decode h264: %d bytes: %w", len(annexB), ErrInvalid)
 	}
+	if !d.sequence.follows(annexB) && !d.waiting {
+		d.Flush()
+		return nil, fmt.Errorf("decode h264: a picture is missing: %w", ErrDamaged)
+	}
 	var out C.FLPicture
 	switch r := C.fl_decoder_decode(d.c, (*C.uint8_t)(&annexB[0]), C.int(len(annexB)), C.int64_t(pts), &out); r {
 	case C.FL_OK:
@@ -55,7 +60,8 @@ func (d *H264Decoder) Decode(annexB []byte, pts int64) (*Picture, error) {
 // and after Flush.
 func (d *H264Decoder) NeedsKeyFrame() bool { return d.waiting }
 
-// Flush forgets all reference pictures. Call it when an access unit was lost on the way.
+// Flush forgets all reference pictures. Call it when an access unit was lost on the way: the decoder notices
+// most losses by the picture numbers, but these are few (often 16) and go round.
 func (d *H264Decoder) Flush() {
 	if d.c != nil {
 		C.fl_decoder_flush(d.c)

@@ -48,8 +48,10 @@ static struct SwsContext *context_for(FLScaler *s, int sw, int sh, int dw, int d
 	}
 	sws_freeContext(oldest->sws);
 	*oldest = (Context){sw, sh, dw, dh, s->clock, NULL};
-	// Area below, bicubic above: see the package's scaler benchmark.
-	int flags = dw < sw ? SWS_AREA : SWS_BICUBIC;
+	// Measured against Lanczos on two test pictures: bicubic 50 to 57 dB everywhere; area 42 to 49 dB, which is
+	// as good as libyuv's box, at 0.35 of bicubic's time at 3:1 but 0.75 of it below 2:1. libyuv's bilinear
+	// filter aliases below 1/2 (29 to 35 dB).
+	int flags = sw >= 2 * dw && sh >= 2 * dh ? SWS_AREA : SWS_BICUBIC;
 	oldest->sws = sws_getContext(sw, sh, AV_PIX_FMT_YUV420P, dw, dh, AV_PIX_FMT_YUV420P, flags, NULL, NULL, NULL);
 	return oldest->sws;
 }
