@@ -1,0 +1,205 @@
+package stage
+
+// protocolWHIP and protocolUnknown are the participant protocols of the IVS model that occur here.
+const (
+	protocolWHIP    = "WHIP"
+	protocolUnknown = "UNKNOWN"
+)
+
+// socketOutlet is the stage's side of an events socket. Neither method blocks.
+type socketOutlet interface {
+	// deliver sends the message, or a newer one in its place.
+	deliver(message []byte)
+	// shut closes the socket with a code and a reason.
+	shut(code closeCode, reason string)
+}
+
+// joinSocket lets a participant in through its events socket. An older socket of the same participant is closed.
+type joinSocket struct {
+	grant  Grant
+	agent  string
+	socket socketOutlet
+	reply  chan<- error
+}
+
+func (r joinSocket) apply(st *stage) {
+	p := st.enter(r.grant)
+	st.dropSocket(p, closeReplaced, "a newer connection with this token took over")
+	p.socket = r.socket
+	st.server.counters.sockets.Add(1)
+	st.join(p, r.agent, protocolUnknown)
+	p.socket.deliver(st.state())
+	r.reply <- nil
+}
+
+// socketEnded says that the client's side of a socket is gone.
+type socketEnded struct {
+	participantID string
+	socket        socketOutlet
+	reason        string
+}
+
+func (r socketEnded) apply(st *stage) {
+	p := st.participants[r.participantID]
+	if p == nil || p.socket != r.socket {
+		return // replaced, or closed by us
+	}
+	p.socket = nil
+	st.server.counters.sockets.Add(-1)
+	st.settle(p, r.reason)
+}
+
+// addPublisher takes a publisher that is about to connect. An older one of the same participant ends.
+type addPublisher struct {
+	publisher *publisher
+	reply     chan<- error
+}
+
+func (r addPublisher) apply(st *stage) { r.reply <- st.addPublisher(r.publisher) }
+
+func (st *stage) addPublisher(pub *publisher) error {
+	g := pub.grant
+	others := 0
+	for id, p := range st.participants {
+		if p.publisher != nil && id != g.ParticipantID {
+			others++
+		}
+	}
+	if limit := st.server.maxPublishers(); others >= limit {
+		err := refuse(QuotaExceeded, "the stage has its %d publishers already; try again when one has left", limit)
+		st.emit(Event{Kind: PublishError, Grant: g, Protocol: protocolWHIP, ErrorCode: err.Code, Reason: err.Message})
+		return err
+	}
+	p := st.enter(g)
+	if p.publisher != nil {
+		st.retire(p, "a newer publish session with this token took over")
+	}
+	p.publisher = pub
+	st.server.counters.publishers.Add(1)
+	st.server.remember(resource{&pub.session, func(reason string) request { return publisherEnded{pub, reason} }})
+	return nil
+}
+
+// publisherConnected says that media can flow: the participant is publishing from now on.
+type publisherConnected struct{ publisher *publisher }
+
+func (r publisherConnected) apply(st *stage) {
+	pub := r.publisher
+	p := st.participants[pub.grant.ParticipantID]
+	if p == nil || p.publisher != pub {
+		return
+	}
+	st.join(p, pub.agent, protocolWHIP)
+	pub.connected = true
+	pub.log.Info("publisher started", "agent", pub.agent)
+	st.emit(Event{Kind: PublishStarted, Grant: pub.grant, Protocol: protocolWHIP})
+	st.change()
+}
+
+// publisherEnded ends a publisher, whoever wanted it.
+type publisherEnded struct {
+	publisher *publisher
+	reason    string
+}
+
+func (r publisherEnded) apply(st *stage) { st.endPublisher(r.publisher, r.reason) }
+
+// findPublisher looks for a participant that is publishing; nil when it is not.
+type findPublisher struct {
+	participantID string
+	reply         chan<- *publisher
+}
+
+func (r findPublisher) apply(st *stage) {
+	if p := st.participants[r.participantID]; p != nil && p.publisher != nil && p.publisher.connected {
+		r.reply <- p.publisher
+		return
+	}
+	r.reply <- nil
+}
+
+// addSubscriber takes a subscriber that is about to connect.
+type addSubscriber struct {
+	subscriber *subscriber
+	reply      chan<- error
+}
+
+func (r addSubscriber) apply(st *stage) {
+	u := r.subscriber
+	p := st.participants[u.publisher.grant.ParticipantID]
+	if p == nil || p.publisher != u.publisher {
+		r.reply <- refuse(PublisherNotFound, "participant %q has stopped publishing", u.publisher.grant.ParticipantID)
+		return
+	}
+	if limit := st.server.maxSubscribers(); len(st.subscribers) >= limit && !u.grant.Hidden {
+		err := refuse(QuotaExceeded, "the stage has its %d subscriptions already; try again later", limit)
+		st.emit(Event{Kind: SubscribeError, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, ErrorCode: err.Code, Reason: err.Message})
+		r.reply <- err
+		return
+	}
+	st.subscribers[u] = struct{}{}
+	st.server.counters.subscribers.Add(1)
+	st.server.remember(resource{&u.session, func(reason string) request { return subscriberEnded{u, reason} }})
+	r.reply <- nil
+}
+
+// subscriberConnected says that media flows to a subscriber.
+type subscriberConnected struct{ subscriber *subscriber }
+
+func (r subscriberConnected) apply(st *stage) {
+	u := r.subscriber
+	if _, ok := st.subscribers[u]; !ok {
+		return
+	}
+	u.connected = true
+	u.log.Debug("subscriber started", "publisher", u.publisher.grant.ParticipantID)
+	st.emit(Event{Kind: SubscribeStarted, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID})
+}
+
+// subscriberEnded ends a subscriber, whoever wanted it.
+type subscriberEnded struct {
+	subscriber *subscriber
+	reason     string
+}
+
+func (r subscriberEnded) apply(st *stage) { st.endSubscriber(r.subscriber, r.reason) }
+
+// refused reports an offer that was refused before there was a session.
+type refused struct{ event Event }
+
+func (r refused) apply(st *stage) { st.emit(r.event) }
+
+// disconnect throws one participant out.
+type disconnect struct {
+	participantID string
+	reason        string
+	reply         chan<- error
+}
+
+func (r disconnect) apply(st *stage) {
+	if p := st.participants[r.participantID]; p != nil {
+		st.expel(p, closeDisconnected, r.reason)
+	}
+	for u := range st.subscribers {
+		if u.grant.ParticipantID == r.participantID {
+			st.endSubscriber(u, r.reason)
+		}
+	}
+	r.reply <- nil
+}
+
+// closeStage throws everybody out; the stage was deleted.
+type closeStage struct {
+	reason string
+	reply  chan<- error
+}
+
+func (r closeStage) apply(st *stage) {
+	st.end(closeDeleted, r.reason)
+	r.reply <- nil
+}
+
+// look does nothing; after it the stage looks whether it is still needed.
+type look struct{}
+
+func (look) apply(*stage) {}

@@ -1,0 +1,256 @@
+package stage
+
+import (
+	"cmp"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+
+	"github.com/pion/logging"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/footlight-live/footlight/internal/arn"
+)
+
+const (
+	// defaultMedia is where media goes when no address is set.
+	defaultMedia = "127.0.0.1:4081"
+	// defaultPublishers is IVS's limit of publishers on a stage.
+	defaultPublishers = 12
+	// defaultSubscribers bounds what one stage can cost the server.
+	defaultSubscribers = 1000
+)
+
+// ICEServer is a STUN or TURN server that clients are told of in Link headers.
+type ICEServer struct {
+	URL                  string // for example turn:host:3478?transport=udp
+	Username, Credential string // empty for STUN
+}
+
+// Server holds all stages. Set the exported fields, then Start; after Start they are not to be changed.
+type Server struct {
+	// UDPAddr and TCPAddr are the host:port that all media goes through; "" is 127.0.0.1:4081. An
+	// unspecified host means all addresses of the machine, port 0 any free port.
+	UDPAddr, TCPAddr string
+	// PublicIPs are addresses at which clients reach both ports besides the bound ones, for
+	// example of a router that forwards them. They come first in answers.
+	PublicIPs []string
+	// PublicURL returns the base of the session URLs, for example http://host:4080. Without it they
+	// are built from the request.
+	PublicURL func() string
+	// ICEServers are told to clients; the stage itself needs none.
+	ICEServers []ICEServer
+	// MaxPublishers and MaxSubscribers limit the sessions of one stage; 0 means 12 and 1000.
+	// Hidden participants do not count as subscribers.
+	MaxPublishers, MaxSubscribers int
+
+	Admission Admission
+	Observer  Observer // may be nil
+	Log       *slog.Logger
+
+	ctx         context.Context
+	cancel      context.CancelFunc
+	work        sync.WaitGroup // stages, sockets, and sessions that close
+	network     *network
+	candidates  []string
+	certificate *webrtc.Certificate
+	pionLog     logging.LoggerFactory
+	counters    counters
+
+	mu        sync.Mutex
+	stages    map[string]*stage   // by stage id
+	resources map[string]resource // by session id
+}
+
+// resource is what a session URL leads to.
+type resource struct {
+	session *session
+	// end makes the request that ends the session.
+	end func(reason string) request
+}
+
+// Start binds the media ports. The server runs until Close or until ctx ends.
+func (s *Server) Start(ctx context.Context) error {
+	s.Log = cmp.Or(s.Log, slog.Default()).With("component", "stage")
+	s.pionLog = pionLog{log: s.Log}
+	s.stages = make(map[string]*stage)
+	s.resources = make(map[string]resource)
+
+	var public []netip.Addr
+	for _, ip := range s.PublicIPs {
+		addr, err := netip.ParseAddr(ip)
+		if err != nil {
+			return fmt.Errorf("start stages: public IP: %w", err)
+		}
+		public = append(public, addr)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("start stages: make DTLS key: %w", err)
+	}
+	if s.certificate, err = webrtc.GenerateCertificate(key); err != nil {
+		return fmt.Errorf("start stages: make DTLS certificate: %w", err)
+	}
+	s.network, err = listen(ctx, cmp.Or(s.UDPAddr, defaultMedia), cmp.Or(s.TCPAddr, defaultMedia), s.pionLog)
+	if err != nil {
+		return fmt.Errorf("start stages: %w", err)
+	}
+	s.candidates = s.network.candidates(public)
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.Log.Info("listening for media", "udp", s.network.udpAt, "tcp", s.network.tcpAt, "public", public)
+	return nil
+}
+
+// Close ends all sessions, closes the ports and waits until everything has stopped.
+func (s *Server) Close() error {
+	if s.cancel == nil {
+		return nil // never started
+	}
+	s.mu.Lock()
+	s.cancel() // no stage is made from here on
+	s.mu.Unlock()
+	s.work.Wait()
+	return s.network.close()
+}
+
+// UDPAddress and TCPAddress tell where media is taken, the first address of each.
+func (s *Server) UDPAddress() netip.AddrPort { return s.network.udpAt[0] }
+
+// TCPAddress is described at UDPAddress.
+func (s *Server) TCPAddress() netip.AddrPort { return s.network.tcpAt[0] }
+
+// ActiveSession returns the id of the stage's session, "" when there is none.
+func (s *Server) ActiveSession(stageID string) string {
+	if st := s.lookup(stageID); st != nil {
+		if id := st.active.Load(); id != nil {
+			return *id
+		}
+	}
+	return ""
+}
+
+// CloseStage disconnects everybody because the stage was deleted and ends its session. It returns when
+// the observer has been told. An Observer must not call it.
+func (s *Server) CloseStage(stageID, reason string) {
+	s.askStage(stageID, func(reply chan<- error) request { return closeStage{reason, reply} })
+}
+
+// Disconnect ends all that a participant has on a stage: socket, publishing, subscriptions. It returns
+// when the observer has been told. An Observer must not call it. That the participant does not come
+// back is the Admission's business.
+func (s *Server) Disconnect(stageID, participantID, reason string) {
+	s.askStage(stageID, func(reply chan<- error) request { return disconnect{participantID, reason, reply} })
+}
+
+// askStage has a stage do something; a stage that nobody is on has nothing to do.
+func (s *Server) askStage(stageID string, with func(reply chan<- error) request) {
+	if st := s.lookup(stageID); st != nil {
+		_ = ask(s.ctx, st, with) // fails only when the stage has ended
+	}
+}
+
+func (s *Server) maxPublishers() int  { return cmp.Or(s.MaxPublishers, defaultPublishers) }
+func (s *Server) maxSubscribers() int { return cmp.Or(s.MaxSubscribers, defaultSubscribers) }
+
+// begin counts the caller among the work that Close waits for; s.work.Done ends it. After Close it fails.
+func (s *Server) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return errClosed
+	}
+	s.work.Add(1)
+	return nil
+}
+
+// lookup returns the live stage with this id, or nil.
+func (s *Server) lookup(id string) *stage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stages[id]
+}
+
+var errClosed = errors.New("stage server is closed")
+
+// join runs f with the grant's stage, which it makes if it is not live. When f fails because the stage
+// ended under it, it starts over with a new one.
+func (s *Server) join(g Grant, f func(*stage) error) error {
+	for {
+		st, err := s.liveStage(g.StageID)
+		if err != nil {
+			return err
+		}
+		if err = f(st); err == nil {
+			return nil
+		}
+		st.tell(s.ctx, look{}) // a stage that was made for this is not needed
+		if !errors.Is(err, errStageEnded) {
+			return err
+		}
+	}
+}
+
+func (s *Server) liveStage(id string) (*stage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return nil, errClosed
+	}
+	st := s.stages[id]
+	if st == nil {
+		st = newStage(s, id)
+		s.stages[id] = st
+		s.counters.stages.Add(1)
+		s.work.Go(func() { st.run(s.ctx) })
+	}
+	return st, nil
+}
+
+// forgetStage is called by a stage that ends.
+func (s *Server) forgetStage(st *stage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.stages, st.id)
+	s.counters.stages.Add(-1)
+}
+
+// newSessionID returns a name that cannot be guessed (142 bits).
+func newSessionID() string { return arn.NewID(24) }
+
+func (s *Server) remember(r resource) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resources[r.session.id] = r
+}
+
+func (s *Server) forget(sessionID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.resources, sessionID)
+}
+
+func (s *Server) resource(sessionID string) (resource, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.resources[sessionID]
+	return r, ok
+}
+
+// reportRefusal tells the observer of an offer that was refused before there was a session for it, if the stage is live.
+func (s *Server) reportRefusal(ctx context.Context, g Grant, kind EventKind, remote string, e *Error) {
+	st := s.lookup(g.StageID)
+	if st == nil {
+		return
+	}
+	protocol := protocolUnknown
+	if kind == PublishError {
+		protocol = protocolWHIP
+	}
+	st.tell(ctx, refused{Event{Kind: kind, Grant: g, Protocol: protocol, RemoteParticipant: remote, ErrorCode: e.Code, Reason: e.Message}})
+}

@@ -1,0 +1,180 @@
+package stage
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+)
+
+// Packets kept for retransmission: at 8.5 Mbit/s, the most a publisher may send, 1024 packets of video
+// are about 1.2 s; 128 packets of Opus are 2.5 s. Both are powers of two that divide 65536.
+const (
+	videoHistory = 1024
+	audioHistory = 128
+)
+
+// source is one kind of media of one publisher and the subscribers' sinks that it feeds. The goroutine
+// that reads the publisher's track calls receive (a second one does for retransmissions), subscribers
+// attach and detach; the mutex orders them.
+type source struct {
+	video    bool
+	counters *counters
+	// send writes RTCP to the publisher; an error means that the publisher is gone.
+	send func([]rtcp.Packet) error
+	// nack says that the publisher answers NACKs.
+	nack bool
+	keys *keyFrames // nil for audio
+
+	ssrc   atomic.Uint32                     // of the publisher's track; 0 before it came
+	report atomic.Pointer[rtcp.SenderReport] // the publisher's newest, nil before it came
+
+	history *history
+
+	mu      sync.Mutex
+	sinks   []*sink
+	closed  bool
+	started bool
+	highest int64 // newest index
+	losses  losses
+}
+
+func newSource(video bool, c *counters, send func([]rtcp.Packet) error) *source {
+	s := &source{video: video, counters: c, send: send}
+	if !video {
+		s.history = newHistory(audioHistory)
+		return s
+	}
+	s.history = newHistory(videoHistory)
+	s.keys = newKeyFrames(s.askKeyFrame)
+	return s
+}
+
+// bind makes the source follow the publisher's track with this SSRC. The first track of a kind counts.
+func (s *source) bind(ssrc uint32) bool {
+	if !s.ssrc.CompareAndSwap(0, ssrc) {
+		return false
+	}
+	s.mu.Lock()
+	waiting := len(s.sinks) > 0
+	s.mu.Unlock()
+	if waiting {
+		s.requestKeyFrame()
+	}
+	return true
+}
+
+// receive takes a parsed packet of the publisher, keeps it and queues it for every sink.
+// The caller keeps its own reference.
+func (s *source) receive(p *packet, now time.Time) {
+	if s.video {
+		p.key = startsKeyFrame(p.payload)
+	}
+	s.mu.Lock()
+	if s.closed || !s.place(p) {
+		s.mu.Unlock()
+		return
+	}
+	repairable := s.losses.arrived(p.index, now)
+	var ask []rtcp.NackPair
+	if s.nack {
+		ask = s.losses.due(now)
+	}
+	s.history.add(p)
+	for _, k := range s.sinks {
+		k.push(p)
+	}
+	s.mu.Unlock()
+
+	s.counters.packetsReceived.Add(1)
+	s.counters.bytesReceived.Add(uint64(len(p.payload)))
+	if s.video && p.key {
+		s.keys.arrived()
+	}
+	if s.video && !repairable {
+		s.requestKeyFrame()
+	}
+	if ask != nil {
+		for _, pair := range ask {
+			s.counters.nacksSent.Add(uint64(len(pair.PacketList())))
+		}
+		// The error needs no handling: the connection's end is told by its state.
+		_ = s.send([]rtcp.Packet{&rtcp.TransportLayerNack{MediaSSRC: s.ssrc.Load(), Nacks: ask}})
+	}
+}
+
+// place extends the packet's sequence number to an index that does not wrap around.
+// It reports false for duplicates and for packets too old to matter.
+func (s *source) place(p *packet) bool {
+	if !s.started {
+		s.started = true
+		// Leave room for packets that were sent before the first one that arrived.
+		s.highest = int64(p.sequence) + 1<<16
+		p.index = s.highest
+		return true
+	}
+	p.index = s.highest + int64(int16(p.sequence-uint16(s.highest)))
+	if p.index <= s.highest-int64(len(s.history.ring)) || s.history.has(p.index) {
+		return false
+	}
+	s.highest = max(s.highest, p.index)
+	return true
+}
+
+// setReport takes the publisher's sender report and has every sink pass it on.
+func (s *source) setReport(r *rtcp.SenderReport) {
+	s.report.Store(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.sinks {
+		k.reportChanged()
+	}
+}
+
+// attach feeds the sink from now on; for video it starts at the next key frame, which is asked for.
+func (s *source) attach(k *sink) {
+	s.mu.Lock()
+	if !s.closed {
+		s.sinks = append(s.sinks, k)
+	}
+	s.mu.Unlock()
+	s.requestKeyFrame()
+}
+
+// detach ends what attach began. The sink gets nothing after it returns.
+func (s *source) detach(k *sink) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sinks = slices.DeleteFunc(s.sinks, func(other *sink) bool { return other == k })
+}
+
+// requestKeyFrame asks the arbiter for a key frame. For audio it does nothing.
+func (s *source) requestKeyFrame() {
+	if s.keys != nil {
+		s.keys.request()
+	}
+}
+
+// askKeyFrame sends one picture loss indication to the publisher.
+func (s *source) askKeyFrame() bool {
+	ssrc := s.ssrc.Load()
+	if ssrc == 0 {
+		return false
+	}
+	if s.send([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}}) != nil {
+		return false
+	}
+	s.counters.plisSent.Add(1)
+	return true
+}
+
+// close lets go of all sinks and packets. Nothing is received after it.
+func (s *source) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.sinks = nil
+	s.history.clear()
+}

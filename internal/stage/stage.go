@@ -1,0 +1,316 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/arn"
+)
+
+const (
+	// sessionLinger keeps a stage session open after the last participant left, so that a reconnect
+	// finds the same session (spec: proposed, IVS says "a few minutes").
+	sessionLinger = time.Minute
+	// snapshotDelay coalesces changes that come together.
+	snapshotDelay = 50 * time.Millisecond
+)
+
+// stage is one live stage. The goroutine that executes run owns everything below the line; others send
+// it requests. It ends when nobody is on the stage any more and its session is over.
+type stage struct {
+	id       string
+	server   *Server
+	log      *slog.Logger
+	requests chan request
+	done     chan struct{}          // closed when run has ended
+	active   atomic.Pointer[string] // the session's id, nil when there is none
+
+	// ----
+	participants map[string]*participant // by id, hidden ones and those about to join included
+	present      []*participant          // joined and not hidden, in order of arrival
+	subscribers  map[*subscriber]struct{}
+	session      string // st-…, "" before the first join and after the end
+	linger       *time.Timer
+	snapshot     *time.Timer
+	changed      bool // the snapshot timer runs
+	ended        bool
+}
+
+// participant is the holder of one token. It is there through its socket, its WHIP session or both.
+type participant struct {
+	grant     Grant
+	joined    bool
+	socket    socketOutlet // nil without
+	publisher *publisher   // nil without
+}
+
+// request is something to do on the stage's goroutine. It must not block.
+type request interface{ apply(st *stage) }
+
+func newStage(s *Server, id string) *stage {
+	st := &stage{
+		id: id, server: s, log: s.Log.With("stage", id),
+		requests:     make(chan request),
+		done:         make(chan struct{}),
+		participants: make(map[string]*participant),
+		subscribers:  make(map[*subscriber]struct{}),
+		linger:       time.NewTimer(sessionLinger),
+		snapshot:     time.NewTimer(snapshotDelay),
+	}
+	st.linger.Stop()
+	st.snapshot.Stop()
+	return st
+}
+
+// run owns the stage until it is empty and its session over, or ctx ends.
+func (st *stage) run(ctx context.Context) {
+	defer close(st.done)
+	defer st.server.forgetStage(st)
+	for !st.ended {
+		select {
+		case r := <-st.requests:
+			r.apply(st)
+		case <-st.linger.C:
+			st.endSession("everybody has left")
+		case <-st.snapshot.C:
+			st.sendSnapshots()
+		case <-ctx.Done():
+			st.end(closeShutdown, "the server is shutting down")
+		}
+		if len(st.participants) == 0 && len(st.subscribers) == 0 && st.session == "" {
+			st.ended = true
+		}
+	}
+}
+
+// post hands a request to the stage; when it returns nil the stage has taken it.
+func (st *stage) post(ctx context.Context, r request) error {
+	select {
+	case st.requests <- r:
+		return nil
+	case <-st.done:
+		return errStageEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// tell is post for what does not matter any more when the stage has ended.
+func (st *stage) tell(ctx context.Context, r request) { _ = st.post(ctx, r) }
+
+// ask posts the request that with makes and waits for its reply.
+func ask(ctx context.Context, st *stage, with func(reply chan<- error) request) error {
+	reply := make(chan error, 1)
+	if err := st.post(ctx, with(reply)); err != nil {
+		return err
+	}
+	return <-reply
+}
+
+// emit tells the observer. Hidden participants cause no events.
+func (st *stage) emit(e Event) {
+	if st.server.Observer == nil || e.Grant.Hidden {
+		return
+	}
+	e.Time = time.Now()
+	e.StageID = st.id
+	e.SessionID = st.session
+	st.server.Observer.Observe(e)
+}
+
+// enter returns the participant of the grant, which may be new and not have joined yet.
+func (st *stage) enter(g Grant) *participant {
+	p := st.participants[g.ParticipantID]
+	if p == nil {
+		p = &participant{}
+		st.participants[g.ParticipantID] = p
+	}
+	p.grant = g
+	return p
+}
+
+// join makes the participant present, if it is not yet.
+func (st *stage) join(p *participant, agent, protocol string) {
+	if p.joined {
+		return
+	}
+	p.joined = true
+	if p.grant.Hidden {
+		return
+	}
+	st.linger.Stop()
+	if st.session == "" {
+		st.session = "st-" + arn.NewID(13)
+		st.active.Store(new(st.session))
+		st.log.Info("session started", "session", st.session)
+		st.emit(Event{Kind: SessionStarted})
+	}
+	st.present = append(st.present, p)
+	st.server.counters.participants.Add(1)
+	st.log.Info("participant joined", "participant", p.grant.ParticipantID)
+	st.emit(Event{Kind: Joined, Grant: p.grant, UserAgent: agent, Protocol: protocol})
+	st.change()
+}
+
+// settle lets the participant go if nothing holds it any more.
+func (st *stage) settle(p *participant, reason string) {
+	if p.socket != nil || p.publisher != nil {
+		return
+	}
+	delete(st.participants, p.grant.ParticipantID)
+	if !p.joined || p.grant.Hidden {
+		return
+	}
+	st.present = slices.DeleteFunc(st.present, func(other *participant) bool { return other == p })
+	st.server.counters.participants.Add(-1)
+	st.log.Info("participant left", "participant", p.grant.ParticipantID, "reason", reason)
+	st.emit(Event{Kind: Left, Grant: p.grant, Reason: reason})
+	st.change()
+	if len(st.present) == 0 {
+		st.linger.Reset(sessionLinger)
+	}
+}
+
+// endSession ends the stage session.
+func (st *stage) endSession(reason string) {
+	if st.session == "" {
+		return
+	}
+	st.linger.Stop()
+	st.log.Info("session ended", "session", st.session, "reason", reason)
+	st.emit(Event{Kind: SessionEnded, Reason: reason})
+	st.session = ""
+	st.active.Store(nil)
+}
+
+// endPublisher ends a publisher's session, unless it has ended already.
+func (st *stage) endPublisher(pub *publisher, reason string) {
+	if p := st.participants[pub.grant.ParticipantID]; p != nil && p.publisher == pub {
+		st.retire(p, reason)
+		st.settle(p, reason)
+	}
+}
+
+// retire ends the participant's publisher and its subscribers. The participant itself stays.
+func (st *stage) retire(p *participant, reason string) {
+	pub := p.publisher
+	p.publisher = nil
+	st.server.counters.publishers.Add(-1)
+	if pub.connected {
+		pub.log.Info("publisher stopped", "reason", reason)
+		st.emit(Event{Kind: PublishStopped, Grant: pub.grant, Protocol: protocolWHIP, Reason: reason})
+		st.change()
+	} else {
+		pub.log.Info("publisher never connected", "reason", reason)
+	}
+	for u := range st.subscribers {
+		if u.publisher == pub {
+			st.endSubscriber(u, "the publisher stopped: "+reason)
+		}
+	}
+	st.server.forget(pub.id)
+	st.server.work.Go(pub.close)
+}
+
+// endSubscriber ends a subscriber's session.
+func (st *stage) endSubscriber(u *subscriber, reason string) {
+	if _, ok := st.subscribers[u]; !ok {
+		return // it has ended already
+	}
+	delete(st.subscribers, u)
+	st.server.counters.subscribers.Add(-1)
+	if u.connected {
+		u.log.Debug("subscriber stopped", "publisher", u.publisher.grant.ParticipantID, "reason", reason)
+		st.emit(Event{Kind: SubscribeStopped, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Reason: reason})
+	}
+	st.server.forget(u.id)
+	st.server.work.Go(u.close)
+}
+
+// dropSocket ends a participant's socket from our side.
+func (st *stage) dropSocket(p *participant, code closeCode, reason string) {
+	if p.socket == nil {
+		return
+	}
+	p.socket.shut(code, reason)
+	p.socket = nil
+	st.server.counters.sockets.Add(-1)
+}
+
+// end throws everybody out and ends the session and the stage.
+func (st *stage) end(code closeCode, reason string) {
+	for _, p := range st.participants {
+		st.expel(p, code, reason)
+	}
+	for u := range st.subscribers {
+		st.endSubscriber(u, reason)
+	}
+	st.endSession(reason)
+	st.ended = true
+}
+
+// expel ends all that a participant has on the stage.
+func (st *stage) expel(p *participant, code closeCode, reason string) {
+	st.dropSocket(p, code, reason)
+	if p.publisher != nil {
+		st.retire(p, reason)
+	}
+	st.settle(p, reason)
+}
+
+// change has a snapshot sent soon.
+func (st *stage) change() {
+	if !st.changed {
+		st.changed = true
+		st.snapshot.Reset(snapshotDelay)
+	}
+}
+
+func (st *stage) sendSnapshots() {
+	st.changed = false
+	b := st.state()
+	for _, p := range st.participants {
+		if p.socket != nil {
+			p.socket.deliver(b)
+		}
+	}
+}
+
+// state is the STAGE_STATE message: everybody who is present, in order of arrival.
+func (st *stage) state() []byte {
+	type entry struct {
+		ID           string            `json:"id"`
+		UserID       string            `json:"userId"`
+		Attributes   map[string]string `json:"attributes"`
+		IsPublishing bool              `json:"isPublishing"`
+	}
+	var m struct {
+		Type    string `json:"type"`
+		Payload struct {
+			StageID      string  `json:"stageId"`
+			Participants []entry `json:"participants"`
+		} `json:"payload"`
+	}
+	m.Type = "STAGE_STATE"
+	m.Payload.StageID = st.id
+	m.Payload.Participants = make([]entry, 0, len(st.present))
+	for _, p := range st.present {
+		e := entry{
+			ID: p.grant.ParticipantID, UserID: p.grant.UserID, Attributes: p.grant.Attributes,
+			IsPublishing: p.publisher != nil && p.publisher.connected,
+		}
+		if e.Attributes == nil {
+			e.Attributes = map[string]string{}
+		}
+		m.Payload.Participants = append(m.Payload.Participants, e)
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic("stage: a snapshot of strings cannot fail to marshal: " + err.Error())
+	}
+	return b
+}

@@ -1,0 +1,58 @@
+package stage
+
+import "sync/atomic"
+
+// Stats is a snapshot of what the server does now (gauges) and has done since its start (counters).
+type Stats struct {
+	Stages       int // gauge: stages with somebody on them, or whose session has not ended yet
+	Participants int // gauge: connected, not hidden
+	Publishers   int // gauge: publishing or about to
+	Subscribers  int // gauge: subscriptions, hidden ones included
+	Sockets      int // gauge: open events sockets
+
+	PacketsReceived    uint64 // RTP packets taken from publishers, duplicates not counted
+	BytesReceived      uint64 // their payloads
+	PacketsMalformed   uint64 // RTP packets of publishers that could not be read
+	PacketsSent        uint64 // RTP packets sent to subscribers, retransmissions not counted
+	BytesSent          uint64 // their payloads
+	PacketsDropped     uint64 // RTP packets that a subscriber did not get because it was too slow
+	PacketsResent      uint64 // retransmissions to subscribers
+	NACKsReceived      uint64 // packets that subscribers asked for again
+	NACKsSent          uint64 // packets that publishers were asked for again
+	KeyFramesRequested uint64 // PLI and FIR of subscribers
+	PLIsSent           uint64 // key-frame requests to publishers
+}
+
+// counters are Stats' counters while they count; everybody adds.
+type counters struct {
+	stages, participants, publishers, subscribers, sockets atomic.Int64
+
+	packetsReceived, bytesReceived, packetsMalformed atomic.Uint64
+	packetsSent, bytesSent, packetsDropped           atomic.Uint64
+	packetsResent, nacksReceived, nacksSent          atomic.Uint64
+	keyFramesRequested, plisSent                     atomic.Uint64
+}
+
+// Stats returns a snapshot. Any goroutine may call it at any time.
+func (s *Server) Stats() Stats {
+	c := &s.counters
+	return Stats{
+		Stages:       int(c.stages.Load()),
+		Participants: int(c.participants.Load()),
+		Publishers:   int(c.publishers.Load()),
+		Subscribers:  int(c.subscribers.Load()),
+		Sockets:      int(c.sockets.Load()),
+
+		PacketsReceived:    c.packetsReceived.Load(),
+		BytesReceived:      c.bytesReceived.Load(),
+		PacketsMalformed:   c.packetsMalformed.Load(),
+		PacketsSent:        c.packetsSent.Load(),
+		BytesSent:          c.bytesSent.Load(),
+		PacketsDropped:     c.packetsDropped.Load(),
+		PacketsResent:      c.packetsResent.Load(),
+		NACKsReceived:      c.nacksReceived.Load(),
+		NACKsSent:          c.nacksSent.Load(),
+		KeyFramesRequested: c.keyFramesRequested.Load(),
+		PLIsSent:           c.plisSent.Load(),
+	}
+}

@@ -1,0 +1,188 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+)
+
+// subscriber is the session of a participant that receives one publisher.
+type subscriber struct {
+	session
+	publisher *publisher
+	outlets   []*outlet
+
+	connected bool // of the stage's goroutine
+}
+
+// outlet is the local track of one media section: it learns from the WebRTC stack how packets are to be
+// addressed, and then has a sink.
+type outlet struct {
+	subscriber *subscriber
+	source     *source
+	kind       webrtc.RTPCodecType
+	sink       *sink // nil until bound
+}
+
+func (s *Server) newSubscriber(p *publisher, g Grant, agent string, o *offer) (*subscriber, error) {
+	pc, err := s.newPeer(o, false)
+	if err != nil {
+		return nil, err
+	}
+	u := &subscriber{session: s.newSession(p.stage, g, agent, o, pc), publisher: p}
+	add := func(kind webrtc.RTPCodecType, src *source) error {
+		t := &outlet{subscriber: u, source: src, kind: kind}
+		u.outlets = append(u.outlets, t)
+		_, err := pc.AddTransceiverFromTrack(t, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+		return err
+	}
+	if o.video != nil {
+		err = add(webrtc.RTPCodecTypeVideo, p.video)
+	}
+	if o.audio != nil && err == nil {
+		err = add(webrtc.RTPCodecTypeAudio, p.audio)
+	}
+	if err != nil {
+		u.close()
+		return nil, err
+	}
+	u.watch(
+		func() {
+			u.start()
+			u.stage.tell(u.ctx, subscriberConnected{u})
+		},
+		func(reason string) { u.stage.tell(u.ctx, subscriberEnded{u, reason}) },
+	)
+	return u, nil
+}
+
+// start lets media flow; the connection is up.
+func (u *subscriber) start() {
+	for _, t := range u.outlets {
+		k := t.sink
+		if k == nil {
+			continue // its section was rejected
+		}
+		u.spawn(func() { k.run(u.ctx) })
+	}
+	for _, sender := range u.pc.GetSenders() {
+		if t, ok := sender.Track().(*outlet); ok && t.sink != nil {
+			u.spawn(func() { u.readFeedback(sender, t.sink) })
+		}
+	}
+}
+
+// readFeedback answers the subscriber's RTCP for one track until the connection ends.
+func (u *subscriber) readFeedback(sender *webrtc.RTPSender, k *sink) {
+	for {
+		pkts, _, err := sender.ReadRTCP()
+		if err == nil {
+			k.feedback(pkts, time.Now())
+			continue
+		}
+		if u.ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
+			return
+		}
+	}
+}
+
+// Bind makes the sink: the negotiation is over and the codec known. The WebRTC stack calls it.
+func (t *outlet) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	mime := webrtc.MimeTypeOpus
+	if t.source.video {
+		mime = webrtc.MimeTypeH264
+	}
+	for _, codec := range c.CodecParameters() {
+		if !strings.EqualFold(codec.MimeType, mime) {
+			continue
+		}
+		k := newSink(t.source, c.WriteStream(), t.subscriber.pc.WriteRTCP, t.subscriber.log)
+		k.ssrc, k.payloadType = uint32(c.SSRC()), uint8(codec.PayloadType)
+		if v := t.subscriber.offer.video; t.source.video && v.rtx != 0 && c.SSRCRetransmission() != 0 {
+			k.rtxSSRC, k.rtxType = uint32(c.SSRCRetransmission()), v.rtx
+		}
+		t.sink = k
+		return codec, nil
+	}
+	return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
+}
+
+// Unbind has nothing to do: the session's end detaches the sink.
+func (t *outlet) Unbind(webrtc.TrackLocalContext) error { return nil }
+
+// ID is the track's name in the answer.
+func (t *outlet) ID() string { return t.kind.String() }
+
+// RID is empty: there is one layer.
+func (t *outlet) RID() string { return "" }
+
+// StreamID is the publisher's participant id, the same for both tracks: browsers synchronise
+// the tracks of one stream.
+func (t *outlet) StreamID() string { return t.subscriber.publisher.grant.ParticipantID }
+
+// Kind is audio or video.
+func (t *outlet) Kind() webrtc.RTPCodecType { return t.kind }
+
+// subscribe is the whole of a POST to /whip/subscribe/{id}: it checks the offer, finds the publisher and
+// returns the session with its answer.
+func (s *Server) subscribe(ctx context.Context, g Grant, participantID, agent string, body []byte) (*subscriber, string, error) {
+	if !g.Subscribe {
+		return nil, "", refuse(InsufficientCapability, "the token does not allow to subscribe")
+	}
+	o, refusal := subscribeOffer(body)
+	if refusal != nil {
+		s.reportRefusal(ctx, g, SubscribeError, participantID, refusal)
+		return nil, "", refusal
+	}
+	notFound := refuse(PublisherNotFound, "participant %q is not publishing on this stage", participantID)
+	st := s.lookup(g.StageID)
+	if st == nil {
+		return nil, "", notFound
+	}
+	found := make(chan *publisher, 1)
+	if err := st.post(ctx, findPublisher{participantID, found}); err != nil {
+		return nil, "", notFound
+	}
+	p := <-found
+	if p == nil {
+		s.reportRefusal(ctx, g, SubscribeError, participantID, notFound)
+		return nil, "", notFound
+	}
+	u, err := s.newSubscriber(p, g, agent, o)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := ask(ctx, st, func(reply chan<- error) request { return addSubscriber{u, reply} }); err != nil {
+		u.close()
+		if errors.Is(err, errStageEnded) {
+			err = notFound
+		}
+		return nil, "", err
+	}
+	answer, err := u.answer(ctx)
+	if err != nil {
+		u.stage.tell(s.ctx, subscriberEnded{u, "the offer could not be answered"})
+		return nil, "", err
+	}
+	return u, answer, nil
+}
+
+// subscribeOffer parses an offer and checks what a subscriber must have.
+func subscribeOffer(body []byte) (*offer, *Error) {
+	o, err := parseOffer(body)
+	switch {
+	case err != nil:
+		return nil, err
+	case !o.hasVideo && !o.hasAudio:
+		return nil, refuse(InvalidInput, "the offer has no audio and no video section")
+	case o.hasVideo && o.video == nil:
+		return nil, refuse(InvalidVideoCodec, "the offer has a video section without H.264")
+	case o.hasAudio && o.audio == nil:
+		return nil, refuse(InvalidAudioCodec, "the offer has an audio section without Opus (48 kHz, 2 channels)")
+	}
+	return o, nil
+}
