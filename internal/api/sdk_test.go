@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,20 +223,24 @@ func sameJSON(t *testing.T, a, b string) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// tagger keeps the tags of one resource.
+// tagger keeps the tags of one resource. Guarded by its mutex.
 type tagger struct {
 	ivs.Unimplemented
+	mu   sync.Mutex
 	arn  string
 	tags map[string]string
 }
 
 func (g *tagger) TagResource(_ context.Context, in *ivs.TagResourceRequest) error {
-	g.arn = *in.ResourceArn
-	maps.Copy(g.tags, in.Tags)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.arn, g.tags = *in.ResourceArn, in.Tags
 	return nil
 }
 
 func (g *tagger) UntagResource(_ context.Context, in *ivs.UntagResourceRequest) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, k := range in.TagKeys {
 		delete(g.tags, k)
 	}
@@ -243,19 +248,27 @@ func (g *tagger) UntagResource(_ context.Context, in *ivs.UntagResourceRequest) 
 }
 
 func (g *tagger) ListTagsForResource(context.Context, *ivs.ListTagsForResourceRequest) (*ivs.ListTagsForResourceResponse, error) {
-	return &ivs.ListTagsForResourceResponse{Tags: g.tags}, nil
+	_, tags := g.now()
+	return &ivs.ListTagsForResourceResponse{Tags: tags}, nil
+}
+
+// now returns what is kept.
+func (g *tagger) now() (arn string, tags map[string]string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.arn, maps.Clone(g.tags)
 }
 
 func TestTags(t *testing.T) {
-	g := &tagger{tags: map[string]string{}}
+	g := new(tagger)
 	s := serve(t, g, ivsrealtime.Unimplemented{}, 0)
 	client := s.ivs(testCredentials)
 	if _, err := client.TagResource(t.Context(), &sdkivs.TagResourceInput{ResourceArn: aws.String(channelARN),
 		Tags: map[string]string{"a": "1", "b c/+=": "2", "d": ""}}); err != nil {
 		t.Fatal(err)
 	}
-	if g.arn != channelARN {
-		t.Errorf("the service got the ARN %q", g.arn)
+	if arn, _ := g.now(); arn != channelARN {
+		t.Errorf("the service got the ARN %q", arn)
 	}
 	if _, err := client.UntagResource(t.Context(), &sdkivs.UntagResourceInput{ResourceArn: aws.String(channelARN), TagKeys: []string{"b c/+=", "a", "none"}}); err != nil {
 		t.Fatal(err)
