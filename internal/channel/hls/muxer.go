@@ -1,0 +1,513 @@
+package hls
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
+)
+
+const (
+	// targetSeconds is EXT-X-TARGETDURATION: the key-frame interval that IVS asks encoders for.
+	targetSeconds = 2
+	// longestSegment is the longest that still rounds down to the target duration (rfc8216bis §4.4.3.1),
+	// less a margin for rounded part lengths.
+	longestSegment = (targetSeconds*1000 + 490) * ClockRate / 1000
+	// audioSlack is how far sound may run ahead of the picture before a part goes out without picture.
+	audioSlack = ClockRate
+	// placeholders are the EXT-X-GAP segments before the first real one: players refuse a playlist
+	// without segments, so without them nothing would be playable for the first two seconds.
+	placeholders = 7
+	// servedAfter is how many segments that left the playlist are still served: a playlist's length
+	// (rfc8216bis §6.2.2) is the ideal, but players this late are lost anyway.
+	servedAfter = 5
+	// pendingAudio bounds the sound that waits for picture, in access units (about 10 s at 48 kHz).
+	pendingAudio = 500
+)
+
+// ErrTooMuchData means that one segment exceeded Config.SegmentLimit.
+var ErrTooMuchData = errors.New("too much data for one segment")
+
+// Config sets up a Muxer. Fields without a default must be set.
+type Config struct {
+	Prefix     string    // of every name; random
+	Wall       time.Time // wall clock at media time 0
+	PartTarget int64     // ticks; see PartTarget
+	Sequence   int64     // media sequence number of the first segment
+	Breaks     int64     // EXT-X-DISCONTINUITY-SEQUENCE to begin with
+
+	Window       int // complete segments in the playlist; 0: 10
+	SegmentLimit int // bytes; 0: 32 MiB
+}
+
+// PartTarget returns the part length for a frame duration, both in ticks: the whole number of frames that is
+// nearest to 200 ms, at least one.
+func PartTarget(frame int64) int64 {
+	const ideal = ClockRate / 5
+	if frame <= 0 {
+		return ideal
+	}
+	return max(1, (ideal+frame/2)/frame) * frame
+}
+
+// VideoFrame is one access unit, times in ticks.
+type VideoFrame struct {
+	DTS, PTS int64
+	Duration int64 // as expected: until the next frame's DTS
+	Key      bool
+	NALUs    [][]byte // without parameter sets
+}
+
+// AudioFrame is one AAC access unit.
+type AudioFrame struct {
+	DTS int64 // in samples since media time 0
+	AU  []byte
+}
+
+type videoSample struct {
+	dts, pts int64
+	key      bool
+	payload  []byte
+}
+
+// Muxer cuts a stream into parts and segments and publishes the playlists.
+// One goroutine owns the writing side; the serving side (serve.go) is for everyone.
+type Muxer struct {
+	cfg    Config
+	tracks Tracks
+	initID int64
+	inits  map[int64][]byte // replaced, never changed: views share it
+
+	segments []segment // complete ones, older and listed
+	open     *segment  // nil between streams
+	openSize int
+	listed   int // index in segments of the first listed one
+	sequence int64
+	breaks   int64
+	aligned  bool
+	broken   bool // the next segment follows a break
+
+	partStart  int64
+	partLength int64
+	nextPart   int64
+	video      []videoSample
+	audio      []AudioFrame // arrived, in no part yet
+	lastKey    int64
+	lastEnd    int64 // expected end of the newest frame
+
+	current atomic.Pointer[view]
+}
+
+// New makes a muxer that has nothing to play yet.
+func New(cfg Config) *Muxer {
+	cfg.Window = cmp.Or(cfg.Window, 10)
+	cfg.SegmentLimit = cmp.Or(cfg.SegmentLimit, 32<<20)
+	m := &Muxer{
+		cfg: cfg, initID: -1, inits: map[int64][]byte{},
+		sequence: cfg.Sequence, breaks: cfg.Breaks, aligned: true,
+	}
+	m.current.Store(&view{changed: make(chan struct{}), prefix: cfg.Prefix, target: targetSeconds * ClockRate})
+	return m
+}
+
+// SetTracks sets the parameters of the frames that follow; other parameters than before are a break.
+// Call it before the first frame, and at a key frame.
+func (m *Muxer) SetTracks(t Tracks) error {
+	if m.initID >= 0 && m.tracks.Equal(t) {
+		return nil
+	}
+	data, err := t.initialization()
+	if err != nil {
+		return err
+	}
+	if m.initID >= 0 {
+		if err := m.Break(); err != nil {
+			return err
+		}
+	}
+	m.tracks = t
+	m.initID++
+	inits := map[int64][]byte{m.initID: data}
+	for _, s := range m.segments {
+		if old, ok := m.inits[s.initID]; ok && !s.gap {
+			inits[s.initID] = old
+		}
+	}
+	m.inits = inits
+	return nil
+}
+
+// Break ends the current segment; the next one begins with the next key frame after an EXT-X-DISCONTINUITY.
+func (m *Muxer) Break() error {
+	if m.open == nil {
+		return nil
+	}
+	err := m.closePart(max(m.lastEnd, m.partStart))
+	m.closeSegment()
+	m.audio = nil
+	m.broken = true
+	m.publish()
+	return err
+}
+
+// End finishes the playlist with EXT-X-ENDLIST.
+func (m *Muxer) End() error {
+	err := m.Break()
+	v := *m.current.Load()
+	v.ended = true
+	m.replace(&v)
+	return err
+}
+
+// Abandon wakes everyone who waits, without an end of list: a player that stays will find the stream's continuation.
+func (m *Muxer) Abandon() {
+	v := *m.current.Load()
+	v.gone = true
+	m.replace(&v)
+}
+
+// EndTime is the media time where the newest frame ends, in ticks.
+func (m *Muxer) EndTime() int64 { return m.lastEnd }
+
+// NextSequence is a media sequence number that no segment has had.
+func (m *Muxer) NextSequence() int64 { return m.sequence + 1 }
+
+// WriteVideo takes the next frame in decoding order. DTS must grow.
+func (m *Muxer) WriteVideo(f VideoFrame) error {
+	if m.open == nil {
+		if !f.Key {
+			return nil
+		}
+		m.openSegment(f)
+	}
+	if err := m.passGrid(f.DTS); err != nil {
+		return err
+	}
+	if f.Key && m.cutBefore(f) {
+		if err := m.closePart(f.DTS); err != nil {
+			return err
+		}
+		m.closeSegment()
+		m.openSegment(f)
+		m.publish()
+	}
+	payload, err := h264.AVCC(f.NALUs).Marshal()
+	if err != nil {
+		return fmt.Errorf("package video frame: %w", err)
+	}
+	if len(m.video) == 0 && len(m.audio) == 0 {
+		m.gridFor(f)
+	}
+	if err := m.grow(len(payload)); err != nil {
+		return err
+	}
+	m.video = append(m.video, videoSample{dts: f.DTS, pts: f.PTS, key: f.Key, payload: payload})
+	m.lastEnd = max(m.lastEnd, f.DTS+f.Duration)
+	if f.Key {
+		m.lastKey = f.DTS
+	}
+	// The part's last frame is here: do not wait for the next one to find out.
+	if f.DTS+f.Duration >= m.partStart+m.partLength-f.Duration/4 {
+		if err := m.closePart(m.partStart + m.partLength); err != nil {
+			return err
+		}
+		m.gridFor(f)
+		m.limitSegment(f)
+		m.publish()
+	}
+	return nil
+}
+
+// WriteAudio takes the next access unit. DTS must grow.
+func (m *Muxer) WriteAudio(f AudioFrame) error {
+	if m.tracks.Audio == nil {
+		return nil
+	}
+	m.audio = append(m.audio, f)
+	if m.open == nil {
+		// Sound may come a little before its picture.
+		m.audio = m.audio[max(0, len(m.audio)-pendingAudio/4):]
+		return nil
+	}
+	if err := m.grow(len(f.AU)); err != nil {
+		return err
+	}
+	// The picture stands still: parts go on with sound alone.
+	before := m.nextPart
+	if err := m.passGrid(m.audioTicks(f.DTS) - audioSlack); err != nil {
+		return err
+	}
+	if m.nextPart != before {
+		m.publish()
+	}
+	m.audio = m.audio[max(0, len(m.audio)-pendingAudio):]
+	return nil
+}
+
+func (m *Muxer) audioTicks(samples int64) int64 {
+	return samples * ClockRate / int64(m.tracks.Audio.SampleRate)
+}
+
+func (m *Muxer) grow(n int) error {
+	m.openSize += n
+	if m.openSize > m.cfg.SegmentLimit {
+		return fmt.Errorf("%w: more than %d bytes in %v", ErrTooMuchData, m.cfg.SegmentLimit, ticks(longestSegment))
+	}
+	return nil
+}
+
+// cutBefore decides whether a key frame begins a new segment: when the segment is as long as the target, or
+// would become too long until the next key frame.
+func (m *Muxer) cutBefore(f VideoFrame) bool {
+	length := f.DTS - m.open.start
+	return length >= targetSeconds*ClockRate-f.Duration/2 || length+f.DTS-m.lastKey > longestSegment
+}
+
+// limitSegment ends a segment that has no room for another part: the key frame comes too late.
+func (m *Muxer) limitSegment(f VideoFrame) {
+	if m.open.duration+m.cfg.PartTarget <= longestSegment {
+		return
+	}
+	m.closeSegment()
+	m.openSegment(VideoFrame{DTS: m.partStart, Duration: f.Duration})
+}
+
+// gridFor sets the length of the part that begins: as many whole frames as fit the target.
+func (m *Muxer) gridFor(f VideoFrame) {
+	m.partLength = m.cfg.PartTarget
+	if f.Duration > 0 {
+		// A quarter of a frame forgives rates that are not a whole number of ticks.
+		if n := (m.cfg.PartTarget + f.Duration/4) / f.Duration; n > 0 {
+			m.partLength = min(m.partLength, n*f.Duration)
+		}
+	}
+}
+
+// passGrid closes the parts that end at or before a time. Time in which nothing came makes no parts.
+func (m *Muxer) passGrid(dts int64) error {
+	for dts >= m.partStart+m.partLength {
+		end := m.partStart + m.partLength
+		if len(m.video) == 0 && (len(m.audio) == 0 || m.audioTicks(m.audio[0].DTS) >= end) {
+			if next := m.nothingUntil(dts); next > m.partStart {
+				m.partStart = next
+				continue
+			}
+		}
+		if err := m.closePart(end); err != nil {
+			return err
+		}
+		m.limitSegment(VideoFrame{})
+	}
+	return nil
+}
+
+// nothingUntil is where the next part can begin: at the pending sound, or at dts.
+func (m *Muxer) nothingUntil(dts int64) int64 {
+	if len(m.audio) == 0 {
+		return dts
+	}
+	return min(dts, m.audioTicks(m.audio[0].DTS))
+}
+
+// closePart makes a part of everything that came before end. Nothing makes no part.
+func (m *Muxer) closePart(end int64) error {
+	if end <= m.partStart {
+		if len(m.video) == 0 {
+			return nil
+		}
+		end = m.partStart + 1 // timestamps that jitter more than a part is long
+	}
+	p := fmp4.Part{SequenceNumber: uint32(m.nextPart)}
+	independent := false
+	if n := len(m.video); n > 0 {
+		track := &fmp4.PartTrack{ID: videoTrackID, BaseTime: uint64(m.video[0].dts)}
+		for i, s := range m.video {
+			next := end
+			if i+1 < n {
+				next = m.video[i+1].dts
+			}
+			track.Samples = append(track.Samples, &fmp4.Sample{
+				Duration: uint32(max(1, next-s.dts)), PTSOffset: int32(s.pts - s.dts),
+				IsNonSyncSample: !s.key, Payload: s.payload,
+			})
+		}
+		independent = m.video[0].key
+		p.Tracks = append(p.Tracks, track)
+		m.video = m.video[:0]
+	}
+	if track := m.takeAudio(end); track != nil {
+		p.Tracks = append(p.Tracks, track)
+	}
+	if len(p.Tracks) == 0 {
+		return nil
+	}
+	if len(m.open.parts) == 0 && !independent {
+		m.aligned = false
+	}
+	var buf seekablebuffer.Buffer
+	if err := p.Marshal(&buf); err != nil {
+		return fmt.Errorf("render part: %w", err)
+	}
+	m.open.parts = append(m.open.parts, part{
+		id: m.nextPart, duration: end - m.partStart, independent: independent, data: buf.Bytes(),
+	})
+	m.open.duration += end - m.partStart
+	m.nextPart++
+	m.partStart = end
+	return nil
+}
+
+// takeAudio removes the pending sound before end. Sound from before the segment's break has no place.
+func (m *Muxer) takeAudio(end int64) *fmp4.PartTrack {
+	if m.tracks.Audio == nil {
+		return nil
+	}
+	n := 0
+	for n < len(m.audio) && m.audioTicks(m.audio[n].DTS) < end {
+		n++
+	}
+	take := m.audio[:n]
+	m.audio = m.audio[n:]
+	if len(take) == 0 {
+		return nil
+	}
+	track := &fmp4.PartTrack{ID: audioTrackID, BaseTime: uint64(take[0].DTS)}
+	for i, f := range take {
+		length := int64(samplesPerAU)
+		if i+1 < len(take) {
+			length = max(1, take[i+1].DTS-f.DTS)
+		}
+		track.Samples = append(track.Samples, &fmp4.Sample{Duration: uint32(length), Payload: f.AU})
+	}
+	return track
+}
+
+func (m *Muxer) openSegment(f VideoFrame) {
+	if len(m.segments) == 0 && m.open == nil && m.nextPart == 0 {
+		m.placehold(f.DTS)
+	}
+	m.open = &segment{
+		sequence: m.sequence, start: f.DTS, initID: m.initID, discontinuity: m.broken,
+	}
+	if m.broken || m.nextPart == 0 {
+		m.dropAudioBefore(f.DTS)
+	}
+	m.sequence++
+	m.broken = false
+	m.openSize = 0
+	m.partStart = f.DTS
+	m.lastEnd = max(m.lastEnd, f.DTS)
+	if f.Key {
+		m.lastKey = f.DTS
+	}
+	m.gridFor(f)
+}
+
+func (m *Muxer) dropAudioBefore(dts int64) {
+	for len(m.audio) > 0 && m.audioTicks(m.audio[0].DTS) < dts {
+		m.audio = m.audio[1:]
+	}
+}
+
+// placehold lists the time before the stream as gaps.
+func (m *Muxer) placehold(start int64) {
+	for i := range int64(placeholders) {
+		m.segments = append(m.segments, segment{
+			sequence: m.sequence, gap: true, duration: targetSeconds * ClockRate,
+			start: start - (placeholders-i)*targetSeconds*ClockRate,
+		})
+		m.sequence++
+	}
+}
+
+// closeSegment completes the open segment, keeping one copy of its bytes, and slides the window.
+func (m *Muxer) closeSegment() {
+	s := *m.open
+	m.open = nil
+	if len(s.parts) == 0 {
+		// Nobody has seen it: its number and its break go to the next one.
+		m.sequence--
+		m.broken = m.broken || s.discontinuity
+		return
+	}
+	size := 0
+	for _, p := range s.parts {
+		size += len(p.data)
+	}
+	s.data = make([]byte, 0, size)
+	parts := make([]part, len(s.parts))
+	for i, p := range s.parts {
+		from := len(s.data)
+		s.data = append(s.data, p.data...)
+		p.data = s.data[from:len(s.data):len(s.data)]
+		parts[i] = p
+	}
+	s.parts = parts
+	m.segments = append(m.segments, s)
+	for len(m.segments)-m.listed > m.cfg.Window {
+		if m.segments[m.listed].discontinuity {
+			m.breaks++
+		}
+		m.listed++
+	}
+	if surplus := m.listed - servedAfter; surplus > 0 {
+		// A copy: views hold the old array.
+		m.segments = append([]segment(nil), m.segments[surplus:]...)
+		m.listed = servedAfter
+	}
+}
+
+// publish shows the current state to everyone and wakes those who wait.
+func (m *Muxer) publish() {
+	v := &view{
+		prefix: m.cfg.Prefix, wall: m.cfg.Wall, target: targetSeconds * ClockRate, partTarget: m.cfg.PartTarget,
+		sequence: m.sequence, breaks: m.breaks, aligned: m.aligned, nextPart: m.nextPart, inits: m.inits,
+		older: m.segments[:m.listed:m.listed],
+	}
+	v.segments = append(v.segments, m.segments[m.listed:]...)
+	if m.open != nil && len(m.open.parts) > 0 {
+		open := *m.open
+		open.parts = open.parts[:len(open.parts):len(open.parts)]
+		v.segments = append(v.segments, open)
+	}
+	if len(v.segments) > 0 {
+		v.sequence = v.segments[0].sequence
+	}
+	v.peak, v.mean = bitRates(v.segments)
+	m.replace(v)
+}
+
+func (m *Muxer) replace(v *view) {
+	v.changed = make(chan struct{})
+	v.full, v.delta = renderMedia(v, false), renderMedia(v, true)
+	close(m.current.Swap(v).changed)
+}
+
+// bitRates returns the peak and the mean bits per second over whole segments; a stream that has none yet is
+// judged by its parts.
+func bitRates(segments []segment) (peak, mean int) {
+	var bits, length int64
+	for _, s := range segments {
+		size := int64(len(s.data))
+		if !s.complete() {
+			for _, p := range s.parts {
+				size += int64(len(p.data))
+			}
+		}
+		if s.gap || s.duration < ClockRate/2 && length > 0 || s.duration == 0 {
+			continue
+		}
+		peak = max(peak, int(size*8*ClockRate/s.duration))
+		bits += size * 8
+		length += s.duration
+	}
+	if length > 0 {
+		mean = int(bits * ClockRate / length)
+	}
+	return peak, mean
+}

@@ -1,0 +1,55 @@
+package channel
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/footlight-live/footlight/internal/channel/rtmp"
+)
+
+// Stats is a snapshot for metrics.
+type Stats struct {
+	RTMP    rtmp.Stats
+	Streams []StreamStats // by channel
+}
+
+// StreamStats counts what one live stream has done.
+type StreamStats struct {
+	Stream        Stream
+	VideoBytes    uint64 // received
+	AudioBytes    uint64
+	DroppedSound  uint64 // access units of the present publisher that had no place in time
+	Reconnects    uint64
+	Parts         int64 // published
+	MediaSequence int64 // of the newest segment
+}
+
+// Stats returns a snapshot.
+func (s *Server) Stats() Stats {
+	st := Stats{RTMP: s.ingest.Stats()}
+	s.mu.Lock()
+	var lives []*live
+	for _, l := range s.lives {
+		if !l.over.Load() {
+			lives = append(lives, l)
+		}
+	}
+	s.mu.Unlock()
+	for _, l := range lives {
+		x := StreamStats{
+			Stream:       l.stream(),
+			VideoBytes:   l.counts.videoBytes.Load(),
+			AudioBytes:   l.counts.audioBytes.Load(),
+			DroppedSound: l.counts.droppedSound.Load(),
+			Reconnects:   l.counts.reconnects.Load(),
+		}
+		if m := l.muxer.Load(); m != nil {
+			x.MediaSequence, x.Parts = m.Position()
+		}
+		st.Streams = append(st.Streams, x)
+	}
+	slices.SortFunc(st.Streams, func(a, b StreamStats) int {
+		return strings.Compare(a.Stream.ChannelARN, b.Stream.ChannelARN)
+	})
+	return st
+}
