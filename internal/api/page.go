@@ -35,8 +35,8 @@ var errUnsorted = errors.New("the keys of the list are not in strict order")
 // Page cuts one page out of items, which must be all elements in strictly ascending or strictly
 // descending order of key. The token stands for the last element that was returned, by its key: when
 // the list changes between two pages, every element that was there all the time still comes exactly
-// once. op names the operation, and whatever else (a filter, a parent) a token must not be used
-// across. A page has maxResults elements, def when that is absent, and never more than max.
+// once. op names the operation and, after a space, whatever else (a filter, a parent) a token must not
+// be used across. A page has maxResults elements, def when that is absent, and never more than max.
 //
 // The token is nil on the last page. The error is a ValidationException for a token that this pager
 // did not make for op and for a maxResults outside 1..max.

@@ -34,5 +34,3 @@ func incomplete(format string, args ...any) *Error {
 }
 
 func quoteAny(list []string) string { return "'" + strings.Join(list, "' or '") + "'" }
-
-func byteCount(n int64) string { return fmt.Sprintf("%d bytes", n) }

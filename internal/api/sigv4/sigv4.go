@@ -16,7 +16,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -145,15 +145,11 @@ func (v *Verifier) readBody(r *http.Request) ([]byte, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			limit, body = tooLarge.Limit, make([]byte, tooLarge.Limit+1)
-		} else {
-			return nil, err
-		}
+		return nil, fmt.Errorf("read request body: %w", err)
 	}
 	if int64(len(body)) > limit {
 		return nil, &Error{Code: CodeTooLarge, Status: http.StatusRequestEntityTooLarge,
-			Message: "The request body is larger than " + byteCount(limit) + "."}
+			Message: fmt.Sprintf("The request body is larger than %d bytes.", limit)}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return body, nil
