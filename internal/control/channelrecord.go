@@ -1,0 +1,143 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/api/ivs"
+)
+
+// channelRecord is a channel with its stream key: one record, so that there is never a second key, nor a key
+// without its channel.
+type channelRecord struct {
+	ID             string            `json:"id"`
+	Created        time.Time         `json:"created"`
+	Name           string            `json:"name"`
+	Type           string            `json:"type"`
+	LatencyMode    string            `json:"latencyMode"`
+	InsecureIngest bool              `json:"insecureIngest"`
+	Container      string            `json:"containerFormat"`
+	Multitrack     multitrackRecord  `json:"multitrack"`
+	Tags           map[string]string `json:"tags,omitempty"`
+	StreamKey      *streamKeyRecord  `json:"streamKey,omitzero"` // nil after DeleteStreamKey
+}
+
+// multitrackRecord is kept for the echo: it cannot be enabled yet.
+type multitrackRecord struct {
+	MaximumResolution string `json:"maximumResolution"`
+	Policy            string `json:"policy"`
+}
+
+func (r channelRecord) order() string { return orderKey(r.Created, r.ID) }
+
+// findChannel reads a channel; arn is for the answer when there is none.
+func (c *Control) findChannel(ctx context.Context, id, arn string) (channelRecord, error) {
+	r, _, err := c.channels.Get(ctx, id)
+	return r, orNotFound(err, arn)
+}
+
+// viewChannel is the channel as the API shows it (spec/lowlatency.md §1).
+func (c *Control) viewChannel(r channelRecord) *ivs.Channel {
+	return &ivs.Channel{
+		Arn:                          new(c.channelARN(r.ID)),
+		Name:                         new(r.Name),
+		LatencyMode:                  new(r.LatencyMode),
+		Type:                         new(r.Type),
+		RecordingConfigurationArn:    new(""),
+		IngestEndpoint:               new(c.urls().IngestEndpoint),
+		PlaybackUrl:                  new(c.playbackURL(r.ID)),
+		Authorized:                   new(false),
+		Tags:                         given(r.Tags),
+		InsecureIngest:               new(r.InsecureIngest),
+		Preset:                       new(""),
+		PlaybackRestrictionPolicyArn: new(""),
+		MultitrackInputConfiguration: &ivs.MultitrackInputConfiguration{
+			Enabled:           new(false),
+			MaximumResolution: new(r.Multitrack.MaximumResolution),
+			Policy:            new(r.Multitrack.Policy),
+		},
+		ContainerFormat:    new(r.Container),
+		AdConfigurationArn: new(""),
+	}
+}
+
+func (c *Control) summarizeChannel(r channelRecord) ivs.ChannelSummary {
+	return ivs.ChannelSummary{
+		Arn:                          new(c.channelARN(r.ID)),
+		Name:                         new(r.Name),
+		LatencyMode:                  new(r.LatencyMode),
+		Authorized:                   new(false),
+		RecordingConfigurationArn:    new(""),
+		Tags:                         given(r.Tags),
+		InsecureIngest:               new(r.InsecureIngest),
+		Type:                         new(r.Type),
+		Preset:                       new(""),
+		PlaybackRestrictionPolicyArn: new(""),
+		AdConfigurationArn:           new(""),
+	}
+}
+
+// channelTags are the tags of channels.
+type channelTags struct{ c *Control }
+
+func (t channelTags) Tags(ctx context.Context, id string) (map[string]string, error) {
+	r, err := t.c.findChannel(ctx, id, t.c.channelARN(id))
+	return r.Tags, err
+}
+
+func (t channelTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
+	_, err := t.c.channels.Update(ctx, id, func(r *channelRecord) error { return changeTags(&r.Tags, change) })
+	return orNotFound(err, t.c.channelARN(id))
+}
+
+// changeTags gives change a map to work on and keeps it when there is no error.
+func changeTags(tags *map[string]string, change func(map[string]string) error) error {
+	changed := given(*tags)
+	if err := change(changed); err != nil {
+		return err
+	}
+	*tags = changed
+	return nil
+}
+
+// sweepChannels removes what a crash between two writes may have left: stream keys that no channel has, and
+// sessions of channels that are gone. It ends the sessions that were open.
+func (c *Control) sweepChannels(ctx context.Context) error {
+	channels, err := c.channels.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	keys := map[string]string{} // stream key to channel
+	exists := map[string]bool{}
+	for _, r := range channels {
+		exists[r.ID] = true
+		if r.StreamKey != nil {
+			keys[r.StreamKey.ID] = r.ID
+		}
+	}
+	indexed, err := c.streamKeys.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, index := range indexed {
+		if keys[index.ID] != index.ChannelID {
+			if err := c.streamKeys.Delete(ctx, index.ID); err != nil {
+				return err
+			}
+		}
+	}
+	sessions, err := c.streamSessions.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	return c.sweepStreamSessions(ctx, sessions, exists)
+}
+
+// with reads the configuration of a request over what is set already.
+func (m multitrackRecord) with(in *ivs.MultitrackInputConfiguration) multitrackRecord {
+	if in != nil {
+		m.MaximumResolution = value(in.MaximumResolution, m.MaximumResolution)
+		m.Policy = value(in.Policy, m.Policy)
+	}
+	return m
+}

@@ -1,0 +1,165 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/api"
+	"github.com/footlight-live/footlight/internal/api/ivs"
+	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
+	"github.com/footlight-live/footlight/internal/arn"
+	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/stage"
+	"github.com/footlight-live/footlight/internal/store"
+	"github.com/footlight-live/footlight/internal/token"
+)
+
+// Control answers for the resources of one account in one region. Set the fields, then Start, then use it
+// from any goroutine, then Close. Streams, Stages and Compositions may be set after Start, before the first
+// request.
+type Control struct {
+	Account arn.Account  // default us-east-1, 000000000000
+	Store   *store.Store // required
+	URLs    func() URLs  // public addresses, asked for at every response
+	Quotas  Quotas
+	Log     *slog.Logger     // default: discard
+	Now     func() time.Time // wall clock; default time.Now
+
+	// Keyring signs participant tokens and Pager the tokens of List operations. Start makes those that are
+	// nil, with keys that it keeps in the store.
+	Keyring *token.Keyring
+	Pager   *api.Pager
+
+	Streams      Streams
+	Stages       Stages
+	Compositions Compositions
+
+	buckets
+	ingestSecret []byte // makes the stream keys of compositions
+
+	// counting is held from counting the resources of a kind until one more is stored: the quotas hold.
+	counting sync.Mutex
+	// references is held for reading from looking a resource up until what refers to it is stored, and for
+	// writing from finding that nothing refers to a resource until that is gone.
+	references sync.RWMutex
+
+	stageJournal  *journal
+	streamJournal *journal
+}
+
+// buckets are the records, by resource.
+type buckets struct {
+	secrets  *store.Bucket[secretRecord]
+	channels *store.Bucket[channelRecord] // by channel id
+	// streamKeys leads from a stream key's id to its channel, whose record holds the key itself.
+	streamKeys     *store.Bucket[streamKeyIndex]
+	streamSessions *store.Bucket[streamSessionRecord] // channel/stream
+	stages         *store.Bucket[stageRecord]         // by stage id
+	revocations    *store.Bucket[revocationRecord]    // stage/participant
+	stageSessions  *store.Bucket[stageSessionRecord]  // stage/session
+	participants   *store.Bucket[participantRecord]   // stage/session/participant
+	events         *store.Bucket[eventRecord]         // stage/session/participant/order
+	encoders       *store.Bucket[encoderRecord]       // by encoder configuration id
+}
+
+// historyRetention is how long sessions, participants and events are kept: what IVS keeps stream sessions
+// (spec/realtime.md §1).
+const historyRetention = 60 * 24 * time.Hour
+
+// Start opens the records, ends the sessions that an earlier process left open, and sweeps what a crash
+// left behind.
+func (c *Control) Start(ctx context.Context) error {
+	if c.Store == nil {
+		return errors.New("start control: no store")
+	}
+	if c.Account.Region == "" {
+		c.Account.Region = "us-east-1"
+	}
+	if c.Account.ID == "" {
+		c.Account.ID = "000000000000"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.Log = c.Log.With("component", "control")
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	for _, step := range []func(context.Context) error{
+		c.openBuckets, c.loadSecrets, c.sweepChannels, c.sweepStages,
+	} {
+		if err := step(ctx); err != nil {
+			return fmt.Errorf("start control: %w", err)
+		}
+	}
+	c.stageJournal = startJournal(c.Log.With("journal", "stages"))
+	c.streamJournal = startJournal(c.Log.With("journal", "streams"))
+	return nil
+}
+
+// Close writes down what the live side has reported and ends. The store must still be open.
+func (c *Control) Close() {
+	for _, j := range []*journal{c.stageJournal, c.streamJournal} {
+		if j != nil {
+			j.close()
+		}
+	}
+}
+
+func (c *Control) openBuckets(ctx context.Context) error {
+	history := store.Retain(historyRetention)
+	return errors.Join(
+		open(ctx, c, &c.secrets, "secrets"),
+		open(ctx, c, &c.channels, "channels"),
+		open(ctx, c, &c.streamKeys, "stream-keys"),
+		open(ctx, c, &c.streamSessions, "stream-sessions", history),
+		open(ctx, c, &c.stages, "stages"),
+		open(ctx, c, &c.revocations, "revocations"),
+		open(ctx, c, &c.stageSessions, "stage-sessions", history),
+		open(ctx, c, &c.participants, "participants", history),
+		open(ctx, c, &c.events, "participant-events", history),
+		open(ctx, c, &c.encoders, "encoder-configurations"),
+	)
+}
+
+func open[T any](ctx context.Context, c *Control, b **store.Bucket[T], name string, opts ...store.BucketOption) (err error) {
+	*b, err = store.NewBucket[T](ctx, c.Store, name, opts...)
+	return err
+}
+
+// The two services share Control. What it has wins over the refusals of Unimplemented because these lie one
+// level of embedding deeper; only the tag operations, which both services have, are written per service.
+type (
+	ivsNotBuilt      struct{ ivs.Unimplemented }
+	realTimeNotBuilt struct{ ivsrealtime.Unimplemented }
+
+	ivsService struct {
+		*Control
+		ivsNotBuilt
+	}
+	realTimeService struct {
+		*Control
+		realTimeNotBuilt
+	}
+)
+
+// IVS is the service of channels.
+func (c *Control) IVS() ivs.Service { return ivsService{Control: c} }
+
+// RealTime is the service of stages and compositions.
+func (c *Control) RealTime() ivsrealtime.Service { return realTimeService{Control: c} }
+
+// StageObserver hears what happens on the stages.
+func (c *Control) StageObserver() stage.Observer { return stageObserver{c} }
+
+// StreamObserver hears what happens to the live streams of channels.
+func (c *Control) StreamObserver() channel.Observer { return streamObserver{c} }
+
+var (
+	_ stage.Admission   = (*Control)(nil)
+	_ channel.Directory = (*Control)(nil)
+)

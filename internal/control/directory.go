@@ -1,0 +1,90 @@
+package control
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/footlight-live/footlight/internal/arn"
+	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/store"
+)
+
+// The first parts of stream keys: of encoders and of compositions.
+const (
+	encoderKey     = "sk"
+	compositionKey = "cp"
+)
+
+// ResolveStreamKey says whom a stream key lets in, or channel.ErrUnknownStreamKey. Keys have the form
+// sk_<region>_<channel>_<secret>, those of compositions cp_<region>_<channel>_<composition>_<secret>.
+func (c *Control) ResolveStreamKey(ctx context.Context, key string) (channel.Publisher, error) {
+	parts := strings.Split(key, "_")
+	if len(parts) < 4 || parts[1] != c.Account.Region {
+		return channel.Publisher{}, channel.ErrUnknownStreamKey
+	}
+	r, _, err := c.channels.Get(ctx, parts[2])
+	if errors.Is(err, store.ErrNotFound) {
+		return channel.Publisher{}, channel.ErrUnknownStreamKey
+	}
+	if err != nil {
+		return channel.Publisher{}, fmt.Errorf("resolve stream key: %w", err)
+	}
+	p := channel.Publisher{Channel: c.liveChannel(r)}
+	switch {
+	case len(parts) == 4 && parts[0] == encoderKey && r.StreamKey != nil && same(key, c.streamKeyValue(r.ID, *r.StreamKey)):
+		p.Source, p.AllowPlain = "encoder", r.InsecureIngest
+	case len(parts) == 5 && parts[0] == compositionKey && same(key, c.compositionKeyValue(r.ID, parts[3])):
+		p.Source, p.AllowPlain = "composition/"+parts[3], true
+	default:
+		return channel.Publisher{}, channel.ErrUnknownStreamKey
+	}
+	return p, nil
+}
+
+// same compares secrets in a time that tells nothing about them.
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// ResolveChannel finds a channel by the parts of its playback URL, or channel.ErrUnknownChannel.
+func (c *Control) ResolveChannel(ctx context.Context, region, account, channelID string) (channel.Channel, error) {
+	if (arn.Account{Region: region, ID: account}) != c.Account {
+		return channel.Channel{}, channel.ErrUnknownChannel
+	}
+	r, _, err := c.channels.Get(ctx, channelID)
+	if errors.Is(err, store.ErrNotFound) {
+		return channel.Channel{}, channel.ErrUnknownChannel
+	}
+	if err != nil {
+		return channel.Channel{}, fmt.Errorf("resolve channel: %w", err)
+	}
+	return c.liveChannel(r), nil
+}
+
+func (c *Control) liveChannel(r channelRecord) channel.Channel {
+	return channel.Channel{ARN: c.channelARN(r.ID), ID: r.ID, Name: r.Name}
+}
+
+// CompositionStreamKey is the key with which a composition publishes to a channel of this account. It is
+// always the same for the same two, and nothing of it is stored.
+func (c *Control) CompositionStreamKey(channelARN, compositionID string) (string, error) {
+	a, err := c.ours(channelARN, arn.Channel)
+	if err != nil {
+		return "", fmt.Errorf("stream key of composition %s: %w", compositionID, err)
+	}
+	if compositionID == "" || strings.Contains(compositionID, "_") {
+		return "", fmt.Errorf("stream key of composition %q: not an id", compositionID)
+	}
+	return c.compositionKeyValue(a.ID, compositionID), nil
+}
+
+func (c *Control) compositionKeyValue(channelID, compositionID string) string {
+	public := compositionKey + "_" + c.Account.Region + "_" + channelID + "_" + compositionID
+	mac := hmac.New(sha256.New, c.ingestSecret)
+	mac.Write([]byte(public))
+	return public + "_" + hex.EncodeToString(mac.Sum(nil))
+}

@@ -1,0 +1,54 @@
+package control
+
+import (
+	"context"
+
+	"github.com/footlight-live/footlight/internal/arn"
+	"github.com/footlight-live/footlight/internal/channel"
+)
+
+// Streams is the live side of channels.
+type Streams interface {
+	Stream(channelARN string) (channel.Stream, bool)
+	Streams() []channel.Stream
+	// Stop cuts the publisher; channel.ErrNotLive when there is none.
+	Stop(channelARN, reason string) error
+}
+
+// Stages is the live side of stages. Its methods do nothing for a stage where nobody is.
+type Stages interface {
+	CloseStage(stageID, reason string)
+	Disconnect(stageID, participantID, reason string)
+	ActiveSession(stageID string) string // empty when there is none
+}
+
+// Compositions is what the other resources need to know of compositions.
+type Compositions interface {
+	// InUse says whether a composition that has not ended uses the channel, stage or encoder configuration.
+	InUse(ctx context.Context, kind arn.Type, resourceARN string) (bool, error)
+	// StageDeleted ends the compositions of a stage that is gone.
+	StageDeleted(ctx context.Context, stageARN string) error
+}
+
+// The methods below stand in for neighbours that are not there, as in a server that only keeps resources.
+
+func (c *Control) liveStream(channelARN string) (channel.Stream, bool) {
+	if c.Streams == nil {
+		return channel.Stream{}, false
+	}
+	return c.Streams.Stream(channelARN)
+}
+
+func (c *Control) activeSession(stageID string) string {
+	if c.Stages == nil {
+		return ""
+	}
+	return c.Stages.ActiveSession(stageID)
+}
+
+func (c *Control) inUse(ctx context.Context, kind arn.Type, resourceARN string) (bool, error) {
+	if c.Compositions == nil {
+		return false, nil
+	}
+	return c.Compositions.InUse(ctx, kind, resourceARN)
+}

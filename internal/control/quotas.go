@@ -1,0 +1,58 @@
+package control
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/footlight-live/footlight/internal/api"
+	"github.com/footlight-live/footlight/internal/store"
+)
+
+// Quotas limit how many resources there may be. Zero means the default of IVS, which each field names.
+type Quotas struct {
+	Channels              int // 5000
+	Stages                int // 1000
+	EncoderConfigurations int // 20
+	Compositions          int // 20 that have not ended
+	CompositionsPerStage  int // 5 that have not ended
+}
+
+// limit is a quota that a response names.
+type limit struct {
+	what string
+	max  int
+}
+
+func (q Quotas) channels() limit { return limit{"channels", cmp.Or(q.Channels, 5000)} }
+func (q Quotas) stages() limit   { return limit{"stages", cmp.Or(q.Stages, 1000)} }
+func (q Quotas) encoderConfigurations() limit {
+	return limit{"encoder configurations", cmp.Or(q.EncoderConfigurations, 20)}
+}
+func (q Quotas) compositions() limit {
+	return limit{"concurrent compositions", cmp.Or(q.Compositions, 20)}
+}
+func (q Quotas) compositionsPerStage() limit {
+	return limit{"concurrent compositions per stage", cmp.Or(q.CompositionsPerStage, 5)}
+}
+
+// allow refuses one more than the limit.
+func (l limit) allow(have int) error {
+	if have >= l.max {
+		return api.ServiceQuotaExceededException("The quota of %d %s is used up", l.max, l.what)
+	}
+	return nil
+}
+
+// createWithin stores one more record unless there are as many as the limit allows.
+func createWithin[T any](ctx context.Context, c *Control, l limit, b *store.Bucket[T], key string, value T) error {
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	all, err := b.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	if err := l.allow(len(all)); err != nil {
+		return err
+	}
+	return b.Create(ctx, key, value)
+}

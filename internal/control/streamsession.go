@@ -1,0 +1,169 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/api"
+	"github.com/footlight-live/footlight/internal/api/ivs"
+	"github.com/footlight-live/footlight/internal/channel"
+)
+
+// streamSessionRecord is one stream of a channel, live or past. Its key is channel/stream.
+type streamSessionRecord struct {
+	ChannelID string              `json:"channelId"`
+	ID        string              `json:"id"`
+	Start     time.Time           `json:"start"`
+	End       time.Time           `json:"end,omitzero"` // zero while live
+	Channel   channelRecord       `json:"channel"`      // as it was when the stream began, without its key
+	Video     *channel.VideoInfo  `json:"video,omitzero"`
+	Audio     *channel.AudioInfo  `json:"audio,omitzero"`
+	Events    []streamEventRecord `json:"events,omitempty"` // oldest first
+}
+
+type streamEventRecord struct {
+	Name string    `json:"name"`
+	Time time.Time `json:"time"`
+}
+
+// maxStreamEvents is how many events a session shows and keeps.
+const maxStreamEvents = 500
+
+// stateChange is the group of all events that there are so far: EventBridge's detail-type.
+const stateChange = "IVS Stream State Change"
+
+func (r streamSessionRecord) key() string   { return r.ChannelID + "/" + r.ID }
+func (r streamSessionRecord) order() string { return orderKey(r.Start, r.ID) }
+
+func (r *streamSessionRecord) add(kind channel.EventKind, t time.Time) {
+	r.Events = append(r.Events, streamEventRecord{Name: string(kind), Time: t})
+	if extra := len(r.Events) - maxStreamEvents; extra > 0 {
+		r.Events = r.Events[extra:]
+	}
+}
+
+// ListStreamSessions shows the streams of a channel, newest first.
+func (c *Control) ListStreamSessions(ctx context.Context, in *ivs.ListStreamSessionsRequest) (*ivs.ListStreamSessionsResponse, error) {
+	r, err := c.channelOf(ctx, *in.ChannelArn)
+	if err != nil {
+		return nil, err
+	}
+	c.streamJournal.flush(ctx)
+	list, err := c.streamSessions.List(ctx, r.ID+"/")
+	if err != nil {
+		return nil, err
+	}
+	page, next, err := newestFirst(c, "ListStreamSessions "+r.ID, list, streamSessionRecord.order, in.MaxResults, in.NextToken, pageOf100)
+	if err != nil {
+		return nil, err
+	}
+	return &ivs.ListStreamSessionsResponse{
+		StreamSessions: each(page, func(s streamSessionRecord) ivs.StreamSessionSummary {
+			return ivs.StreamSessionSummary{
+				StreamId:      new(s.ID),
+				StartTime:     api.TimeOf(s.Start),
+				EndTime:       optionalTime(s.End),
+				HasErrorEvent: new(false), // no kind of event that there is so far is an error
+			}
+		}),
+		NextToken: next,
+	}, nil
+}
+
+// GetStreamSession shows one stream of a channel, by default the newest.
+func (c *Control) GetStreamSession(ctx context.Context, in *ivs.GetStreamSessionRequest) (*ivs.GetStreamSessionResponse, error) {
+	r, err := c.channelOf(ctx, *in.ChannelArn)
+	if err != nil {
+		return nil, err
+	}
+	c.streamJournal.flush(ctx)
+	s, err := c.streamSession(ctx, r.ID, in.StreamId)
+	if err != nil {
+		return nil, err
+	}
+	if live, ok := c.liveStream(*in.ChannelArn); ok && live.ID == s.ID {
+		s.learn(live)
+	}
+	return &ivs.GetStreamSessionResponse{StreamSession: c.viewStreamSession(s)}, nil
+}
+
+func (c *Control) streamSession(ctx context.Context, channelID string, streamID *string) (streamSessionRecord, error) {
+	if streamID != nil {
+		s, _, err := c.streamSessions.Get(ctx, channelID+"/"+*streamID)
+		return s, orNotFound(err, *streamID)
+	}
+	list, err := c.streamSessions.List(ctx, channelID+"/")
+	if err != nil {
+		return streamSessionRecord{}, err
+	}
+	if len(list) == 0 {
+		return streamSessionRecord{}, api.ResourceNotFoundException("Channel: %s has not been live", c.channelARN(channelID))
+	}
+	return slices.MaxFunc(list, func(a, b streamSessionRecord) int { return a.Start.Compare(b.Start) }), nil
+}
+
+// learn takes over what has become known of the media.
+func (r *streamSessionRecord) learn(s channel.Stream) {
+	if s.Video != nil {
+		r.Video = s.Video
+	}
+	if s.Audio != nil {
+		r.Audio = s.Audio
+	}
+}
+
+// track names the only track of a stream without multitrack input.
+const track = "Track0"
+
+func (c *Control) viewStreamSession(s streamSessionRecord) *ivs.StreamSession {
+	out := &ivs.StreamSession{
+		StreamId:        new(s.ID),
+		StartTime:       api.TimeOf(s.Start),
+		EndTime:         optionalTime(s.End),
+		Channel:         c.viewChannel(s.Channel),
+		TruncatedEvents: []ivs.StreamEvent{},
+	}
+	for _, e := range slices.Backward(s.Events) {
+		out.TruncatedEvents = append(out.TruncatedEvents, ivs.StreamEvent{
+			Name: new(e.Name), Type: new(stateChange), EventTime: api.TimeOf(e.Time),
+		})
+	}
+	if s.Video == nil && s.Audio == nil {
+		return out
+	}
+	// The single-track view is deprecated; clients that are older than multitrack read it.
+	out.IngestConfiguration = &ivs.IngestConfiguration{}
+	out.IngestConfigurations = &ivs.IngestConfigurations{
+		VideoConfigurations: []ivs.VideoConfiguration{}, AudioConfigurations: []ivs.AudioConfiguration{},
+	}
+	if v := s.Video; v != nil {
+		modern := ivs.VideoConfiguration{
+			AvcProfile: new(""), AvcLevel: new(""),
+			Codec: new(v.Codec), Encoder: new(v.Encoder), Profile: new(v.Profile), Level: new(v.Level), Track: new(track),
+			TargetBitrate: new(int64(v.BitRate)), TargetFramerate: new(int64(v.FrameRate + 0.5)),
+			VideoWidth: new(int64(v.Width)), VideoHeight: new(int64(v.Height)),
+		}
+		old := modern
+		old.AvcProfile, old.AvcLevel = new(v.Profile), new(v.Level)
+		out.IngestConfiguration.Video = &old
+		out.IngestConfigurations.VideoConfigurations = append(out.IngestConfigurations.VideoConfigurations, modern)
+	}
+	if a := s.Audio; a != nil {
+		modern := ivs.AudioConfiguration{
+			Codec: new(a.Codec), TargetBitrate: new(int64(a.BitRate)), SampleRate: new(int64(a.SampleRate)),
+			Channels: new(int64(a.Channels)), Track: new(track),
+		}
+		out.IngestConfiguration.Audio = &modern
+		out.IngestConfigurations.AudioConfigurations = append(out.IngestConfigurations.AudioConfigurations, modern)
+	}
+	return out
+}
+
+// optionalTime leaves a zero time out of the response.
+func optionalTime(t time.Time) *api.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return api.TimeOf(t)
+}
