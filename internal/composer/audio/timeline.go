@@ -59,6 +59,13 @@ func (t *Timeline) Write(at int64, pcm []float32) (late int) {
 	return late
 }
 
+// Sounds tells whether there is still something to hear.
+func (t *Timeline) Sounds() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.segs) > 0 || t.tail > 0
+}
+
 // AddTo adds the sound from position at on to dst and moves the reading position behind it.
 // Positions must not go back.
 func (t *Timeline) AddTo(at int64, dst []float32) {

@@ -1,0 +1,217 @@
+package composer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+
+	"github.com/footlight-live/footlight/internal/av"
+	"github.com/footlight-live/footlight/internal/composer/clock"
+	"github.com/footlight-live/footlight/internal/composer/layout"
+	"github.com/footlight-live/footlight/internal/composer/video"
+	"github.com/footlight-live/footlight/internal/composer/wire"
+)
+
+const (
+	// keyEvery is the length of a closed group of pictures, so that segments of two seconds are possible.
+	keyEvery = 2 * time.Second
+	// arriving is how long a participant that has just come may be without picture before it gets a
+	// placeholder: most have one sooner, and nobody wants to see the placeholder flash up.
+	arriving = 400 * time.Millisecond
+	// maxLag is how far pictures may be behind their time before some are left out. Up to there they are
+	// made late but all.
+	maxLag = 100 * time.Millisecond
+	// maxSlop is how far from its time a picture may be shown to keep an even cadence; see pictures.at.
+	maxSlop = 8 * time.Millisecond
+)
+
+// format is what makes two destinations share one canvas and one encode.
+type format struct {
+	width, height int
+	frameRate     float64
+	bitRate       int
+}
+
+func formatOf(j wire.OutputJob) format { return format{j.Width, j.Height, j.FrameRate, j.BitRate} }
+
+// canvas composes and encodes one picture per tick of a constant frame rate, for all outputs of one format.
+// Picture n has timestamp n/rate, whenever it is made. Its goroutine is run.
+type canvas struct {
+	format
+	layout  layout.Config
+	clock   *clock.Clock
+	scene   *atomic.Pointer[scene]
+	outputs []*output
+	shared  bool // other canvases look at the same pictures
+	log     *slog.Logger
+
+	mixer   *video.Mixer
+	encoder *av.H264Encoder
+	shown   map[*session]int64 // PTS of the picture shown last
+
+	frames, late, missed atomic.Uint64
+	ticked               atomic.Int64 // composer time of the latest tick
+}
+
+// open makes mixer and encoder; run closes them.
+func (c *canvas) open() error {
+	pixels := float64(c.width*c.height) * c.frameRate
+	cfg := av.H264Config{Width: c.width, Height: c.height, FrameRate: c.frameRate, BitRate: c.bitRate,
+		KeyInterval: c.keyInterval(), Profile: "main", OmitHeaders: true, Threads: 1}
+	// One core encodes about 1280x720 at 60 with the default preset: more than that takes slices on several
+	// cores, and 1080p at more than 30 the next faster preset.
+	if pixels > 1280*720*45 {
+		cfg.Threads = min(4, runtime.GOMAXPROCS(0))
+	}
+	if pixels > 1920*1080*31 {
+		cfg.Preset = "superfast"
+	}
+	encoder, err := av.NewH264Encoder(cfg)
+	if err != nil {
+		return err
+	}
+	mixer, err := video.New(video.Config{Width: c.width, Height: c.height})
+	if err != nil {
+		encoder.Close()
+		return err
+	}
+	c.encoder, c.mixer, c.shown = encoder, mixer, map[*session]int64{}
+	return nil
+}
+
+func (c *canvas) keyInterval() int {
+	return max(1, int(math.Round(c.frameRate*keyEvery.Seconds())))
+}
+
+// at is the time of picture n. It is computed from n, so nothing adds up.
+func (c *canvas) at(n int64) time.Duration {
+	return time.Duration(float64(n) / c.frameRate * float64(time.Second))
+}
+
+// run makes pictures until ctx ends.
+func (c *canvas) run(ctx context.Context) error {
+	defer c.encoder.Close()
+	defer c.mixer.Close()
+	n := int64(math.Ceil(c.clock.Now().Seconds() * c.frameRate))
+	nextKey := n
+	for sleep(ctx, c.clock.Until(c.at(n))) {
+		c.ticked.Store(int64(c.clock.Now()))
+		used, key := c.wanted()
+		if used {
+			key = key || n >= nextKey
+			if key {
+				nextKey = n + int64(c.keyInterval())
+			}
+			if err := c.picture(n, key); err != nil {
+				return err
+			}
+			c.frames.Add(1)
+		}
+		n++
+		if lag := c.clock.Now() - c.at(n); lag > 0 && used {
+			c.late.Add(1)
+			if lag > maxLag {
+				skip := int64(lag.Seconds() * c.frameRate)
+				c.missed.Add(uint64(skip))
+				n += skip
+			}
+		}
+	}
+	return nil
+}
+
+// wanted tells whether any output takes frames, and whether a key frame is due at once: for the first
+// output. One that joins while others are served waits for their next key frame, so that their segments
+// keep their length.
+func (c *canvas) wanted() (used, key bool) {
+	fed := false
+	for _, o := range c.outputs {
+		frames, onlyKey := o.wants()
+		used = used || frames
+		key = key || onlyKey
+		fed = fed || frames && !onlyKey
+	}
+	return used, key && !fed
+}
+
+// picture composes, encodes and offers picture n.
+func (c *canvas) picture(n int64, key bool) error {
+	tiles := c.tiles(c.at(n))
+	drawn := c.mixer.Compose(tiles)
+	for _, t := range tiles {
+		t.Picture.Release()
+	}
+	coded, err := c.encoder.Encode(drawn, n, key)
+	if err != nil {
+		return fmt.Errorf("encode picture %d: %w", n, err)
+	}
+	data, err := h264.AVCC(coded.NALUs).Marshal()
+	if err != nil {
+		return fmt.Errorf("encode picture %d: %w", n, err)
+	}
+	p := &packet{video: true, key: coded.Key, pts: c.at(n), data: data}
+	for _, o := range c.outputs {
+		o.offer(p)
+	}
+	return nil
+}
+
+// tiles lays the participants out as they are at t. The caller releases the pictures.
+func (c *canvas) tiles(t time.Duration) []video.Tile {
+	sc := c.scene.Load()
+	ps := make([]layout.Participant, 0, len(sc.entries))
+	byID := make(map[string]*entry, len(sc.entries))
+	for i := range sc.entries {
+		e := &sc.entries[i]
+		st := e.input.status(t)
+		if st.video == waiting && t-e.input.born < arriving {
+			continue
+		}
+		byID[e.ID] = e
+		ps = append(ps, layout.Participant{ID: e.ID, UserID: e.UserID, Attributes: e.Attributes,
+			HasVideo: st.video == live || st.video == waiting, VideoWidth: st.width, VideoHeight: st.height, Joined: int64(i)})
+	}
+	placed := layout.Compute(c.layout, layout.Size{W: c.width, H: c.height}, ps)
+	out := make([]video.Tile, len(placed))
+	shown := make(map[*session]int64, len(placed))
+	for i, p := range placed {
+		e := byID[p.ParticipantID]
+		out[i] = video.Tile{Rect: p.Rect, Fill: p.Fill, Label: e.label(), Picture: c.look(e.input, t, shown)}
+	}
+	c.shown = shown
+	return out
+}
+
+// look takes the picture of an input for time t.
+func (c *canvas) look(in *input, t time.Duration, shown map[*session]int64) *av.Picture {
+	s := in.session.Load()
+	if s == nil {
+		return nil
+	}
+	last, ok := c.shown[s]
+	if !ok {
+		last = math.MinInt64
+	}
+	slop := min(maxSlop, time.Duration(float64(time.Second)/c.frameRate/4))
+	keep := time.Duration(0)
+	if c.shared {
+		keep = maxLag + 2*slop
+	}
+	pic := s.pictures.at(t, slop, keep, last)
+	if pic != nil {
+		last = pic.PTS
+		tooLarge := layout.Participant{HasVideo: true, VideoWidth: pic.Width, VideoHeight: pic.Height}
+		if !tooLarge.ShowsVideo() { // more than 1080p counts as audio only, as on IVS
+			pic.Release()
+			pic = nil
+		}
+	}
+	shown[s] = last
+	return pic
+}

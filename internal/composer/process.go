@@ -1,0 +1,55 @@
+package composer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/footlight-live/footlight/internal/composer/wire"
+)
+
+// memoryLimit is for what Go manages; pictures live in C memory and are bounded by count.
+const memoryLimit = 256 << 20
+
+// socketFD is where the server's socket is (package wire).
+const socketFD = 3
+
+// Process runs a composer on the socket that the server handed down. Logs go to stderr as JSON, where the
+// server picks them up.
+func Process() error {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})).With("component", "composer")
+	debug.SetMemoryLimit(memoryLimit)
+	file := os.NewFile(socketFD, "server")
+	if file == nil {
+		return ErrNoSocket
+	}
+	socket, err := net.FileConn(file)
+	// FileConn works on a copy of the descriptor.
+	file.Close()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoSocket, err)
+	}
+	conn := wire.NewConn(socket)
+	defer conn.Close()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	c := &Composer{Conn: conn, Log: log}
+	if err := c.Run(ctx); err != nil {
+		if errors.Is(err, ErrServerGone) {
+			log.Warn("composer ends", "reason", err)
+		} else {
+			log.Error("composer ends", "reason", err)
+		}
+		return err
+	}
+	return nil
+}
+
+// ErrNoSocket says that nobody started this process as a composer.
+var ErrNoSocket = errors.New("no socket at file descriptor 3: footlight serve starts composers, they are not started by hand")

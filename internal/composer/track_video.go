@@ -1,0 +1,104 @@
+package composer
+
+import (
+	"context"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/av"
+	"github.com/footlight-live/footlight/internal/composer/clock"
+	"github.com/footlight-live/footlight/internal/composer/frame"
+)
+
+const (
+	// pliInterval is the least time between two requests for a key frame: a key frame costs the sender many
+	// times a normal one.
+	pliInterval = 500 * time.Millisecond
+	// decodeTime is what to leave between the last retransmission and the time a picture is due.
+	decodeTime = 30 * time.Millisecond
+)
+
+// videoTrack assembles and decodes. One goroutine, run, owns it.
+type videoTrack struct {
+	*session
+	packets    <-chan rtpPacket
+	requestKey func()
+
+	assembler frame.Assembler
+	decoder   *av.H264Decoder
+	asked     time.Duration // when a key frame was asked for
+	everAsked bool
+	lostSeen  uint64
+}
+
+func (v *videoTrack) run(ctx context.Context) {
+	decoder, err := av.NewH264Decoder()
+	if err != nil {
+		v.log.Error("no video decoder", "participant", v.id, "reason", err)
+		return
+	}
+	defer decoder.Close()
+	v.decoder = decoder
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p, ok := <-v.packets:
+			if !ok {
+				return
+			}
+			v.assembler.Push(frame.Packet{Sequence: p.seq, Timestamp: p.ts, Marker: p.marker, Payload: p.payload, Arrival: p.arrival})
+		case <-timer.C:
+		}
+		now := v.clock.Now()
+		v.assembler.Wait = max(v.sync.Delay()-decodeTime, decodeTime)
+		for {
+			au, ok := v.assembler.Pop(now)
+			if !ok {
+				break
+			}
+			v.decode(au)
+		}
+		timer.Reset(v.next(now))
+	}
+}
+
+func (v *videoTrack) decode(au frame.AccessUnit) {
+	v.sync.Complete(clock.Video, au.Timestamp, au.Complete)
+	pic, err := v.decoder.Decode(au.Data, au.Timestamp)
+	if err != nil {
+		v.assembler.Reset()
+		v.log.Debug("video is damaged", "participant", v.id, "reason", err)
+		return
+	}
+	if pic == nil {
+		return
+	}
+	v.decoded.Add(1)
+	v.mu.Lock()
+	v.size, v.lastVideo, v.everVideo = [2]int{pic.Width, pic.Height}, v.clock.Now(), true
+	v.mu.Unlock()
+	v.pictures.push(pic)
+}
+
+// next asks for a key frame where one is missing, and returns how long nothing needs to be done.
+func (v *videoTrack) next(now time.Duration) time.Duration {
+	if lost := v.assembler.Lost(); lost != v.lostSeen {
+		v.lost.Add(lost - v.lostSeen)
+		v.lostSeen = lost
+		v.decoder.Flush()
+	}
+	wait := time.Hour
+	if v.assembler.NeedKey() || v.decoder.NeedsKeyFrame() {
+		if !v.everAsked || now-v.asked >= pliInterval {
+			v.everAsked, v.asked = true, now
+			v.requestKey()
+		}
+		wait = v.asked + pliInterval - now
+	}
+	if at, ok := v.assembler.Deadline(); ok {
+		wait = min(wait, at-now)
+	}
+	return max(wait, time.Millisecond)
+}
