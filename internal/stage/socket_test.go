@@ -1,0 +1,260 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// state is a STAGE_STATE message as clients see it.
+type stageState struct {
+	Type    string
+	Payload struct {
+		StageID      string
+		Participants []struct {
+			ID, UserID   string
+			Attributes   map[string]string
+			IsPublishing bool
+		}
+	}
+}
+
+// people lists who is there in order, publishers with a star.
+func (s stageState) people() string {
+	var out []string
+	for _, p := range s.Payload.Participants {
+		if p.IsPublishing {
+			p.ID += "*"
+		}
+		out = append(out, p.ID)
+	}
+	return strings.Join(out, " ")
+}
+
+// open dials the events socket as a browser does.
+func (r *rig) open(t *testing.T, stageID, token string) (*websocket.Conn, *http.Response, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, res, err := websocket.Dial(ctx, r.http.URL+"/events/"+stageID, &websocket.DialOptions{
+		Subprotocols: []string{token}, HTTPClient: r.http.Client(),
+		HTTPHeader: http.Header{"Origin": {"https://elsewhere.example"}},
+	})
+	if err == nil {
+		t.Cleanup(func() { conn.CloseNow() })
+	}
+	return conn, res, err
+}
+
+func (r *rig) mustOpen(t *testing.T, token string) *websocket.Conn {
+	t.Helper()
+	conn, _, err := r.open(t, token[:strings.Index(token, ".")], token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if conn.Subprotocol() != token {
+		t.Errorf("subprotocol %q is not the token", conn.Subprotocol())
+	}
+	return conn
+}
+
+// read returns the next message.
+func read(t *testing.T, conn *websocket.Conn) (stageState, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var s stageState
+	_, b, err := conn.Read(ctx)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		t.Fatalf("message %s: %v", b, err)
+	}
+	return s, nil
+}
+
+// awaitPeople reads until the stage has exactly these people.
+func awaitPeople(t *testing.T, conn *websocket.Conn, want string) stageState {
+	t.Helper()
+	var seen []string
+	for {
+		s, err := read(t, conn)
+		if err != nil {
+			t.Fatalf("socket ended (%v) before %q; seen %q", err, want, seen)
+		}
+		if s.people() == want {
+			return s
+		}
+		seen = append(seen, s.people())
+	}
+}
+
+// awaitClose reads until the socket is closed and returns how.
+func awaitClose(t *testing.T, conn *websocket.Conn) websocket.CloseError {
+	t.Helper()
+	for {
+		if _, err := read(t, conn); err != nil {
+			var e websocket.CloseError
+			if websocket.CloseStatus(err) == -1 {
+				t.Fatalf("socket broke: %v", err)
+			}
+			e.Code = websocket.CloseStatus(err)
+			e.Reason = err.Error()
+			return e
+		}
+	}
+}
+
+func TestSnapshots(t *testing.T) {
+	r := newRig(t, nil)
+	bob := r.mustOpen(t, "stage1.bob.s")
+	s := awaitPeople(t, bob, "bob")
+	p := s.Payload.Participants[0]
+	if s.Type != "STAGE_STATE" || s.Payload.StageID != "stage1" || p.UserID != "user-bob" || p.Attributes["name"] != "bob" {
+		t.Errorf("snapshot %+v", s)
+	}
+	cam := r.publish(t, "stage1.alice.p", clientOptions{}) // no socket: presence comes from WHIP
+	awaitPeople(t, bob, "bob alice*")
+	composer := r.mustOpen(t, "stage1.composer.sh")
+	awaitPeople(t, composer, "bob alice*")
+	carol := r.mustOpen(t, "stage1.carol.ps")
+	awaitPeople(t, bob, "bob alice* carol")
+	if err := carol.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	awaitPeople(t, bob, "bob alice*")
+	r.mustOpen(t, "stage1.alice.p")
+	r.do(t, "DELETE", cam.location, "")
+	awaitPeople(t, bob, "bob alice") // the socket keeps her
+	awaitPeople(t, composer, "bob alice")
+}
+
+func TestPing(t *testing.T) {
+	r := newRig(t, nil)
+	bob := r.mustOpen(t, "stage1.bob.s")
+	for _, m := range []string{`{"type":"HELLO","x":1}`, `garbage`, `[]`, `{"type":"PING"}`} {
+		if err := bob.Write(t.Context(), websocket.MessageText, []byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		s, err := read(t, bob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Type == "PONG" {
+			return
+		}
+	}
+}
+
+func TestSocketRefusals(t *testing.T) {
+	r := newRig(t, nil)
+	for token, status := range map[string]int{
+		string(TokenExpired): 401, string(TokenMalformed): 401, string(ParticipantDisconnected): 403, "stage2.bob.s": 403,
+	} {
+		_, res, err := r.open(t, "stage1", token)
+		if err == nil || res == nil || res.StatusCode != status {
+			t.Errorf("%s: %v, want %d", token, err, status)
+		}
+	}
+	if res, _ := r.do(t, "GET", "/events/stage1", ""); res.StatusCode != 401 {
+		t.Errorf("no token: %s", res.Status)
+	}
+}
+
+func TestReplacedSocket(t *testing.T) {
+	r := newRig(t, nil)
+	first := r.mustOpen(t, "stage1.bob.s")
+	second := r.mustOpen(t, "stage1.bob.s")
+	if e := awaitClose(t, first); e.Code != closeReplaced || !strings.Contains(e.Reason, "took over") {
+		t.Errorf("older socket: %v", e)
+	}
+	awaitPeople(t, second, "bob")
+	r.observer.wait(t, Joined, "bob", 1)
+	if got := r.observer.kinds(); len(got) != 2 {
+		t.Errorf("events %v", got)
+	}
+}
+
+func TestDisconnect(t *testing.T) {
+	r := newRig(t, nil)
+	bob := r.mustOpen(t, "stage1.bob.ps")
+	alice := r.mustOpen(t, "stage1.alice.ps")
+	cam := r.publish(t, "stage1.bob.ps", clientOptions{})
+	other := r.publish(t, "stage1.alice.ps", clientOptions{})
+	scr := r.subscribe(t, "stage1.bob.ps", "alice", clientOptions{})
+	r.observer.wait(t, SubscribeStarted, "bob", 1)
+	r.Disconnect("stage1", "bob", "bad behaviour")
+	if e := awaitClose(t, bob); e.Code != closeDisconnected || !strings.Contains(e.Reason, "bad behaviour") {
+		t.Errorf("socket: %v", e)
+	}
+	closed(t, "publishing ends", cam.ended)
+	closed(t, "subscribing ends", scr.ended)
+	awaitPeople(t, alice, "alice*")
+	select {
+	case <-other.ended:
+		t.Error("another participant was disconnected too")
+	default:
+	}
+	if e := r.observer.wait(t, Left, "bob", 1); e.Reason != "bad behaviour" {
+		t.Errorf("reason %q", e.Reason)
+	}
+	r.Disconnect("stage1", "nobody", "")
+	r.Disconnect("nowhere", "nobody", "")
+}
+
+func TestCloseStage(t *testing.T) {
+	r := newRig(t, nil)
+	bob := r.mustOpen(t, "stage1.bob.s")
+	cam := r.publish(t, "stage1.alice.p", clientOptions{})
+	elsewhere := r.mustOpen(t, "stage2.carol.s")
+	session := r.ActiveSession("stage1")
+	if len(session) != 16 || !strings.HasPrefix(session, "st-") {
+		t.Errorf("session %q", session)
+	}
+	r.CloseStage("stage1", "the stage was deleted")
+	if e := awaitClose(t, bob); e.Code != closeDeleted {
+		t.Errorf("socket: %v", e)
+	}
+	closed(t, "publishing ends", cam.ended)
+	if r.ActiveSession("stage1") != "" {
+		t.Error("the session is still active")
+	}
+	kinds := r.observer.kinds()
+	r.observer.wait(t, SessionEnded, "", 1)
+	t.Log(kinds)
+	if r.ActiveSession("stage2") == "" {
+		t.Error("another stage was closed too")
+	}
+	awaitPeople(t, elsewhere, "carol")
+}
+
+// TestShutdown closes the server under its clients: they hear of it.
+func TestShutdown(t *testing.T) {
+	r := newRig(t, nil)
+	bob := r.mustOpen(t, "stage1.bob.s")
+	cam := r.publish(t, "stage1.alice.p", clientOptions{})
+	done := make(chan error, 1)
+	go func() { done <- r.Close() }()
+	if e := awaitClose(t, bob); e.Code != closeShutdown {
+		t.Errorf("socket: %v", e)
+	}
+	closed(t, "publishing ends", cam.ended)
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("Close hangs")
+	}
+	if res, _ := r.newCamera(t, clientOptions{}).connect("/whip", "stage1.alice.p"); res == nil || res.StatusCode != 500 {
+		t.Errorf("publish after Close: %v", res)
+	}
+}
