@@ -28,7 +28,7 @@ const (
 	// made late but all.
 	maxLag = 100 * time.Millisecond
 	// maxSlop is how far from its time a picture may be shown to keep an even cadence; see pictures.at.
-	maxSlop = 8 * time.Millisecond
+	maxSlop = 4 * time.Millisecond
 )
 
 // format is what makes two destinations share one canvas and one encode.
@@ -142,7 +142,9 @@ func (c *canvas) wanted() (used, key bool) {
 
 // picture composes, encodes and offers picture n.
 func (c *canvas) picture(n int64, key bool) error {
-	tiles := c.tiles(c.at(n))
+	// The picture stands for the time until the next one: looking at its middle keeps sound and picture
+	// together to within half a tick either way.
+	tiles := c.tiles((c.at(n) + c.at(n+1)) / 2)
 	drawn := c.mixer.Compose(tiles)
 	for _, t := range tiles {
 		t.Picture.Release()

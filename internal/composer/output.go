@@ -220,8 +220,8 @@ func (o *output) flush(conn *rtmpConn) {
 	}
 }
 
-// isBusy tells whether the server refused because somebody else publishes there. RTMP servers say so with
-// this code; other refusals have others.
+// isBusy tells whether the server refused because somebody else publishes there. RTMP servers answer so with
+// this code; ours has the same one for keys that open nothing, and says so.
 func isBusy(err error) bool {
-	return strings.Contains(err.Error(), "NetStream.Publish.BadName")
+	return strings.Contains(err.Error(), "NetStream.Publish.BadName") && !strings.Contains(err.Error(), "unknown stream key")
 }

@@ -22,9 +22,12 @@ const (
 	conceal = 4800
 	// slack is how long before a lost packet is due it is given up: one packet of 20 ms and some.
 	slack = 25 * time.Millisecond
-	// jump is how far sound may be from its place before it is moved there at once, 30 ms; below that it is
-	// stretched or squeezed by at most 1/200, which nobody hears.
-	jump       = 1440
+	// jump is how far sound may be from its place before it is moved there at once, 20 ms; below that it is
+	// stretched or squeezed by at most 1/200, which nobody hears. Quiet sound is moved at once from quietJump
+	// on, 2 ms: there nobody hears that either.
+	jump       = 960
+	quietJump  = 96
+	quiet      = 0.005
 	maxStretch = 200
 )
 
@@ -170,7 +173,7 @@ func (r *Receiver) write(ts int64, n int) {
 	continues := r.wrote && ts == r.nextTS
 	if continues {
 		off := place - r.pos // positive: the sound is ahead of its place
-		if off > jump || off < -jump {
+		if off > jump || off < -jump || (off > quietJump || off < -quietJump) && loudest(pcm) < quiet {
 			continues = false
 		} else {
 			r.drift += (float64(off) - r.drift) / 8
@@ -186,6 +189,13 @@ func (r *Receiver) write(ts int64, n int) {
 	r.Timeline.Write(r.pos, pcm)
 	r.pos += int64(len(pcm) / 2)
 	r.nextTS, r.wrote = ts+int64(n), true
+}
+
+func loudest(pcm []float32) (peak float32) {
+	for _, v := range pcm {
+		peak = max(peak, abs(v))
+	}
+	return peak
 }
 
 // resample appends pcm, stretched to n samples per channel, to dst. Linear interpolation: at 1/200 the
