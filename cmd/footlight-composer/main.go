@@ -3,10 +3,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/footlight-live/footlight/internal/composer"
+	"github.com/footlight-live/footlight/internal/synth"
 )
 
 const help = `footlight-composer mixes everyone on a Footlight stage into one picture and one sound.
@@ -17,6 +21,9 @@ program, or be named by "footlight serve --composer FILE".
 `
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "publish" { // for demos and tests; not in the help
+		exit(publish())
+	}
 	if len(os.Args) > 1 {
 		out, code := os.Stderr, 2
 		if os.Args[1] == "--help" || os.Args[1] == "-h" {
@@ -25,8 +32,20 @@ func main() {
 		fmt.Fprint(out, help)
 		os.Exit(code)
 	}
-	if err := composer.Process(); err != nil {
+	exit(composer.Process())
+}
+
+// publish runs the synthetic participants that standard input lists, until it closes.
+func publish() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return synth.RunPublishers(ctx, os.Stdin, os.Stdout)
+}
+
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "footlight-composer:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
