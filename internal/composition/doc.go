@@ -1,11 +1,10 @@
-// Package composition is the life of compositions in the server: their records, their states, and the
-// supervision of the composer process that each has.
+// Package composition keeps compositions alive: it starts a composer process for each, watches it, and
+// starts it again when it dies, until the composition is stopped or fails.
 //
-// Guarantees:
-//   - A composition that was acknowledged lives until it is stopped, fails or runs out of publishers, whatever
-//     dies meanwhile: a composer that crashes or hangs is replaced, and a server that starts again resumes the
-//     compositions that it finds in the store.
-//   - One goroutine owns each live composition and makes every change of its record; states change in one
-//     function (spec/composition.md §3), which logs old, new and why.
-//   - Secrets reach the composer over its inherited socket only and are never stored or logged.
+// Guarantees: a composition that was created is in the store and is composed again after the end of its
+// composer or of this server, kill -9 included, until it has ended; no composer outlives the server; nothing
+// that a composer says or does ends anything but its composition; Stop ends within ten seconds.
+//
+// States and times are those of spec/composition.md §3. Each composition has one goroutine, its actor, which
+// alone changes its state.
 package composition

@@ -1,0 +1,244 @@
+package composition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/composer/wire"
+	"github.com/footlight-live/footlight/internal/store"
+)
+
+// The limits of a composition's life (spec/composition.md §3).
+const (
+	idleTimeout = 60 * time.Second // without a publisher
+	maxDuration = 24 * time.Hour
+	retention   = 5 * time.Minute // of the record after the end
+)
+
+// Manager holds all compositions of a node. Set the fields, then Start, then use it from any goroutine.
+type Manager struct {
+	Store    *store.Store
+	Composer string // the composer program
+	// Job says what a composer is to do. It is asked at every start of a process, since tokens and addresses change.
+	Job func(Record) (wire.Job, error)
+	// Finish ends a channel's live stream at once, for when its composer cannot say goodbye itself.
+	Finish func(channelARN string)
+	Log    *slog.Logger
+	Now    func() time.Time // wall clock; default time.Now
+
+	records *store.Bucket[Record] // by composition id
+	ctx     context.Context       // of the goroutines
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu    sync.Mutex // also held from counting compositions until one more is stored
+	lives map[string]*live
+}
+
+// Start opens the records and resumes every composition that has not ended. It returns without waiting for
+// their composers.
+func (m *Manager) Start(ctx context.Context) error {
+	if m.Now == nil {
+		m.Now = time.Now
+	}
+	if m.Log == nil {
+		m.Log = slog.New(slog.DiscardHandler)
+	}
+	m.Log = m.Log.With("component", "composition")
+	var err error
+	if m.records, err = store.NewBucket[Record](ctx, m.Store, "compositions"); err != nil {
+		return fmt.Errorf("start compositions: %w", err)
+	}
+	all, err := m.records.List(ctx, "")
+	if err != nil {
+		return fmt.Errorf("start compositions: %w", err)
+	}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.lives = map[string]*live{}
+	for _, r := range all {
+		if !r.State.Ended() {
+			m.Log.Info("resuming", "composition", r.ID, "state", r.State)
+		}
+		m.begin(r)
+	}
+	return nil
+}
+
+// Close ends the composers and waits. The compositions themselves go on at the next Start.
+func (m *Manager) Close() {
+	if m.cancel != nil {
+		m.cancel()
+		m.running.Wait()
+	}
+}
+
+// begin gives a record to a goroutine of its own, which owns it until it is removed.
+func (m *Manager) begin(r Record) {
+	l := &live{manager: m, record: r, log: m.Log.With("composition", r.ID), requests: make(chan request), gone: make(chan struct{})}
+	m.lives[r.ID] = l
+	m.running.Go(l.run)
+}
+
+// forget drops the actor of a record that has been removed.
+func (m *Manager) forget(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.lives, id)
+}
+
+// Limits are how many compositions may be live at once.
+type Limits struct {
+	Account, Stage int
+}
+
+// Kinds of refusal.
+var (
+	ErrConflict = errors.New("conflict")
+	ErrQuota    = errors.New("quota")
+	ErrMissing  = errors.New("composer missing")
+)
+
+// Refusal is why a composition is not started: Kind is one of the errors above, Message is for the caller.
+type Refusal struct {
+	Kind    error
+	Message string
+}
+
+func (r *Refusal) Error() string { return r.Message }
+func (r *Refusal) Unwrap() error { return r.Kind }
+
+func refuse(kind error, format string, args ...any) error {
+	return &Refusal{Kind: kind, Message: fmt.Sprintf(format, args...)}
+}
+
+// Create stores a composition and starts it. A record with the idempotency token of an existing one and the
+// same request gives the existing one.
+func (m *Manager) Create(ctx context.Context, r Record, limits Limits) (Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all, err := m.records.List(ctx, "")
+	if err != nil {
+		return Record{}, err
+	}
+	account, stage := 0, 0
+	for _, other := range all {
+		if r.IdempotencyToken != "" && other.IdempotencyToken == r.IdempotencyToken {
+			if other.RequestHash == r.RequestHash {
+				return other, nil
+			}
+			return Record{}, refuse(ErrConflict, "The idempotency token %s was used for another request", r.IdempotencyToken)
+		}
+		if other.State.Ended() {
+			continue
+		}
+		account++
+		if other.StageARN == r.StageARN {
+			stage++
+		}
+		for _, d := range r.Destinations {
+			if other.uses(d.ChannelARN) {
+				return Record{}, refuse(ErrConflict, "Channel: %s is a destination of another composition", d.ChannelARN)
+			}
+		}
+	}
+	if account >= limits.Account {
+		return Record{}, refuse(ErrQuota, "The quota of %d concurrent compositions is used up", limits.Account)
+	}
+	if stage >= limits.Stage {
+		return Record{}, refuse(ErrQuota, "The quota of %d concurrent compositions per stage is used up", limits.Stage)
+	}
+	if info, err := os.Stat(m.Composer); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+		m.Log.Error("no composer program", "path", m.Composer, "error", err)
+		return Record{}, refuse(ErrMissing, "The server has no composer program: build it with `make build`, or name it with `footlight serve --composer FILE`")
+	}
+	if err := m.records.Create(ctx, r.ID, r); err != nil {
+		return Record{}, err
+	}
+	m.begin(r)
+	return r, nil
+}
+
+// Get reads a composition; store.ErrNotFound when there is none.
+func (m *Manager) Get(ctx context.Context, id string) (Record, error) {
+	r, _, err := m.records.Get(ctx, id)
+	return r, err
+}
+
+// List reads all compositions, those that have ended but are not yet forgotten included.
+func (m *Manager) List(ctx context.Context) ([]Record, error) { return m.records.List(ctx, "") }
+
+// ChangeTags changes the tags of a composition, which change gets as they are, never nil.
+func (m *Manager) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
+	_, err := m.records.Update(ctx, id, func(r *Record) error {
+		if r.Tags == nil {
+			r.Tags = map[string]string{}
+		}
+		return change(r.Tags)
+	})
+	return err
+}
+
+// Stop asks a composition to end gracefully and returns once it is STOPPING, or at once when it has ended.
+func (m *Manager) Stop(ctx context.Context, id string) error {
+	return m.ask(ctx, id, request{reason: "StopComposition"})
+}
+
+// InUse says whether a composition that has not ended refers to the resource.
+func (m *Manager) InUse(ctx context.Context, resourceARN string) (bool, error) {
+	all, err := m.records.List(ctx, "")
+	if err != nil {
+		return false, err
+	}
+	for i := range all {
+		if !all[i].State.Ended() && all[i].uses(resourceARN) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// StageDeleted ends the compositions of a stage that is gone. They fail with StageDeleted.
+func (m *Manager) StageDeleted(ctx context.Context, stageARN string) error {
+	all, err := m.records.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.StageARN != stageARN || r.State.Ended() {
+			continue
+		}
+		if err := m.ask(ctx, r.ID, request{reason: stageDeleted.Reason, cause: stageDeleted}); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask hands a request to the composition's goroutine and waits until it has been taken up.
+func (m *Manager) ask(ctx context.Context, id string, r request) error {
+	m.mu.Lock()
+	l := m.lives[id]
+	m.mu.Unlock()
+	if l == nil {
+		return store.ErrNotFound
+	}
+	r.taken = make(chan error, 1)
+	select {
+	case l.requests <- r:
+	case <-l.gone:
+		return store.ErrNotFound
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-r.taken:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
