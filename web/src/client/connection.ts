@@ -1,5 +1,5 @@
 import { Emitter } from "./emitter";
-import { StageError, errorFromResponse } from "./errors";
+import { type ErrorCode, StageError, errorFromResponse } from "./errors";
 import { type Participant, difference, readSnapshot } from "./snapshot";
 import type { Token } from "./token";
 import { backOff, delay } from "./wait";
@@ -24,6 +24,21 @@ const pingEvery = 10_000;
 /** A socket that says nothing for this long, pings unanswered, is dead. */
 const silence = 25_000;
 const openTimeout = 8_000;
+
+/** Refusals of the token itself, rather than of what was asked with it. */
+const admission: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "TOKEN_MALFORMED",
+  "TOKEN_EXPIRED",
+  "STAGE_NOT_FOUND",
+  "PARTICIPANT_DISCONNECTED",
+]);
+
+/** Why the server closed a socket for good, by close code. */
+const closings: Readonly<Record<number, ErrorCode>> = {
+  4001: "TOKEN_REUSED",
+  4002: "PARTICIPANT_DISCONNECTED",
+  4003: "STAGE_DELETED",
+};
 
 /**
  * The events socket of a stage: who is there and who publishes. An async loop (run) owns it and connects anew
@@ -61,13 +76,13 @@ export class StageConnection extends Emitter<ConnectionEvents> {
     const signal = this.#life.signal;
     this.#become("connecting");
     for (let attempt = 0; !signal.aborted; attempt++) {
-      const opened = await this.#session(signal);
+      const ended = await this.#session(signal);
       if (signal.aborted) return;
-      if (opened) attempt = 0;
+      if (ended === "opened") attempt = 0;
       this.#become("reconnecting");
-      const error = opened ? undefined : await this.#diagnose(signal);
+      const error = ended instanceof StageError ? ended : ended === "refused" ? await this.#diagnose(signal) : undefined;
       if (signal.aborted) return;
-      if (error?.final) {
+      if (error) {
         this.#life.abort();
         this.#become("failed");
         this.emit("error", error);
@@ -77,8 +92,11 @@ export class StageConnection extends Emitter<ConnectionEvents> {
     }
   }
 
-  /** One socket from dial to close. Resolves with whether the server ever accepted it. */
-  #session(signal: AbortSignal): Promise<boolean> {
+  /**
+   * One socket from dial to close. Resolves with how far it came: it was open for a while, it was refused
+   * (or nobody answered), or the server closed it for a reason that is final.
+   */
+  #session(signal: AbortSignal): Promise<"opened" | "refused" | StageError> {
     return new Promise((resolve) => {
       const socket = new WebSocket(`${this.token.eventsURL}/${encodeURIComponent(this.token.stageId)}`, [
         this.token.raw,
@@ -86,20 +104,24 @@ export class StageConnection extends Emitter<ConnectionEvents> {
       let opened = false;
       let timer = setTimeout(() => finish(), openTimeout);
       let pinger: ReturnType<typeof setInterval> | undefined;
-      const finish = () => {
+      const finish = (reason?: StageError) => {
         clearTimeout(timer);
         clearInterval(pinger);
-        signal.removeEventListener("abort", finish);
+        signal.removeEventListener("abort", aborted);
         socket.onopen = socket.onmessage = socket.onclose = null;
         socket.close();
-        resolve(opened);
+        resolve(reason ?? (opened ? "opened" : "refused"));
       };
+      const aborted = () => finish();
       const alive = () => {
         clearTimeout(timer);
-        timer = setTimeout(finish, silence);
+        timer = setTimeout(() => finish(), silence);
       };
-      signal.addEventListener("abort", finish);
-      socket.onclose = finish;
+      signal.addEventListener("abort", aborted);
+      socket.onclose = ({ code, reason }) => {
+        const known = closings[code];
+        finish(known && new StageError(known, reason));
+      };
       socket.onopen = () => {
         opened = true;
         alive();
@@ -133,22 +155,20 @@ export class StageConnection extends Emitter<ConnectionEvents> {
   }
 
   /**
-   * Browsers do not tell why a socket was refused. The same address asked over HTTP does: it answers with the
-   * refusal, or with something else when the token is fine. No answer at all means that the server is away.
+   * Browsers do not tell why a socket was refused. An empty offer to subscribe to ourselves does: the server checks
+   * the token before it looks at the offer. Any other answer means that the token is fine; none, that the server is away.
    */
   async #diagnose(signal: AbortSignal): Promise<StageError | undefined> {
-    if (this.token.expires.getTime() < Date.now()) {
-      return new StageError("TOKEN_EXPIRED", "the token has expired");
-    }
-    const url = new URL(`${this.token.eventsURL}/${encodeURIComponent(this.token.stageId)}`);
-    url.protocol = url.protocol === "wss:" ? "https:" : "http:";
+    const { token } = this;
     try {
-      const response = await fetch(url, {
-        headers: { Authorization: `Bearer ${this.token.raw}` },
+      const response = await fetch(`${token.whipURL}/subscribe/${encodeURIComponent(token.participantId)}`, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${token.raw}`, "Content-Type": "application/sdp" },
         cache: "no-store",
         signal: AbortSignal.any([signal, AbortSignal.timeout(openTimeout)]),
       });
-      return response.ok || response.status === 426 ? undefined : await errorFromResponse(response);
+      const error = await errorFromResponse(response);
+      return admission.has(error.code) ? error : undefined;
     } catch {
       return undefined;
     }

@@ -16,6 +16,8 @@ export type ErrorCode =
   | "INVALID_AUDIO_CODEC"
   | "QUOTA_EXCEEDED"
   | "INTERNAL_SERVER_EXCEPTION"
+  | "TOKEN_REUSED" // the events socket was closed for a newer one
+  | "STAGE_DELETED" // the events socket was closed with the stage
   | "unreachable" // no answer over HTTP
   | "media-timeout" // the answer came, but media cannot flow (firewall, UDP blocked)
   | "bad-answer"; // the answer is not SDP
@@ -32,6 +34,8 @@ const finalCodes: ReadonlySet<string> = new Set([
   "INVALID_VIDEO_CODEC",
   "INVALID_AUDIO_CODEC",
   "QUOTA_EXCEEDED",
+  "TOKEN_REUSED",
+  "STAGE_DELETED",
 ]);
 
 /** A refusal or a failure, with its reason. `status` is the HTTP status, 0 where there was none. */

@@ -23,4 +23,14 @@ export class Subscriber extends Peer {
     });
     this.stream = stream;
   }
+
+  /** How loud the participant is now, 0 to 1, linear. */
+  async audioLevel(): Promise<number> {
+    const receiver = this.connection?.getReceivers().find((r) => r.track.kind === "audio");
+    let level = 0;
+    (await receiver?.getStats())?.forEach((report: { type: string; audioLevel?: number }) => {
+      if (report.type === "inbound-rtp") level = report.audioLevel ?? 0;
+    });
+    return level;
+  }
 }

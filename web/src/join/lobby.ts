@@ -29,7 +29,8 @@ const joinButton = byId<HTMLButtonElement>("join");
 /** The page before joining: the token, what to step on with, and a preview of it. */
 export class Lobby {
   #source: Source | undefined;
-  #opened = ""; // what #source was opened with, to tell whether it still fits
+  #opening: Promise<Source | undefined> | undefined; // leads to #source
+  #opened = ""; // what it was opened with, to tell whether it still fits
   #stopMeter = () => {};
   #turn = 0; // counts the openings: a slow one that was overtaken is thrown away
 
@@ -43,16 +44,15 @@ export class Lobby {
       this.tell(undefined);
       void this.refresh();
     });
-    previewStart.addEventListener("click", () => void this.open().catch((error: unknown) => this.tell(explain(error))));
+    previewStart.addEventListener("click", () => void this.#preview());
     for (const field of [cameras, microphones, quality]) {
       field.addEventListener("change", () => {
         memory.set(field.id, field.value);
-        if (this.#source) void this.open().catch((error: unknown) => this.tell(explain(error)));
+        if (this.#source) void this.#preview();
       });
     }
     navigator.mediaDevices?.addEventListener("devicechange", () => void listDevices());
-    const remembered = memory.get("quality");
-    if (remembered in qualities) quality.value = remembered;
+    this.quality = memory.get("quality");
   }
 
   get kind(): Kind {
@@ -63,6 +63,11 @@ export class Lobby {
     document.querySelector<HTMLInputElement>(`input[name=source][value=${kind}]`)!.checked = true;
   }
 
+  /** Anything that is no quality is ignored. */
+  set quality(name: string) {
+    if (name in qualities) quality.value = name;
+  }
+
   set token(text: string) {
     tokenField.value = text;
     this.#tokenChanged();
@@ -71,19 +76,31 @@ export class Lobby {
   /** Shows the lobby's preview again, without asking for a permission that is not given yet. */
   async refresh(): Promise<void> {
     this.#close();
+    const turn = this.#turn;
     await listDevices();
-    if (this.kind === "pattern" || (this.kind === "camera" && (await permitted()))) {
-      await this.open().catch((error: unknown) => this.tell(explain(error)));
+    const unasked = this.kind === "pattern" || (this.kind === "camera" && (await permitted()));
+    // Whoever chose or joined meanwhile has opened what they want.
+    if (unasked && turn === this.#turn) {
+      await this.#preview();
     }
   }
 
   /** Opens what is chosen and previews it. Throws what the browser says when it cannot. */
-  async open(): Promise<Source | undefined> {
-    const turn = ++this.#turn;
-    const { kind } = this;
-    const want = [kind, cameras.value, microphones.value, quality.value, this.#name()].join("|");
-    if (this.#source && want === this.#opened) return this.#source;
+  open(): Promise<Source | undefined> {
+    const want = [this.kind, cameras.value, microphones.value, quality.value, this.#name()].join("|");
+    if (this.#opening && want === this.#opened) return this.#opening;
     this.#close();
+    this.#opened = want;
+    const opening = this.#start(++this.#turn).catch((error: unknown) => {
+      if (this.#opening === opening) this.#opening = undefined;
+      throw error;
+    });
+    this.#opening = opening;
+    return opening;
+  }
+
+  async #start(turn: number): Promise<Source | undefined> {
+    const { kind } = this;
     if (kind === "none") return undefined;
     if (kind === "camera" && !navigator.mediaDevices) throw new DOMException("", "InsecureContext");
     const source =
@@ -95,7 +112,6 @@ export class Lobby {
       throw new DOMException("another source was chosen meanwhile", "AbortError");
     }
     this.#source = source;
-    this.#opened = want;
     preview.srcObject = source.stream;
     previewBox.dataset["kind"] = kind;
     this.#stopMeter = meter(source.stream, byId("level"));
@@ -123,7 +139,7 @@ export class Lobby {
       this.#release();
       this.enter({ token, kind, source, maxBitrate: qualities[quality.value as Quality].bitrate });
     } catch (error) {
-      this.tell(explain(error));
+      this.#fail(error);
     } finally {
       joinButton.disabled = false;
     }
@@ -133,6 +149,16 @@ export class Lobby {
     message.hidden = what === undefined;
     message.dataset["tone"] = tone;
     if (what) message.replaceChildren(make("strong", "", what.title), ` ${what.text}`);
+  }
+
+  /** Opens for the preview only. */
+  async #preview(): Promise<void> {
+    await this.open().catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Tells why opening failed; that another source was chosen meanwhile is no failure. */
+  #fail(error: unknown): void {
+    if (!(error instanceof DOMException && error.name === "AbortError")) this.tell(explain(error));
   }
 
   #name(): string {
@@ -163,7 +189,7 @@ export class Lobby {
         joinButton.textContent = "Watch stage";
         this.#close();
       } else if (this.kind === "pattern") {
-        void this.open().catch(() => undefined); // with the new name
+        void this.#preview(); // with the new name
       }
     } catch (error) {
       this.tell(explain(error));
@@ -181,7 +207,7 @@ export class Lobby {
     this.#stopMeter();
     this.#stopMeter = () => {};
     this.#source?.stop();
-    this.#source = undefined;
+    this.#source = this.#opening = undefined;
     preview.srcObject = null;
     previewBox.dataset["kind"] = "none";
     const camera = this.kind === "camera";

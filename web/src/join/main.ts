@@ -119,7 +119,7 @@ onKeys((key) => {
 addEventListener("pagehide", () => room?.leave());
 
 /**
- * Reads the link: #token=…&source=camera|pattern|none&join=1. The fragment never reaches a server or its log;
+ * Reads the link: #token=…&source=camera|pattern|none&quality=360|540|720&join=1. The fragment never reaches a server or its log;
  * a token that came as ?token=… is moved there at once.
  */
 function readLink(): void {
@@ -130,6 +130,7 @@ function readLink(): void {
 
   const source = link.get("source") ?? "";
   if (["camera", "pattern", "none"].includes(source)) lobby.kind = source as Kind;
+  lobby.quality = link.get("quality") ?? "";
   const token = link.get("token");
   if (token) lobby.token = token;
   void lobby.refresh().then(() => {

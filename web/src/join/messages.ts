@@ -21,6 +21,11 @@ const stageErrors: Partial<Record<StageError["code"], Explanation>> = {
     title: "You were removed from the stage",
     text: "This token cannot join again. Ask for a new one.",
   },
+  TOKEN_REUSED: {
+    title: "This token joined somewhere else",
+    text: "A token stands for one participant: the newer page took over. Ask for another token to join twice.",
+  },
+  STAGE_DELETED: { title: "The stage was deleted", text: "Ask for a token of another stage." },
   QUOTA_EXCEEDED: { title: "The stage is full", text: "Wait until somebody leaves, then try again." },
   INVALID_VIDEO_CODEC: {
     title: "This browser cannot send H.264",

@@ -7,7 +7,7 @@ import type { Member } from "./room";
 const aspect = 16 / 9;
 const gap = 12;
 /** Audio level (0..1, linear) from which somebody counts as speaking. */
-const speakingLevel = 0.02;
+const speakingLevel = 0.03;
 
 /** What we send, for our own tile. */
 export interface Local {
@@ -35,7 +35,7 @@ export class Tiles {
     readonly silenced: () => void,
   ) {
     new ResizeObserver(() => this.#arrange()).observe(grid);
-    setInterval(() => this.#hear(), 250);
+    setInterval(() => void this.#hear(), 250);
   }
 
   show(members: readonly Member[], local: Local): void {
@@ -118,11 +118,10 @@ export class Tiles {
   }
 
   /** Rings the tiles of those who speak. */
-  #hear(): void {
-    for (const member of this.#members) {
-      const receiver = member.subscriber?.connection?.getReceivers().find((r) => r.track.kind === "audio");
-      const level = receiver?.getSynchronizationSources()[0]?.audioLevel ?? 0;
-      this.#tiles.get(member.id)?.root.classList.toggle("speaking", level > speakingLevel);
+  async #hear(): Promise<void> {
+    for (const { id, subscriber } of this.#members) {
+      const level = (await subscriber?.audioLevel()) ?? 0;
+      this.#tiles.get(id)?.root.classList.toggle("speaking", level > speakingLevel);
     }
   }
 }

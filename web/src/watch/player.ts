@@ -174,6 +174,8 @@ export function needsNative(): boolean {
 }
 
 function stateOf(found: Exclude<Availability, "live">, before: PlayerState): PlayerState {
+  // A channel whose stream is over soon has nothing to play at all; people want to know that it was the end.
+  if (found === "offline" && before === "ended") return "ended";
   if (found !== "away") return found;
   return before === "checking" ? "offline" : "reconnecting";
 }
