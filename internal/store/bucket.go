@@ -70,7 +70,7 @@ func (b *Bucket[T]) Get(ctx context.Context, key string) (T, uint64, error) {
 func (b *Bucket[T]) get(ctx context.Context, key string) (value T, data []byte, rev uint64, err error) {
 	name, err := encodeKey(key)
 	if err != nil {
-		return value, nil, 0, err
+		return value, nil, 0, ErrNotFound // nothing can be under a key that is too long
 	}
 	entry, err := b.kv.Get(ctx, name)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {

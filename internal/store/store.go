@@ -103,6 +103,14 @@ func where(opts Options) string {
 	return opts.Dir
 }
 
+// Ping asks the server for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	if _, err := s.js.AccountInfo(ctx); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
 // Close ends the connection and the embedded server and frees the directory. Every acknowledged write is
 // already on disk. It may be called once, after the last use of every bucket.
 func (s *Store) Close() {

@@ -109,6 +109,9 @@ func TestRoundTrip(t *testing.T) {
 	if got, _, _ := b.Get(ctx, "a"); got.Name != "put" {
 		t.Fatalf("after put: %+v", got)
 	}
+	if _, _, err := b.Get(ctx, strings.Repeat("x", maxKey+1)); !errors.Is(err, ErrNotFound) {
+		t.Fatalf("get of a key that is too long: %v", err)
+	}
 	if err := b.Create(ctx, strings.Repeat("x", maxKey+1), record{}); err == nil {
 		t.Fatal("a key that is too long was accepted")
 	}
