@@ -26,7 +26,7 @@ const (
 	arriving = 400 * time.Millisecond
 	// maxLag is how far pictures may be behind their time before some are left out. Up to there they are
 	// made late but all.
-	maxLag = 100 * time.Millisecond
+	maxLag = 300 * time.Millisecond
 	// maxSlop is how far from its time a picture may be shown to keep an even cadence; see pictures.at.
 	maxSlop = 4 * time.Millisecond
 )

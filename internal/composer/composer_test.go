@@ -103,7 +103,9 @@ func TestTwoFormats(t *testing.T) {
 		a, b := s.state("d1"), s.state("d2")
 		return a == wire.Active && b == wire.Failed || a == wire.Failed && b == wire.Active
 	})
-	s.until("conflict", func() bool { return s.failure.Code == "ConflictException" && s.failure.Reason == "Stream already exists" })
+	s.until("conflict", func() bool {
+		return s.failure.Code == "ConflictException" && s.failure.Reason == "Stream already exists"
+	})
 	s.until("more pictures", func() bool { return s.heartbeat.Frames > 10 })
 }
 

@@ -10,8 +10,8 @@ import (
 // stalledAfter is how long the last picture stays when no newer one comes (spec: composition §4).
 const stalledAfter = 2 * time.Second
 
-// maxPictures bounds what waits to be shown: the largest playout delay at 60 pictures a second.
-const maxPictures = 32
+// maxPictures bounds what waits to be shown: the largest playout delay and lag at 60 pictures a second.
+const maxPictures = 48
 
 // pictures are the decoded pictures of one participant that are shown or still to be shown.
 // The track's goroutine pushes, the canvases look; it owns a reference of each picture in it.

@@ -1,0 +1,361 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/api"
+	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
+	"github.com/footlight-live/footlight/internal/arn"
+	"github.com/footlight-live/footlight/internal/composer/layout"
+	"github.com/footlight-live/footlight/internal/composition"
+)
+
+// composer is what runs compositions: the Compositions of a server that can.
+type composer interface {
+	Compositions
+	Ready() error
+	Create(ctx context.Context, r composition.Record) error
+	Get(ctx context.Context, id string) (composition.Record, error)
+	List(ctx context.Context) ([]composition.Record, error)
+	Stop(ctx context.Context, id string) error
+}
+
+var _ composer = (*composition.Manager)(nil)
+
+func (c *Control) composer() (composer, error) {
+	m, ok := c.Compositions.(composer)
+	if !ok {
+		return nil, notBuilt("This server does not run compositions")
+	}
+	return m, nil
+}
+
+// StartComposition composes a stage to a channel from now on. It answers STARTING at once; what fails later
+// is seen with GetComposition.
+func (c *Control) StartComposition(ctx context.Context, in *ivsrealtime.StartCompositionRequest) (*ivsrealtime.StartCompositionResponse, error) {
+	m, err := c.composer()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	digest, err := requestDigest(in)
+	if err != nil {
+		return nil, err
+	}
+	c.references.RLock()
+	defer c.references.RUnlock()
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	all, err := m.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token := value(in.IdempotencyToken, ""); token != "" {
+		for _, r := range all {
+			if r.IdempotencyToken != token {
+				continue
+			}
+			if r.RequestDigest != digest {
+				return nil, api.ConflictException("idempotencyToken %s was used with another request", token)
+			}
+			return &ivsrealtime.StartCompositionResponse{Composition: c.viewComposition(r)}, nil
+		}
+	}
+	r, err := c.newComposition(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	r.RequestDigest = digest
+	if err := c.admitComposition(r, all); err != nil {
+		return nil, err
+	}
+	err = m.Create(ctx, r)
+	if errors.Is(err, composition.ErrNoComposer) {
+		// Said to the caller, unlike other faults of the server: who develops against it can mend it.
+		return nil, &api.Error{Code: "InternalServerException", Status: http.StatusInternalServerError, Message: err.Error()}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &ivsrealtime.StartCompositionResponse{Composition: c.viewComposition(r)}, nil
+}
+
+// newComposition checks a request by itself and against the resources that it names.
+func (c *Control) newComposition(ctx context.Context, in *ivsrealtime.StartCompositionRequest) (composition.Record, error) {
+	none := composition.Record{}
+	if err := checkDestinations(in.Destinations); err != nil {
+		return none, err
+	}
+	lay, err := fullLayout(in.Layout)
+	if err != nil {
+		return none, err
+	}
+	stage, err := c.reference("stageArn", *in.StageArn, arn.Stage)
+	if err != nil {
+		return none, err
+	}
+	if _, err := c.findStage(ctx, stage.ID, *in.StageArn); err != nil {
+		return none, err
+	}
+	id := arn.NewID(12)
+	r := composition.Record{
+		ID: id, ARN: c.Account.Of(arn.Composition, id).String(), StageARN: *in.StageArn, StageID: stage.ID,
+		State: composition.Starting, StartTime: c.Now().UTC().Truncate(time.Millisecond), Layout: lay, Tags: in.Tags,
+		IdempotencyToken: value(in.IdempotencyToken, ""),
+	}
+	for i, d := range in.Destinations {
+		if d.S3 != nil {
+			return none, notBuilt("destinations[%d].s3: recording of compositions is not built yet; use a channel destination", i)
+		}
+		dest, err := c.newDestination(ctx, fmt.Sprintf("destinations[%d].channel", i), value(d.Name, ""), d.Channel)
+		if err != nil {
+			return none, err
+		}
+		r.Destinations = append(r.Destinations, dest)
+	}
+	return r, nil
+}
+
+func (c *Control) newDestination(ctx context.Context, member, name string, in *ivsrealtime.ChannelDestinationConfiguration) (composition.Destination, error) {
+	d := composition.Destination{ID: arn.NewID(12), Name: name, State: composition.DestinationStarting,
+		ChannelARN: *in.ChannelArn, EncoderConfigurationARN: value(in.EncoderConfigurationArn, "")}
+	channel, err := c.reference(member+".channelArn", d.ChannelARN, arn.Channel)
+	if err != nil {
+		return d, err
+	}
+	if _, err := c.findChannel(ctx, channel.ID, d.ChannelARN); err != nil {
+		return d, err
+	}
+	video := defaultVideo
+	if d.EncoderConfigurationARN != "" {
+		encoder, err := c.reference(member+".encoderConfigurationArn", d.EncoderConfigurationARN, arn.EncoderConfiguration)
+		if err != nil {
+			return d, err
+		}
+		e, err := c.findEncoder(ctx, encoder.ID, d.EncoderConfigurationARN)
+		if err != nil {
+			return d, err
+		}
+		video = e.Video
+	}
+	d.Video = composition.Video{Width: int(video.Width), Height: int(video.Height), FrameRate: video.FrameRate, BitRate: int(video.BitRate)}
+	return d, nil
+}
+
+// checkDestinations: each is a channel or a recording, and there is at most one of each.
+func checkDestinations(ds []ivsrealtime.DestinationConfiguration) error {
+	channels, recordings := 0, 0
+	for i, d := range ds {
+		switch {
+		case d.Channel != nil && d.S3 != nil:
+			return api.ValidationException("destinations[%d]: both channel and s3 are given; only one can be", i)
+		case d.Channel != nil:
+			channels++
+		case d.S3 != nil:
+			recordings++
+		default:
+			return api.ValidationException("destinations[%d]: neither channel nor s3 is given", i)
+		}
+	}
+	if channels > 1 || recordings > 1 {
+		return api.ValidationException("destinations: at most one channel and one s3 destination are allowed")
+	}
+	return nil
+}
+
+// admitComposition checks a new composition against those that there are.
+func (c *Control) admitComposition(r composition.Record, all []composition.Record) error {
+	total, onStage := 0, 0
+	for _, other := range all {
+		if other.State.Ended() {
+			continue
+		}
+		total++
+		if other.StageARN == r.StageARN {
+			onStage++
+		}
+		for _, d := range r.Destinations {
+			if other.Uses(arn.Channel, d.ChannelARN) {
+				return api.ConflictException("Channel: %s is the destination of %s already", d.ChannelARN, other.ARN)
+			}
+		}
+	}
+	if err := c.Quotas.compositions().allow(total); err != nil {
+		return err
+	}
+	return c.Quotas.compositionsPerStage().allow(onStage)
+}
+
+// fullLayout is a layout with all its defaults, as responses show it (spec/composition.md §2).
+func fullLayout(in *ivsrealtime.LayoutConfiguration) (json.RawMessage, error) {
+	out := ivsrealtime.LayoutConfiguration{}
+	switch {
+	case in != nil && in.Grid != nil && in.Pip != nil:
+		return nil, api.ValidationException("layout: both grid and pip are given; only one can be")
+	case in != nil && in.Pip != nil:
+		p := *in.Pip
+		out.Pip = &p
+		orDefault(&p.FeaturedParticipantAttribute, "")
+		orDefault(&p.OmitStoppedVideo, false)
+		orDefault(&p.VideoFillMode, "COVER")
+		orDefault(&p.GridGap, 0)
+		orDefault(&p.PipParticipantAttribute, "")
+		orDefault(&p.PipBehavior, "STATIC")
+		orDefault(&p.PipOffset, 0)
+		orDefault(&p.PipPosition, "BOTTOM_RIGHT")
+		orDefault(&p.ParticipantOrderAttribute, "")
+	default:
+		g := ivsrealtime.GridConfiguration{}
+		if in != nil && in.Grid != nil {
+			g = *in.Grid
+		}
+		out.Grid = &g
+		orDefault(&g.FeaturedParticipantAttribute, "")
+		orDefault(&g.OmitStoppedVideo, false)
+		orDefault(&g.VideoAspectRatio, "VIDEO")
+		orDefault(&g.VideoFillMode, "") // not a member of the enum, yet what responses say
+		orDefault(&g.GridGap, 2)
+		orDefault(&g.ParticipantOrderAttribute, "")
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("encode layout: %w", err)
+	}
+	if _, err := layout.ParseConfig(b); err != nil {
+		return nil, api.ValidationException("layout: %v", err)
+	}
+	return b, nil
+}
+
+// orDefault gives an absent member its default.
+func orDefault[T any](p **T, def T) {
+	if *p == nil {
+		*p = &def
+	}
+}
+
+// requestDigest tells whether two requests with one idempotencyToken ask for the same.
+func requestDigest(in *ivsrealtime.StartCompositionRequest) (string, error) {
+	body := *in
+	body.IdempotencyToken = nil
+	b, err := json.Marshal(body)
+	if err != nil {
+		return "", fmt.Errorf("digest request: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// GetComposition shows one composition.
+func (c *Control) GetComposition(ctx context.Context, in *ivsrealtime.GetCompositionRequest) (*ivsrealtime.GetCompositionResponse, error) {
+	m, err := c.composer()
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.ours(*in.Arn, arn.Composition)
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.Get(ctx, a.ID)
+	if err != nil {
+		return nil, orNotFound(err, *in.Arn)
+	}
+	return &ivsrealtime.GetCompositionResponse{Composition: c.viewComposition(r)}, nil
+}
+
+// ListCompositions shows those that pass both filters.
+func (c *Control) ListCompositions(ctx context.Context, in *ivsrealtime.ListCompositionsRequest) (*ivsrealtime.ListCompositionsResponse, error) {
+	m, err := c.composer()
+	if err != nil {
+		return nil, err
+	}
+	stage, encoder := value(in.FilterByStageArn, ""), value(in.FilterByEncoderConfigurationArn, "")
+	if stage != "" {
+		if _, err := parse(stage, arn.Stage); err != nil {
+			return nil, err
+		}
+	}
+	if encoder != "" {
+		if _, err := parse(encoder, arn.EncoderConfiguration); err != nil {
+			return nil, err
+		}
+	}
+	all, err := m.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []composition.Record
+	for _, r := range all {
+		if (stage == "" || r.Uses(arn.Stage, stage)) && (encoder == "" || r.Uses(arn.EncoderConfiguration, encoder)) {
+			list = append(list, r)
+		}
+	}
+	page, next, err := oldestFirst(c, "ListCompositions "+stage+" "+encoder, list,
+		func(r composition.Record) string { return orderKey(r.StartTime, r.ID) }, in.MaxResults, in.NextToken, pageOf100)
+	if err != nil {
+		return nil, err
+	}
+	return &ivsrealtime.ListCompositionsResponse{Compositions: each(page, summarizeComposition), NextToken: next}, nil
+}
+
+// StopComposition begins a graceful end. Stopping again what is stopping or has stopped changes nothing.
+func (c *Control) StopComposition(ctx context.Context, in *ivsrealtime.StopCompositionRequest) error {
+	m, err := c.composer()
+	if err != nil {
+		return err
+	}
+	a, err := c.ours(*in.Arn, arn.Composition)
+	if err != nil {
+		return err
+	}
+	return orNotFound(m.Stop(ctx, a.ID), *in.Arn)
+}
+
+func (c *Control) viewComposition(r composition.Record) *ivsrealtime.Composition {
+	var lay ivsrealtime.LayoutConfiguration
+	if err := json.Unmarshal(r.Layout, &lay); err != nil {
+		c.Log.Error("stored layout is damaged", "composition", r.ID, "error", err)
+	}
+	return &ivsrealtime.Composition{
+		Arn: &r.ARN, StageArn: &r.StageARN, State: new(string(r.State)), Layout: &lay,
+		Destinations: each(r.Destinations, viewDestination), Tags: given(r.Tags),
+		StartTime: api.TimeOf(r.StartTime), EndTime: timeOrNil(r.EndTime),
+	}
+}
+
+func viewDestination(d composition.Destination) ivsrealtime.Destination {
+	config := &ivsrealtime.ChannelDestinationConfiguration{ChannelArn: &d.ChannelARN}
+	if d.EncoderConfigurationARN != "" {
+		config.EncoderConfigurationArn = &d.EncoderConfigurationARN
+	}
+	return ivsrealtime.Destination{
+		Id: &d.ID, State: new(string(d.State)), StartTime: timeOrNil(d.StartTime), EndTime: timeOrNil(d.EndTime),
+		Configuration: &ivsrealtime.DestinationConfiguration{Name: &d.Name, Channel: config},
+	}
+}
+
+func summarizeComposition(r composition.Record) ivsrealtime.CompositionSummary {
+	return ivsrealtime.CompositionSummary{
+		Arn: &r.ARN, StageArn: &r.StageARN, State: new(string(r.State)), Tags: given(r.Tags),
+		StartTime: api.TimeOf(r.StartTime), EndTime: timeOrNil(r.EndTime),
+		Destinations: each(r.Destinations, func(d composition.Destination) ivsrealtime.DestinationSummary {
+			return ivsrealtime.DestinationSummary{Id: &d.ID, State: new(string(d.State)), StartTime: timeOrNil(d.StartTime), EndTime: timeOrNil(d.EndTime)}
+		}),
+	}
+}
+
+func timeOrNil(t *time.Time) *api.Time {
+	if t == nil {
+		return nil
+	}
+	return api.TimeOf(*t)
+}
