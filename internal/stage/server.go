@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"sync"
 
@@ -62,6 +63,7 @@ type Server struct {
 	certificate *webrtc.Certificate
 	pionLog     logging.LoggerFactory
 	counters    counters
+	unbind      sync.Once
 
 	mu        sync.Mutex
 	stages    map[string]*stage   // by stage id
@@ -116,7 +118,9 @@ func (s *Server) Close() error {
 	s.cancel() // no stage is made from here on
 	s.mu.Unlock()
 	s.work.Wait()
-	return s.network.close()
+	var err error
+	s.unbind.Do(func() { err = s.network.close() })
+	return err
 }
 
 // UDPAddress and TCPAddress tell where media is taken, the first address of each.
@@ -176,7 +180,7 @@ func (s *Server) lookup(id string) *stage {
 	return s.stages[id]
 }
 
-var errClosed = errors.New("stage server is closed")
+var errClosed = errStatus{http.StatusServiceUnavailable, refuse(Internal, "the server is shutting down")}
 
 // join runs f with the grant's stage, which it makes if it is not live. When f fails because the stage
 // ended under it, it starts over with a new one.

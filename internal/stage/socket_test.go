@@ -254,7 +254,7 @@ func TestShutdown(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("Close hangs")
 	}
-	if res, _ := r.newCamera(t, clientOptions{}).connect("/whip", "stage1.alice.p"); res == nil || res.StatusCode != 500 {
+	if res, _ := r.newCamera(t, clientOptions{}).connect("/whip", "stage1.alice.p"); res == nil || res.StatusCode != 503 {
 		t.Errorf("publish after Close: %v", res)
 	}
 }
