@@ -88,6 +88,11 @@ func (r *Record) uses(arn string) bool {
 	})
 }
 
+// Encodes reports whether an output uses the encoder configuration.
+func (r *Record) Encodes(encoderARN string) bool {
+	return slices.ContainsFunc(r.Destinations, func(d Destination) bool { return d.EncoderARN == encoderARN })
+}
+
 // destination finds an output by its id; nil when there is none.
 func (r *Record) destination(id string) *Destination {
 	for i := range r.Destinations {

@@ -14,33 +14,74 @@ import (
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/composer/layout"
+	"github.com/footlight-live/footlight/internal/composer/wire"
 	"github.com/footlight-live/footlight/internal/composition"
 )
 
-// composer is what runs compositions: the Compositions of a server that can.
-type composer interface {
-	Compositions
-	Ready() error
-	Create(ctx context.Context, r composition.Record) error
-	Get(ctx context.Context, id string) (composition.Record, error)
-	List(ctx context.Context) ([]composition.Record, error)
-	Stop(ctx context.Context, id string) error
+// CompositionsOf makes the manager of compositions what Control needs of it.
+func CompositionsOf(m *composition.Manager) Compositions { return managed{m} }
+
+// managed are the compositions of a server that runs them.
+type managed struct{ *composition.Manager }
+
+func (m managed) InUse(ctx context.Context, _ arn.Type, resourceARN string) (bool, error) {
+	return m.Manager.InUse(ctx, resourceARN) // an ARN holds its type
 }
 
-var _ composer = (*composition.Manager)(nil)
+// Tags, and ChangeTags after it, make managed Tagged.
+func (m managed) Tags(ctx context.Context, id string) (map[string]string, error) {
+	r, err := m.Get(ctx, id)
+	return r.Tags, orNotFound(err, "composition/"+id)
+}
 
-func (c *Control) composer() (composer, error) {
-	m, ok := c.Compositions.(composer)
+func (m managed) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
+	return orNotFound(m.Manager.ChangeTags(ctx, id, change), "composition/"+id)
+}
+
+func (c *Control) manager() (*composition.Manager, error) {
+	m, ok := c.Compositions.(managed)
 	if !ok {
 		return nil, notBuilt("This server does not run compositions")
 	}
-	return m, nil
+	return m.Manager, nil
+}
+
+// CompositionJob is what a composer has to do now for a composition: addresses, token and stream keys are
+// made anew for each start, and destinations that have ended are left out.
+func (c *Control) CompositionJob(r composition.Record) (wire.Job, error) {
+	stage, err := arn.Parse(r.StageARN)
+	if err != nil {
+		return wire.Job{}, fmt.Errorf("job of composition %s: %w", r.ID, err)
+	}
+	token, err := c.ComposerToken(r.StageARN, r.ID)
+	if err != nil {
+		return wire.Job{}, err
+	}
+	urls := c.urls()
+	job := wire.Job{
+		CompositionID: r.ID, EventsURL: urls.Events + "/" + stage.ID, WHIPURL: urls.WHIP, Token: token,
+		Layout: r.Layout, Tags: r.Tags,
+	}
+	for _, d := range r.Destinations {
+		if d.State.Ended() {
+			continue
+		}
+		key, err := c.CompositionStreamKey(d.ChannelARN, r.ID)
+		if err != nil {
+			return wire.Job{}, err
+		}
+		job.Outputs = append(job.Outputs, wire.OutputJob{
+			DestinationID: d.ID, URL: urls.RTMP, StreamKey: key,
+			Width: d.Video.Width, Height: d.Video.Height, FrameRate: d.Video.FrameRate, BitRate: d.Video.BitRate,
+		})
+	}
+	return job, nil
 }
 
 // StartComposition composes a stage to a channel from now on. It answers STARTING at once; what fails later
 // is seen with GetComposition.
 func (c *Control) StartComposition(ctx context.Context, in *ivsrealtime.StartCompositionRequest) (*ivsrealtime.StartCompositionResponse, error) {
-	m, err := c.composer()
+	m, err := c.manager()
 	if err != nil {
 		return nil, err
 	}
@@ -53,40 +94,30 @@ func (c *Control) StartComposition(ctx context.Context, in *ivsrealtime.StartCom
 	}
 	c.references.RLock()
 	defer c.references.RUnlock()
-	c.counting.Lock()
-	defer c.counting.Unlock()
-	all, err := m.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if token := value(in.IdempotencyToken, ""); token != "" {
-		for _, r := range all {
-			if r.IdempotencyToken != token {
-				continue
-			}
-			if r.RequestDigest != digest {
-				return nil, api.ConflictException("idempotencyToken %s was used with another request", token)
-			}
-			return &ivsrealtime.StartCompositionResponse{Composition: c.viewComposition(r)}, nil
-		}
-	}
 	r, err := c.newComposition(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	r.RequestDigest = digest
-	if err := c.admitComposition(r, all); err != nil {
-		return nil, err
-	}
-	err = m.Create(ctx, r)
-	if errors.Is(err, composition.ErrNoComposer) {
-		// Said to the caller, unlike other faults of the server: who develops against it can mend it.
-		return nil, &api.Error{Code: "InternalServerException", Status: http.StatusInternalServerError, Message: err.Error()}
-	}
+	r.RequestHash = digest
+	r, err = m.Create(ctx, r, composition.Limits{Account: c.Quotas.compositions().max, Stage: c.Quotas.compositionsPerStage().max})
 	if err != nil {
-		return nil, err
+		return nil, refusal(err)
 	}
 	return &ivsrealtime.StartCompositionResponse{Composition: c.viewComposition(r)}, nil
+}
+
+// refusal turns the manager's refusals into the API's errors.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, composition.ErrConflict):
+		return api.ConflictException("%v", err)
+	case errors.Is(err, composition.ErrQuota):
+		return api.ServiceQuotaExceededException("%v", err)
+	case errors.Is(err, composition.ErrMissing):
+		// Said to the caller, unlike other faults of the server: who runs both can mend it.
+		return &api.Error{Code: "InternalServerException", Status: http.StatusInternalServerError, Message: err.Error()}
+	}
+	return err
 }
 
 // newComposition checks a request by itself and against the resources that it names.
@@ -106,10 +137,8 @@ func (c *Control) newComposition(ctx context.Context, in *ivsrealtime.StartCompo
 	if _, err := c.findStage(ctx, stage.ID, *in.StageArn); err != nil {
 		return none, err
 	}
-	id := arn.NewID(12)
 	r := composition.Record{
-		ID: id, ARN: c.Account.Of(arn.Composition, id).String(), StageARN: *in.StageArn, StageID: stage.ID,
-		State: composition.Starting, StartTime: c.Now().UTC().Truncate(time.Millisecond), Layout: lay, Tags: in.Tags,
+		ID: arn.NewID(12), StageARN: *in.StageArn, State: composition.Starting, Started: c.Now().UTC(), Layout: lay, Tags: in.Tags,
 		IdempotencyToken: value(in.IdempotencyToken, ""),
 	}
 	for i, d := range in.Destinations {
@@ -126,8 +155,8 @@ func (c *Control) newComposition(ctx context.Context, in *ivsrealtime.StartCompo
 }
 
 func (c *Control) newDestination(ctx context.Context, member, name string, in *ivsrealtime.ChannelDestinationConfiguration) (composition.Destination, error) {
-	d := composition.Destination{ID: arn.NewID(12), Name: name, State: composition.DestinationStarting,
-		ChannelARN: *in.ChannelArn, EncoderConfigurationARN: value(in.EncoderConfigurationArn, "")}
+	d := composition.Destination{ID: arn.NewID(12), Name: name, State: composition.Starting,
+		ChannelARN: *in.ChannelArn, EncoderARN: value(in.EncoderConfigurationArn, "")}
 	channel, err := c.reference(member+".channelArn", d.ChannelARN, arn.Channel)
 	if err != nil {
 		return d, err
@@ -136,12 +165,12 @@ func (c *Control) newDestination(ctx context.Context, member, name string, in *i
 		return d, err
 	}
 	video := defaultVideo
-	if d.EncoderConfigurationARN != "" {
-		encoder, err := c.reference(member+".encoderConfigurationArn", d.EncoderConfigurationARN, arn.EncoderConfiguration)
+	if d.EncoderARN != "" {
+		encoder, err := c.reference(member+".encoderConfigurationArn", d.EncoderARN, arn.EncoderConfiguration)
 		if err != nil {
 			return d, err
 		}
-		e, err := c.findEncoder(ctx, encoder.ID, d.EncoderConfigurationARN)
+		e, err := c.findEncoder(ctx, encoder.ID, d.EncoderARN)
 		if err != nil {
 			return d, err
 		}
@@ -170,29 +199,6 @@ func checkDestinations(ds []ivsrealtime.DestinationConfiguration) error {
 		return api.ValidationException("destinations: at most one channel and one s3 destination are allowed")
 	}
 	return nil
-}
-
-// admitComposition checks a new composition against those that there are.
-func (c *Control) admitComposition(r composition.Record, all []composition.Record) error {
-	total, onStage := 0, 0
-	for _, other := range all {
-		if other.State.Ended() {
-			continue
-		}
-		total++
-		if other.StageARN == r.StageARN {
-			onStage++
-		}
-		for _, d := range r.Destinations {
-			if other.Uses(arn.Channel, d.ChannelARN) {
-				return api.ConflictException("Channel: %s is the destination of %s already", d.ChannelARN, other.ARN)
-			}
-		}
-	}
-	if err := c.Quotas.compositions().allow(total); err != nil {
-		return err
-	}
-	return c.Quotas.compositionsPerStage().allow(onStage)
 }
 
 // fullLayout is a layout with all its defaults, as responses show it (spec/composition.md §2).
@@ -257,7 +263,7 @@ func requestDigest(in *ivsrealtime.StartCompositionRequest) (string, error) {
 
 // GetComposition shows one composition.
 func (c *Control) GetComposition(ctx context.Context, in *ivsrealtime.GetCompositionRequest) (*ivsrealtime.GetCompositionResponse, error) {
-	m, err := c.composer()
+	m, err := c.manager()
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +280,7 @@ func (c *Control) GetComposition(ctx context.Context, in *ivsrealtime.GetComposi
 
 // ListCompositions shows those that pass both filters.
 func (c *Control) ListCompositions(ctx context.Context, in *ivsrealtime.ListCompositionsRequest) (*ivsrealtime.ListCompositionsResponse, error) {
-	m, err := c.composer()
+	m, err := c.manager()
 	if err != nil {
 		return nil, err
 	}
@@ -295,21 +301,21 @@ func (c *Control) ListCompositions(ctx context.Context, in *ivsrealtime.ListComp
 	}
 	var list []composition.Record
 	for _, r := range all {
-		if (stage == "" || r.Uses(arn.Stage, stage)) && (encoder == "" || r.Uses(arn.EncoderConfiguration, encoder)) {
+		if (stage == "" || r.StageARN == stage) && (encoder == "" || r.Encodes(encoder)) {
 			list = append(list, r)
 		}
 	}
 	page, next, err := oldestFirst(c, "ListCompositions "+stage+" "+encoder, list,
-		func(r composition.Record) string { return orderKey(r.StartTime, r.ID) }, in.MaxResults, in.NextToken, pageOf100)
+		func(r composition.Record) string { return orderKey(r.Started, r.ID) }, in.MaxResults, in.NextToken, pageOf100)
 	if err != nil {
 		return nil, err
 	}
-	return &ivsrealtime.ListCompositionsResponse{Compositions: each(page, summarizeComposition), NextToken: next}, nil
+	return &ivsrealtime.ListCompositionsResponse{Compositions: each(page, c.summarizeComposition), NextToken: next}, nil
 }
 
 // StopComposition begins a graceful end. Stopping again what is stopping or has stopped changes nothing.
 func (c *Control) StopComposition(ctx context.Context, in *ivsrealtime.StopCompositionRequest) error {
-	m, err := c.composer()
+	m, err := c.manager()
 	if err != nil {
 		return err
 	}
@@ -326,36 +332,39 @@ func (c *Control) viewComposition(r composition.Record) *ivsrealtime.Composition
 		c.Log.Error("stored layout is damaged", "composition", r.ID, "error", err)
 	}
 	return &ivsrealtime.Composition{
-		Arn: &r.ARN, StageArn: &r.StageARN, State: new(string(r.State)), Layout: &lay,
+		Arn: new(c.compositionARN(r.ID)), StageArn: &r.StageARN, State: new(string(r.State)), Layout: &lay,
 		Destinations: each(r.Destinations, viewDestination), Tags: given(r.Tags),
-		StartTime: api.TimeOf(r.StartTime), EndTime: timeOrNil(r.EndTime),
+		StartTime: api.TimeOf(r.Started), EndTime: timeOrNil(r.Ended),
 	}
 }
 
 func viewDestination(d composition.Destination) ivsrealtime.Destination {
 	config := &ivsrealtime.ChannelDestinationConfiguration{ChannelArn: &d.ChannelARN}
-	if d.EncoderConfigurationARN != "" {
-		config.EncoderConfigurationArn = &d.EncoderConfigurationARN
+	if d.EncoderARN != "" {
+		config.EncoderConfigurationArn = &d.EncoderARN
 	}
 	return ivsrealtime.Destination{
-		Id: &d.ID, State: new(string(d.State)), StartTime: timeOrNil(d.StartTime), EndTime: timeOrNil(d.EndTime),
+		Id: &d.ID, State: new(string(d.State)), StartTime: timeOrNil(d.Started), EndTime: timeOrNil(d.Ended),
 		Configuration: &ivsrealtime.DestinationConfiguration{Name: &d.Name, Channel: config},
 	}
 }
 
-func summarizeComposition(r composition.Record) ivsrealtime.CompositionSummary {
+func (c *Control) summarizeComposition(r composition.Record) ivsrealtime.CompositionSummary {
 	return ivsrealtime.CompositionSummary{
-		Arn: &r.ARN, StageArn: &r.StageARN, State: new(string(r.State)), Tags: given(r.Tags),
-		StartTime: api.TimeOf(r.StartTime), EndTime: timeOrNil(r.EndTime),
+		Arn: new(c.compositionARN(r.ID)), StageArn: &r.StageARN, State: new(string(r.State)), Tags: given(r.Tags),
+		StartTime: api.TimeOf(r.Started), EndTime: timeOrNil(r.Ended),
 		Destinations: each(r.Destinations, func(d composition.Destination) ivsrealtime.DestinationSummary {
-			return ivsrealtime.DestinationSummary{Id: &d.ID, State: new(string(d.State)), StartTime: timeOrNil(d.StartTime), EndTime: timeOrNil(d.EndTime)}
+			return ivsrealtime.DestinationSummary{Id: &d.ID, State: new(string(d.State)), StartTime: timeOrNil(d.Started), EndTime: timeOrNil(d.Ended)}
 		}),
 	}
 }
 
-func timeOrNil(t *time.Time) *api.Time {
-	if t == nil {
+func (c *Control) compositionARN(id string) string { return c.Account.Of(arn.Composition, id).String() }
+
+// timeOrNil leaves a time that has not come out of the response.
+func timeOrNil(t time.Time) *api.Time {
+	if t.IsZero() {
 		return nil
 	}
-	return api.TimeOf(*t)
+	return api.TimeOf(t)
 }
