@@ -54,8 +54,8 @@ func TestJournalRetries(t *testing.T) {
 			}
 			return nil
 		})
-		synctest.Wait()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if tries != 4 || log.Len() > 0 {
 			t.Errorf("%d tries; log %s", tries, log.String())
 		}

@@ -111,6 +111,16 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Ping returns nil while the store answers. It waits no longer than ctx, and 5 s at most.
+func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := s.js.AccountInfo(ctx); err != nil {
+		return fmt.Errorf("store: ping: %w", err)
+	}
+	return nil
+}
+
 // Close ends the connection and the embedded server and frees the directory. Every acknowledged write is
 // already on disk. It may be called once, after the last use of every bucket.
 func (s *Store) Close() {

@@ -303,6 +303,20 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+func TestPing(t *testing.T) {
+	s, err := Open(t.Context(), Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.Close()
+	if err := s.Ping(t.Context()); err == nil {
+		t.Error("a closed store answers")
+	}
+}
+
 func TestEmbeddedServerOpensNoPort(t *testing.T) {
 	s := open(t, t.TempDir())
 	if addr := s.server.Addr(); addr != nil {
