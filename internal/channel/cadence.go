@@ -39,6 +39,9 @@ func (r rate) millis(n int64) float64 { return float64(n*1000*r.den) / float64(r
 // ticks is the time of frame n after frame 0, rounded.
 func (r rate) ticks(n int64) int64 { return (n*hls.ClockRate*r.den + r.num/2) / r.num }
 
+// frame is the length of a frame in ticks, rounded up.
+func (r rate) frame() int64 { return (hls.ClockRate*r.den + r.num - 1) / r.num }
+
 // nearest is the number of the frame that is nearest to a time after frame 0, and how far the time is from it.
 func (r rate) nearest(millis float64) (n int64, off float64) {
 	n = int64(math.Round(millis * float64(r.num) / float64(r.den) / 1000))
@@ -97,21 +100,27 @@ type cadence struct {
 // start looks at the first timestamps of a stream and decides about the rate.
 func (c *cadence) start(millis []int64) { c.rate = guessRate(millis, c.hints...) }
 
-// frame is the length of a frame in ticks: exact where the rate is constant, else the mean of what was seen.
+// frame is the length of a frame in ticks: that of the rate, else the mean of what was seen.
 func (c *cadence) frame() int64 {
 	if c.rate.known() {
-		return c.rate.ticks(1)
+		return c.rate.frame()
 	}
 	if n := int64(len(c.millis)); n > 1 {
 		if d := (c.millis[n-1] - c.millis[0]) * ticksPerMilli / (n - 1); d > 0 {
 			return d
 		}
 	}
-	return rate{30, 1}.ticks(1)
+	return rate{30, 1}.frame()
+}
+
+// exact is a frame's place in ticks.
+type exact struct {
+	dts, pts int64
+	duration int64 // as expected: until the next frame
 }
 
 // next maps a frame's DTS and PTS, in milliseconds, to ticks. Direct is the DTS in ticks as the milliseconds have it.
-func (c *cadence) next(dts, pts, direct int64) (exactDTS, exactPTS int64) {
+func (c *cadence) next(dts, pts, direct int64) exact {
 	c.millis = append(c.millis, dts)
 	if len(c.millis) > cadenceWindow {
 		c.millis = c.millis[1:]
@@ -120,9 +129,9 @@ func (c *cadence) next(dts, pts, direct int64) (exactDTS, exactPTS int64) {
 		c.rate, c.misfit = guessRate(c.millis, c.hints...), false
 		c.anchorMillis, c.anchorTicks = dts, direct
 	}
-	t, ok := c.onRate(dts)
+	t, duration, ok := c.onRate(dts)
 	if !ok {
-		t = direct
+		t, duration = direct, c.frame()
 		c.misfit = c.started
 		c.anchorMillis, c.anchorTicks = dts, direct
 	}
@@ -131,29 +140,29 @@ func (c *cadence) next(dts, pts, direct int64) (exactDTS, exactPTS int64) {
 		t = c.last + max(1, c.frame()/8)
 	}
 	c.last, c.started = t, true
-	return t, t + max(0, c.offset(pts-dts))
+	return exact{dts: t, pts: t + max(0, c.offset(pts-dts)), duration: duration}
 }
 
-// onRate returns the exact time where the timestamp lies on the rate.
-func (c *cadence) onRate(dts int64) (int64, bool) {
+// onRate returns the exact time and length of a frame whose timestamp lies on the rate.
+func (c *cadence) onRate(dts int64) (at, duration int64, ok bool) {
 	if !c.rate.known() || !c.started {
-		return 0, false
+		return 0, 0, false
 	}
 	run := float64(dts - c.anchorMillis)
 	n, off := c.rate.nearest(run)
 	if math.Abs(off) <= roundingMillis {
-		return c.anchorTicks + c.rate.ticks(n), true
+		return c.anchorTicks + c.rate.ticks(n), c.rate.ticks(n+1) - c.rate.ticks(n), true
 	}
 	// A long run that drifts away was judged wrongly: 59.94 looks like 60 for a second.
 	for _, r := range commonRates {
 		if ratio := r.millis(1) / c.rate.millis(1); n > cadenceWindow && math.Abs(ratio-1) < 0.002 && r != c.rate {
 			if n, off := r.nearest(run); math.Abs(off) <= roundingMillis {
 				c.rate = r
-				return c.anchorTicks + r.ticks(n), true
+				return c.anchorTicks + r.ticks(n), r.ticks(n+1) - r.ticks(n), true
 			}
 		}
 	}
-	return 0, false
+	return 0, 0, false
 }
 
 // offset maps the distance from DTS to PTS to ticks.

@@ -211,7 +211,7 @@ func (f *feed) rateHints() []rate {
 // meanFrame is the length of a frame in ticks as the probe shows it.
 func (f *feed) meanFrame() int64 {
 	if f.video.rate.known() {
-		return f.video.rate.ticks(1)
+		return f.video.rate.frame()
 	}
 	n := int64(len(f.millis))
 	if n < 2 || f.millis[n-1] <= f.millis[0] {
@@ -222,12 +222,12 @@ func (f *feed) meanFrame() int64 {
 
 func (f *feed) writeVideo(u rtmp.VideoFrame) error {
 	millis := u.DTS.Milliseconds()
-	dts, pts := f.video.next(millis, u.PTS.Milliseconds(), f.originTicks+(millis-f.originMillis)*ticksPerMilli)
+	at := f.video.next(millis, u.PTS.Milliseconds(), f.originTicks+(millis-f.originMillis)*ticksPerMilli)
 	nalus := u.NALUs
 	if extra := f.sets.extra(); u.Key && len(extra) > 0 {
 		nalus = append(extra, nalus...)
 	}
-	return f.muxer.WriteVideo(hls.VideoFrame{DTS: dts, PTS: pts, Duration: f.video.frame(), Key: u.Key, NALUs: nalus})
+	return f.muxer.WriteVideo(hls.VideoFrame{DTS: at.dts, PTS: at.pts, Duration: at.duration, Key: u.Key, NALUs: nalus})
 }
 
 func (f *feed) writeSound(u rtmp.AudioFrame) error {
@@ -252,4 +252,9 @@ func (f *feed) writeSound(u rtmp.AudioFrame) error {
 }
 
 // frameRate is what was measured, in frames per second.
-func (f *feed) frameRate() float64 { return hls.ClockRate / float64(f.video.frame()) }
+func (f *feed) frameRate() float64 {
+	if r := f.video.rate; r.known() {
+		return float64(r.num) / float64(r.den)
+	}
+	return hls.ClockRate / float64(f.video.frame())
+}

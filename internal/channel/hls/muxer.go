@@ -18,11 +18,10 @@ const (
 	// longestSegment is the longest that still rounds down to the target duration (rfc8216bis §4.4.3.1),
 	// less a margin for rounded part lengths.
 	longestSegment = (targetSeconds*1000 + 490) * ClockRate / 1000
+	// roundedTicks is what frames that are no whole number of ticks (59.94 and 23.976 fps) can add up to over a part.
+	roundedTicks = 30
 	// audioSlack is how far sound may run ahead of the picture before a part goes out without picture.
 	audioSlack = ClockRate
-	// placeholders are the EXT-X-GAP segments before the first real one: players refuse a playlist
-	// without segments, so without them nothing would be playable for the first two seconds.
-	placeholders = 7
 	// servedAfter is how many segments that left the playlist are still served: a playlist's length
 	// (rfc8216bis §6.2.2) is the ideal, but players this late are lost anyway.
 	servedAfter = 5
@@ -41,7 +40,7 @@ type Config struct {
 	Sequence   int64     // media sequence number of the first segment
 	Breaks     int64     // EXT-X-DISCONTINUITY-SEQUENCE to begin with
 
-	Window       int // complete segments in the playlist; 0: 10
+	Window       int // length of the playlist in target durations; 0: 10
 	SegmentLimit int // bytes; 0: 32 MiB
 }
 
@@ -89,7 +88,6 @@ type Muxer struct {
 	listed   int // index in segments of the first listed one
 	sequence int64
 	breaks   int64
-	aligned  bool
 	broken   bool // the next segment follows a break
 
 	partStart  int64
@@ -97,6 +95,7 @@ type Muxer struct {
 	nextPart   int64
 	video      []videoSample
 	audio      []AudioFrame // arrived, in no part yet
+	first      int64        // where the stream began
 	lastKey    int64
 	lastEnd    int64 // expected end of the newest frame
 
@@ -109,7 +108,7 @@ func New(cfg Config) *Muxer {
 	cfg.SegmentLimit = cmp.Or(cfg.SegmentLimit, 32<<20)
 	m := &Muxer{
 		cfg: cfg, initID: -1, inits: map[int64][]byte{},
-		sequence: cfg.Sequence, breaks: cfg.Breaks, aligned: true,
+		sequence: cfg.Sequence, breaks: cfg.Breaks,
 	}
 	m.current.Store(&view{changed: make(chan struct{}), prefix: cfg.Prefix, target: targetSeconds * ClockRate})
 	return m
@@ -134,7 +133,7 @@ func (m *Muxer) SetTracks(t Tracks) error {
 	m.initID++
 	inits := map[int64][]byte{m.initID: data}
 	for _, s := range m.segments {
-		if old, ok := m.inits[s.initID]; ok && !s.gap {
+		if old, ok := m.inits[s.initID]; ok {
 			inits[s.initID] = old
 		}
 	}
@@ -212,8 +211,12 @@ func (m *Muxer) WriteVideo(f VideoFrame) error {
 		m.lastKey = f.DTS
 	}
 	// The part's last frame is here: do not wait for the next one to find out.
-	if f.DTS+f.Duration >= m.partStart+m.partLength-f.Duration/4 {
-		if err := m.closePart(m.partStart + m.partLength); err != nil {
+	grid, end := m.partStart+m.partLength, f.DTS+f.Duration
+	if end >= grid-f.Duration/4 {
+		if end < grid-roundedTicks || end > grid+roundedTicks {
+			end = grid // irregular frames: the grid wins
+		}
+		if err := m.closePart(end); err != nil {
 			return err
 		}
 		m.gridFor(f)
@@ -268,9 +271,14 @@ func (m *Muxer) cutBefore(f VideoFrame) bool {
 	return length >= targetSeconds*ClockRate-f.Duration/2 || length+f.DTS-m.lastKey > longestSegment
 }
 
-// limitSegment ends a segment that has no room for another part: the key frame comes too late.
+// limitSegment ends a segment that has no room for another part, because the key frame comes too late.
+//
+// In the first two seconds every part is a segment of its own. hls.js (1.6) takes parts only where a complete
+// segment with parts lies behind them; without one it waits for it, and stays that far behind for good.
+// (Measured: first picture after 2.1 s and 2.5 s of latency with placeholders marked EXT-X-GAP.)
 func (m *Muxer) limitSegment(f VideoFrame) {
-	if m.open.duration+m.cfg.PartTarget <= longestSegment {
+	young := m.open.start+m.open.duration <= m.first+targetSeconds*ClockRate
+	if !young && m.open.duration+m.cfg.PartTarget <= longestSegment {
 		return
 	}
 	m.closeSegment()
@@ -346,9 +354,6 @@ func (m *Muxer) closePart(end int64) error {
 	if len(p.Tracks) == 0 {
 		return nil
 	}
-	if len(m.open.parts) == 0 && !independent {
-		m.aligned = false
-	}
 	var buf seekablebuffer.Buffer
 	if err := p.Marshal(&buf); err != nil {
 		return fmt.Errorf("render part: %w", err)
@@ -388,11 +393,11 @@ func (m *Muxer) takeAudio(end int64) *fmp4.PartTrack {
 }
 
 func (m *Muxer) openSegment(f VideoFrame) {
-	if len(m.segments) == 0 && m.open == nil && m.nextPart == 0 {
-		m.placehold(f.DTS)
-	}
 	m.open = &segment{
 		sequence: m.sequence, start: f.DTS, initID: m.initID, discontinuity: m.broken,
+	}
+	if m.nextPart == 0 {
+		m.first = f.DTS
 	}
 	if m.broken || m.nextPart == 0 {
 		m.dropAudioBefore(f.DTS)
@@ -411,17 +416,6 @@ func (m *Muxer) openSegment(f VideoFrame) {
 func (m *Muxer) dropAudioBefore(dts int64) {
 	for len(m.audio) > 0 && m.audioTicks(m.audio[0].DTS) < dts {
 		m.audio = m.audio[1:]
-	}
-}
-
-// placehold lists the time before the stream as gaps.
-func (m *Muxer) placehold(start int64) {
-	for i := range int64(placeholders) {
-		m.segments = append(m.segments, segment{
-			sequence: m.sequence, gap: true, duration: targetSeconds * ClockRate,
-			start: start - (placeholders-i)*targetSeconds*ClockRate,
-		})
-		m.sequence++
 	}
 }
 
@@ -449,7 +443,12 @@ func (m *Muxer) closeSegment() {
 	}
 	s.parts = parts
 	m.segments = append(m.segments, s)
-	for len(m.segments)-m.listed > m.cfg.Window {
+	listed := int64(0)
+	for _, s := range m.segments[m.listed:] {
+		listed += s.duration
+	}
+	for listed-m.segments[m.listed].duration >= int64(m.cfg.Window)*targetSeconds*ClockRate {
+		listed -= m.segments[m.listed].duration
 		if m.segments[m.listed].discontinuity {
 			m.breaks++
 		}
@@ -466,7 +465,7 @@ func (m *Muxer) closeSegment() {
 func (m *Muxer) publish() {
 	v := &view{
 		prefix: m.cfg.Prefix, wall: m.cfg.Wall, target: targetSeconds * ClockRate, partTarget: m.cfg.PartTarget,
-		sequence: m.sequence, breaks: m.breaks, aligned: m.aligned, nextPart: m.nextPart, inits: m.inits,
+		sequence: m.sequence, breaks: m.breaks, nextPart: m.nextPart, inits: m.inits,
 		older: m.segments[:m.listed:m.listed],
 	}
 	v.segments = append(v.segments, m.segments[m.listed:]...)
@@ -499,7 +498,7 @@ func bitRates(segments []segment) (peak, mean int) {
 				size += int64(len(p.data))
 			}
 		}
-		if s.gap || s.duration < ClockRate/2 && length > 0 || s.duration == 0 {
+		if s.duration < ClockRate/2 && length > 0 || s.duration == 0 {
 			continue
 		}
 		peak = max(peak, int(size*8*ClockRate/s.duration))

@@ -26,13 +26,12 @@ type segment struct {
 	start         int64 // ticks
 	duration      int64 // ticks; of an open segment so far
 	discontinuity bool  // a break before it
-	gap           bool  // a placeholder before the stream's start
 	initID        int64 // its EXT-X-MAP
 	parts         []part
 	data          []byte // nil while open
 }
 
-func (s *segment) complete() bool { return s.gap || s.data != nil }
+func (s *segment) complete() bool { return s.data != nil }
 
 // view is everything that a request can see: an immutable snapshot of the stream.
 type view struct {
@@ -42,7 +41,6 @@ type view struct {
 	partTarget  int64     // ticks
 	sequence    int64     // of segments[0], or of the next segment when there is none
 	breaks      int64     // EXT-X-DISCONTINUITY-SEQUENCE
-	aligned     bool      // every segment starts with a key frame
 	segments    []segment // listed ones, the open one last
 	nextPart    int64     // the id that the next part will have
 	ended       bool
@@ -74,6 +72,16 @@ func (v *view) has(sequence int64, part int) bool {
 	return v.ended || last > sequence || last == sequence && parts > part
 }
 
+// aligned tells whether every listed segment starts with a key frame.
+func (v *view) aligned() bool {
+	for i := range v.segments {
+		if !v.segments[i].parts[0].independent {
+			return false
+		}
+	}
+	return true
+}
+
 // skippable counts the segments that a delta update leaves out: those that end before the skip boundary.
 func (v *view) skippable() int {
 	total := int64(0)
@@ -103,7 +111,7 @@ func seconds(t int64) string {
 func renderMedia(v *view, skip bool) []byte {
 	var b strings.Builder
 	b.WriteString("#EXTM3U\n#EXT-X-VERSION:9\n")
-	if v.aligned {
+	if v.aligned() {
 		b.WriteString("#EXT-X-INDEPENDENT-SEGMENTS\n")
 	}
 	fmt.Fprintf(&b, "#EXT-X-TARGETDURATION:%d\n", v.target/ClockRate)
@@ -129,7 +137,7 @@ func renderMedia(v *view, skip bool) []byte {
 		if s.discontinuity {
 			b.WriteString("#EXT-X-DISCONTINUITY\n")
 		}
-		if s.initID != initID && !s.gap {
+		if s.initID != initID {
 			initID = s.initID
 			fmt.Fprintf(&b, "#EXT-X-MAP:URI=%q\n", v.initName(initID))
 		}
@@ -142,9 +150,6 @@ func renderMedia(v *view, skip bool) []byte {
 				}
 				b.WriteByte('\n')
 			}
-		}
-		if s.gap {
-			b.WriteString("#EXT-X-GAP\n")
 		}
 		if s.complete() {
 			fmt.Fprintf(&b, "#EXTINF:%s,\n%s\n", seconds(s.duration), v.segmentName(s.sequence))
