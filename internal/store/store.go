@@ -103,14 +103,6 @@ func where(opts Options) string {
 	return opts.Dir
 }
 
-// Ping asks the server for a sign of life.
-func (s *Store) Ping(ctx context.Context) error {
-	if _, err := s.js.AccountInfo(ctx); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	return nil
-}
-
 // Ping returns nil while the store answers. It waits no longer than ctx, and 5 s at most.
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
