@@ -317,3 +317,37 @@ func TestRecordErrors(t *testing.T) {
 		}
 	}
 }
+
+// Twelve tiles are the smallest ones there are: 318x178, here of 400 kb/s uplinks and at 1 Mb/s for all twelve.
+func TestRecordTwelveSmallTiles(t *testing.T) {
+	var inputs []string
+	var filter, videos, places string
+	var tiles []image.Rectangle
+	indexes := []int{2, 5, 7, 11}
+	for i, index := range indexes {
+		inputs = append(inputs, "-i", clip(t, index))
+		filter += fmt.Sprintf("[%d:v]crop=636:356,scale=318:178:flags=bilinear,split=3[a%d][b%d][c%d];", i, i, i, i)
+	}
+	for row, part := range []string{"a", "b", "c"} {
+		for i := range indexes {
+			videos += fmt.Sprintf("[%s%d]", part, i)
+			at := image.Pt(i*320, 90+row*180)
+			places += fmt.Sprintf("|%d_%d", at.X, at.Y)
+			tiles = append(tiles, image.Rectangle{Min: at, Max: at.Add(image.Pt(318, 178))})
+		}
+	}
+	path := filepath.Join(t.TempDir(), "twelve.mp4")
+	args := append(inputs, "-filter_complex", filter+videos+"xstack=inputs=12:layout="+places[1:]+":fill=black,pad=1280:720[v]", "-map", "[v]",
+		"-c:v", "libx264", "-preset", "superfast", "-b:v", "1000k", "-maxrate", "1000k", "-bufsize", "1000k", "-g", "60", "-bf", "0", path)
+	ffmpeg(t, nil, args...)
+	capture, err := Record(t.Context(), path, time.Minute, Options{Tiles: tiles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tile := range tiles {
+		index := indexes[tile%4]
+		if share := capture.Share(tile, index, 0, Forever); share < 0.95 {
+			t.Errorf("participant %d is in tile %d for %v of the time", index, tile, share)
+		}
+	}
+}

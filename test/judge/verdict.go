@@ -35,9 +35,10 @@ func (c *Capture) Presence(from, to time.Duration) []Presence {
 				seen[reading.Index] = &Presence{Tile: tile, Index: reading.Index, First: frame.PTS}
 			}
 			seen[reading.Index].Last = frame.PTS
-			seen[reading.Index].Share += 1 / float64(len(frames))
+			seen[reading.Index].Share++
 		}
 		for _, index := range slices.Sorted(maps.Keys(seen)) {
+			seen[index].Share /= float64(len(frames))
 			all = append(all, *seen[index])
 		}
 	}
