@@ -117,14 +117,17 @@ func (p *Publisher) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close says goodbye to the server and returns when all is released.
+// Close says goodbye to the server and returns when all is released. It does nothing before Start.
 func (p *Publisher) Close() error {
+	if p.done == nil {
+		return nil
+	}
 	p.cancel()
 	return p.Wait()
 }
 
 // Wait returns when the publisher has ended: nil after Close or the end of Start's context, else the reason
-// why the server refused it for good.
+// why the server refused it for good. It must not be called before Start.
 func (p *Publisher) Wait() error {
 	<-p.done
 	return p.err

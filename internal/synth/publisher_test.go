@@ -402,6 +402,9 @@ func TestStartRefusesNonsense(t *testing.T) {
 		if err := p.Start(t.Context()); err == nil {
 			t.Errorf("%+v is accepted", p)
 		}
+		if err := p.Close(); err != nil {
+			t.Errorf("closing what was not started: %v", err)
+		}
 	}
 }
 
