@@ -3,6 +3,7 @@ package composition
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/composer/wire"
@@ -15,7 +16,8 @@ const (
 	stopTimeout      = 10 * time.Second       // from Stop until the program is gone
 	firstBackOff     = 250 * time.Millisecond // after a second crash in a row; the first one is answered at once
 	lastBackOff      = 4 * time.Second
-	giveUpAfter      = time.Minute // of attempts none of which got ready
+	provenAfter      = 5 * time.Second // a composer that has been ready for so long is no failure from the start
+	giveUpAfter      = time.Minute     // of attempts none of which was proven
 )
 
 // request asks a composition to end.
@@ -32,15 +34,18 @@ type live struct {
 	requests chan request
 	gone     chan struct{} // closed when the record has been removed, or the manager closes
 
-	record    Record
-	lastReady time.Time // when a composer was last ready, or this run began
-	crashes   int       // in a row, without a ready composer between
+	record  Record
+	healthy time.Time // when a composer last proved itself, or this run began
+	crashes int       // in a row, without a proven composer between
+
+	heartbeat atomic.Pointer[wire.Heartbeat] // the latest; nil while there is no composer
 }
 
 func (l *live) run() {
 	defer close(l.gone)
 	ctx := l.manager.ctx
-	l.lastReady = l.manager.Now()
+	l.healthy = l.manager.Now()
+	l.reconnect("the server started again")
 	for !l.record.State.Ended() {
 		if l.record.State == Stopping {
 			l.end(Stopped, Cause{Reason: "the server restarted while it stopped"})
@@ -67,6 +72,7 @@ func (l *live) attempt(ctx context.Context) {
 	}
 	reason := l.serve(ctx, p)
 	p.kill()
+	l.heartbeat.Store(nil)
 	switch {
 	case ctx.Err() != nil || l.record.State.Ended():
 	case l.record.State == Stopping:
@@ -80,16 +86,11 @@ func (l *live) attempt(ctx context.Context) {
 // crashed makes ready for the next attempt: destinations reconnect, and repeated crashes wait longer.
 func (l *live) crashed(ctx context.Context, reason string) {
 	l.log.Error("the composer is gone and will be replaced", "reason", reason, "crashes", l.crashes+1)
-	if l.manager.Now().Sub(l.lastReady) > giveUpAfter {
+	if l.manager.Now().Sub(l.healthy) > giveUpAfter {
 		l.end(Failed, internalFailure)
 		return
 	}
-	for i := range l.record.Destinations {
-		if d := &l.record.Destinations[i]; d.State == Active {
-			l.moveDestination(d, Reconnecting, Cause{Reason: reason})
-		}
-	}
-	l.save()
+	l.reconnect(reason)
 	l.crashes++
 	if l.crashes == 1 {
 		return
@@ -106,6 +107,19 @@ func (l *live) crashed(ctx context.Context, reason string) {
 	}
 }
 
+// reconnect notes that no destination is fed until the next composer is.
+func (l *live) reconnect(reason string) {
+	changed := false
+	for i := range l.record.Destinations {
+		if d := &l.record.Destinations[i]; d.State == Active {
+			changed = l.moveDestination(d, Reconnecting, Cause{Reason: reason}) || changed
+		}
+	}
+	if changed {
+		l.save()
+	}
+}
+
 // serve talks with a composer until the composition has ended or the composer is lost; it says why.
 func (l *live) serve(ctx context.Context, p *process) (reason string) {
 	alive := time.NewTimer(readyTimeout)
@@ -115,6 +129,7 @@ func (l *live) serve(ctx context.Context, p *process) (reason string) {
 	age := time.NewTimer(maxDuration - l.manager.Now().Sub(l.record.Started))
 	defer age.Stop()
 	silence := "not ready in time"
+	var ready time.Time // zero until it is
 	stop := func(r request) {
 		l.take(r)
 		if err := p.conn.Send(wire.Message{Stop: &wire.Stop{Reason: r.reason}}); err != nil {
@@ -133,12 +148,20 @@ func (l *live) serve(ctx context.Context, p *process) (reason string) {
 			switch {
 			case m.Ready != nil:
 				l.ready()
+				ready = l.manager.Now()
 				silence = "no heartbeat"
 				alive.Reset(heartbeatTimeout)
-			case m.Heartbeat != nil && l.record.State == Active:
-				alive.Reset(heartbeatTimeout)
+			case m.Heartbeat != nil:
+				l.heartbeat.Store(m.Heartbeat)
 				if m.Heartbeat.Publishing > 0 {
 					idle.Reset(idleTimeout)
+				}
+				// Before it is ready, and while it stops, other times run.
+				if !ready.IsZero() && l.record.State != Stopping {
+					alive.Reset(heartbeatTimeout)
+					if now := l.manager.Now(); now.Sub(ready) > provenAfter {
+						l.healthy, l.crashes = now, 0
+					}
 				}
 			case m.Destination != nil && l.record.State != Stopping:
 				l.heard(*m.Destination)
@@ -149,8 +172,12 @@ func (l *live) serve(ctx context.Context, p *process) (reason string) {
 				l.log.Info("the composer stopped", "reason", m.Stopped.Reason, "error", m.Stopped.Error)
 			}
 		case r := <-l.requests:
-			if l.record.State != Stopping {
+			switch {
+			case l.record.State != Stopping:
 				stop(r)
+			case r.cause != Cause{}: // it fails after all
+				l.record.Cause = r.cause
+				l.save()
 			}
 			r.taken <- nil
 		case <-alive.C:
@@ -171,7 +198,6 @@ func (l *live) serve(ctx context.Context, p *process) (reason string) {
 
 // ready is called when a composer has subscribed to the stage and its clock runs.
 func (l *live) ready() {
-	l.lastReady, l.crashes = l.manager.Now(), 0
 	if l.move(Active, Cause{}) {
 		l.event("Session Start", "", Cause{})
 		l.save()
@@ -246,7 +272,9 @@ func (l *live) end(state State, cause Cause) {
 		l.moveDestination(d, Stopping, Cause{})
 		l.moveDestination(d, Stopped, Cause{})
 		d.Ended = now
-		l.manager.Finish(d.ChannelARN)
+		if l.manager.Finish != nil {
+			l.manager.Finish(d.ChannelARN)
+		}
 		l.event("Destination End", d.ID, Cause{})
 	}
 	if state == Stopped {

@@ -26,7 +26,7 @@ type Manager struct {
 	Composer string // the composer program
 	// Job says what a composer is to do. It is asked at every start of a process, since tokens and addresses change.
 	Job func(Record) (wire.Job, error)
-	// Finish ends a channel's live stream at once, for when its composer cannot say goodbye itself.
+	// Finish ends a channel's live stream at once, for when its composer cannot say goodbye itself. It may be nil.
 	Finish func(channelARN string)
 	Log    *slog.Logger
 	Now    func() time.Time // wall clock; default time.Now
@@ -72,13 +72,18 @@ func (m *Manager) Start(ctx context.Context) error {
 // Close ends the composers and waits. The compositions themselves go on at the next Start.
 func (m *Manager) Close() {
 	if m.cancel != nil {
+		m.mu.Lock() // so that nothing begins behind the wait
 		m.cancel()
+		m.mu.Unlock()
 		m.running.Wait()
 	}
 }
 
 // begin gives a record to a goroutine of its own, which owns it until it is removed.
 func (m *Manager) begin(r Record) {
+	if m.ctx.Err() != nil {
+		return // the next Start begins with it
+	}
 	l := &live{manager: m, record: r, log: m.Log.With("composition", r.ID), requests: make(chan request), gone: make(chan struct{})}
 	m.lives[r.ID] = l
 	m.running.Go(l.run)
@@ -181,6 +186,21 @@ func (m *Manager) ChangeTags(ctx context.Context, id string, change func(map[str
 		return change(r.Tags)
 	})
 	return err
+}
+
+// Heartbeat is what a composition's composer measured last; false while there is no composer.
+func (m *Manager) Heartbeat(id string) (wire.Heartbeat, bool) {
+	m.mu.Lock()
+	l := m.lives[id]
+	m.mu.Unlock()
+	if l == nil {
+		return wire.Heartbeat{}, false
+	}
+	h := l.heartbeat.Load()
+	if h == nil {
+		return wire.Heartbeat{}, false
+	}
+	return *h, true
 }
 
 // Stop asks a composition to end gracefully and returns once it is STOPPING, or at once when it has ended.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -40,25 +41,36 @@ func launch(program string, job wire.Job, log *slog.Logger) (*process, error) {
 	// own keeps the terminal's Ctrl-C away from it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	stderr, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
 	if err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("start the composer %s: %w", program, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p := &process{cmd: cmd, conn: wire.NewConn(ours), messages: make(chan wire.Message), exited: make(chan struct{}), stop: stop}
-	log = log.With("pid", cmd.Process.Pid)
-	var readers sync.WaitGroup
-	readers.Go(func() { forwardLog(stderr, log) })
-	readers.Go(func() { p.receive(ctx, log) })
+	started := make(chan error)
 	go func() {
 		defer close(p.exited)
+		// Pdeathsig means the death of the thread that started the program: this one lasts as long as it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		log := log.With("pid", cmd.Process.Pid)
+		var readers sync.WaitGroup
+		readers.Go(func() { forwardLog(stderr, log) })
+		readers.Go(func() { p.receive(ctx, log) })
 		readers.Wait()
 		p.err = cmd.Wait()
 		p.conn.Close()
 	}()
+	if err := <-started; err != nil {
+		stop()
+		ours.Close()
+		return nil, fmt.Errorf("start the composer %s: %w", program, err)
+	}
 	if err := p.conn.Send(wire.Message{Job: &job}); err != nil {
 		p.kill()
 		return nil, fmt.Errorf("give the composer its job: %w", err)
@@ -92,7 +104,7 @@ func (p *process) receive(ctx context.Context, log *slog.Logger) {
 			if err != io.EOF && ctx.Err() == nil {
 				log.Error("the composer does not speak the protocol", "error", err)
 			}
-			p.cmd.Process.Kill() // an error means that it is gone already
+			p.signalKill()
 			return
 		}
 		select {
@@ -106,9 +118,15 @@ func (p *process) receive(ctx context.Context, log *slog.Logger) {
 // kill ends the program at once and waits until it is gone.
 func (p *process) kill() {
 	p.stop()
-	p.cmd.Process.Kill() // an error means that it is gone already
+	p.signalKill()
 	p.conn.Close()
 	<-p.exited
+}
+
+// signalKill kills the program and whatever it has started, which could hold its log open.
+func (p *process) signalKill() {
+	// An error means that it is gone already: its id stays taken until exited.
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 }
 
 // forwardLog turns the composer's JSON log lines into ours.
