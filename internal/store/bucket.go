@@ -20,9 +20,9 @@ const operationTimeout = 30 * time.Second
 // Bucket keeps records of one type as JSON under string keys. A slash in a key separates segments, so that
 // List, Watch and DeletePrefix reach a subtree without looking at the rest. Keys hold up to 1024 bytes.
 type Bucket[T any] struct {
-	name string
-	kv   jetstream.KeyValue
-	js   jetstream.JetStream
+	name   string
+	kv     jetstream.KeyValue
+	stream jetstream.Stream // the stream below kv
 }
 
 // BucketOption changes a bucket's configuration.
@@ -50,8 +50,15 @@ func NewBucket[T any](ctx context.Context, s *Store, name string, opts ...Bucket
 	if err != nil {
 		return nil, fmt.Errorf("store: open bucket %s: %w", name, err)
 	}
-	return &Bucket[T]{name: name, kv: kv, js: s.js}, nil
+	stream, err := s.js.Stream(ctx, "KV_"+name)
+	if err != nil {
+		return nil, fmt.Errorf("store: open bucket %s: %w", name, err)
+	}
+	return &Bucket[T]{name: name, kv: kv, stream: stream}, nil
 }
+
+// subject is the NATS subject of an encoded key or filter.
+func (b *Bucket[T]) subject(name string) string { return "$KV." + b.name + "." + name }
 
 func (b *Bucket[T]) fail(op, key string, err error) error {
 	return fmt.Errorf("store: %s %s/%s: %w", op, b.name, key, err)
@@ -201,11 +208,7 @@ func (b *Bucket[T]) DeletePrefix(ctx context.Context, prefix string) error {
 	if err != nil {
 		return b.fail("delete below", prefix, err)
 	}
-	stream, err := b.js.Stream(ctx, "KV_"+b.name)
-	if err != nil {
-		return b.fail("delete below", prefix, err)
-	}
-	if err := stream.Purge(ctx, jetstream.WithPurgeSubject("$KV."+b.name+"."+filter)); err != nil {
+	if err := b.stream.Purge(ctx, jetstream.WithPurgeSubject(b.subject(filter))); err != nil {
 		return b.fail("delete below", prefix, err)
 	}
 	return nil

@@ -157,7 +157,8 @@ func TestListAndDeletePrefix(t *testing.T) {
 	}
 }
 
-// TestListOfMany reads more records than the client buffers, while others change.
+// TestListOfMany reads more records than the client buffers, while each of them is written again and again:
+// none may be missing.
 func TestListOfMany(t *testing.T) {
 	b := bucket[int](t, open(t, t.TempDir()), "many")
 	ctx := t.Context()
@@ -174,7 +175,7 @@ func TestListOfMany(t *testing.T) {
 			_ = b.Put(ctx, fmt.Sprintf("k%04d", i%n), i%n)
 		}
 	})
-	for range 5 {
+	for range 15 {
 		list, err := b.List(ctx, "")
 		if err != nil || len(list) != n || !slices.IsSorted(list) {
 			t.Errorf("list of %d: %v", len(list), err)
@@ -398,5 +399,40 @@ func TestWatch(t *testing.T) {
 	}
 	cancel()
 	for range changes {
+	}
+}
+
+func BenchmarkCreate(b *testing.B) {
+	bkt := bucket[record](b, open(b, b.TempDir()), "bench")
+	for i := 0; b.Loop(); i++ {
+		if err := bkt.Create(b.Context(), fmt.Sprint(i), record{Name: "name", Count: i}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	bkt := bucket[record](b, open(b, b.TempDir()), "bench")
+	if err := bkt.Create(b.Context(), "k", record{Name: "name"}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, _, err := bkt.Get(b.Context(), "k"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkListOf1000(b *testing.B) {
+	bkt := bucket[record](b, open(b, b.TempDir()), "bench")
+	for i := range 1000 {
+		if err := bkt.Create(b.Context(), fmt.Sprint(i), record{Name: "name", Count: i}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if list, err := bkt.List(b.Context(), ""); err != nil || len(list) != 1000 {
+			b.Fatal(len(list), err)
+		}
 	}
 }

@@ -13,30 +13,95 @@ import (
 )
 
 // List returns every record whose key starts with prefix, in the byte order of the keys. It reads them in
-// one pass, not one by one. A record that is written meanwhile appears once, old or new.
+// one pass, not one by one. A record that exists all the while appears once, even when it is written
+// meanwhile; then it may be the old or the new one.
 func (b *Bucket[T]) List(ctx context.Context, prefix string) ([]T, error) {
-	found := map[string]T{}
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
-	err := b.watch(ctx, prefix, func(c Change[T]) bool {
-		switch {
-		case c.Synced:
-			return false
-		case c.Deleted:
-			delete(found, c.Key)
-		default:
-			found[c.Key] = c.Value
-		}
-		return true
-	})
+	found, err := b.collect(ctx, prefix)
 	if err != nil {
 		return nil, b.fail("list", prefix, err)
 	}
 	list := make([]T, 0, len(found))
 	for _, key := range slices.Sorted(maps.Keys(found)) {
-		list = append(list, found[key])
+		if c := found[key]; !c.Deleted {
+			list = append(list, c.Value)
+		}
 	}
 	return list, nil
+}
+
+// collect reads the newest change of every key. A pass delivers records in the order of their last writes:
+// one that is written while the pass runs moves to the end, perhaps behind where the pass stops. So when
+// there was any write meanwhile, the keys that the pass did not see are read one by one.
+func (b *Bucket[T]) collect(ctx context.Context, prefix string) (map[string]Change[T], error) {
+	before, err := b.lastRevision(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]Change[T]{}
+	if err := b.watch(ctx, prefix, func(c Change[T]) bool {
+		if !c.Synced {
+			found[c.Key] = c
+		}
+		return !c.Synced
+	}); err != nil {
+		return nil, err
+	}
+	after, err := b.lastRevision(ctx)
+	if err != nil || after == before {
+		return found, err
+	}
+	keys, err := b.keys(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if _, seen := found[key]; seen {
+			continue
+		}
+		value, _, rev, err := b.get(ctx, key)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found[key] = Change[T]{Key: key, Value: value, Revision: rev}
+	}
+	return found, nil
+}
+
+// lastRevision is the revision of the newest write in the bucket.
+func (b *Bucket[T]) lastRevision(ctx context.Context) (uint64, error) {
+	info, err := b.stream.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.LastSeq, nil
+}
+
+// keys returns every key that starts with prefix, and some that were deleted.
+func (b *Bucket[T]) keys(ctx context.Context, prefix string) ([]string, error) {
+	filter, err := encodePrefix(prefix)
+	if err != nil {
+		return nil, err
+	}
+	info, err := b.stream.Info(ctx, jetstream.WithSubjectFilter(b.subject(filter)))
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for subject := range info.State.Subjects {
+		key, err := decodeKey(strings.TrimPrefix(subject, b.subject("")))
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
 }
 
 // Change is one thing that a watcher sees.
@@ -45,7 +110,8 @@ type Change[T any] struct {
 	Value    T // zero when Deleted
 	Revision uint64
 	Deleted  bool
-	// Synced marks, once and alone, that everything which existed at the start of the watch has been told.
+	// Synced marks, once and alone, the end of what existed at the start of the watch. A record that was
+	// written meanwhile may come after it.
 	Synced bool
 }
 
