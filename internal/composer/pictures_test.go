@@ -1,0 +1,141 @@
+package composer
+
+import (
+	"image/color"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/av"
+)
+
+// decoded gives real pictures with the PTS 0, 1, 2 …
+func decoded(t *testing.T, n int) []*av.Picture {
+	t.Helper()
+	canvas, err := av.NewCanvas(64, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer canvas.Close()
+	encoder, err := av.NewH264Encoder(av.H264Config{Width: 64, Height: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer encoder.Close()
+	decoder, err := av.NewH264Decoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer decoder.Close()
+	var out []*av.Picture
+	for i := range n {
+		y, _, _ := color.RGBToYCbCr(uint8(i), 0, 0)
+		canvas.Fill(canvas.Bounds(), y, 128, 128)
+		coded, err := encoder.Encode(canvas, int64(i), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pic, err := decoder.Decode(coded.Data, int64(i))
+		if err != nil || pic == nil {
+			t.Fatalf("picture %d: %v %v", i, pic, err)
+		}
+		out = append(out, pic)
+	}
+	return out
+}
+
+// TestCadence: at one frame rate each tick shows the next picture, whatever the phase and a jitter of the
+// mapping of up to the slop; at others pictures are spread evenly; none is ever shown before an earlier one.
+func TestCadence(t *testing.T) {
+	const tick = time.Second / 30
+	for _, c := range []struct {
+		name     string
+		interval time.Duration // between two pictures
+		phase    time.Duration
+		jitter   time.Duration
+		most     int // steps of more than most pictures are skips
+		repeats  int // allowed
+	}{
+		{"same rate", tick, 0, 0, 1, 0},
+		{"same rate, half a tick off", tick, tick / 2, 0, 1, 0},
+		{"same rate, jitter at the edge", tick, 0, maxSlop * 2 / 3, 1, 0},
+		{"half the rate", 2 * tick, 0, 0, 1, 50},
+		{"twice the rate", tick / 2, 0, 0, 2, 0},
+		{"24 on 30", time.Second / 24, 0, 0, 1, 21},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			now := time.Duration(0)
+			p := &pictures{due: func(ts int64) time.Duration {
+				wobble := time.Duration(math.Sin(float64(now)/1e8) * float64(c.jitter))
+				return time.Duration(ts)*c.interval + c.phase + wobble
+			}}
+			all := decoded(t, int(100*tick/c.interval)+10)
+			last, repeats, n := int64(-1), 0, 0
+			for i := 3; i < 100; i++ {
+				now = time.Duration(i) * tick
+				for n < len(all) && time.Duration(n)*c.interval < now+3*tick { // decoded ahead
+					p.push(all[n])
+					n++
+				}
+				pic := p.at(now, maxSlop, 0, last)
+				if pic == nil {
+					t.Fatalf("tick %d: nothing", i)
+				}
+				if step := pic.PTS - last; last >= 0 && (step < 0 || step > int64(c.most)) {
+					t.Errorf("tick %d: from picture %d to %d", i, last, pic.PTS)
+				} else if step == 0 {
+					repeats++
+				}
+				last = pic.PTS
+				pic.Release()
+				if n == len(all) {
+					break
+				}
+			}
+			if repeats > c.repeats {
+				t.Errorf("%d repeats", repeats)
+			}
+			p.clear()
+			for _, pic := range all[n:] {
+				pic.Release()
+			}
+		})
+	}
+}
+
+func TestPicturesStall(t *testing.T) {
+	p := &pictures{due: func(ts int64) time.Duration { return time.Duration(ts) * time.Second }}
+	defer p.clear()
+	last := int64(math.MinInt64)
+	look := func(at time.Duration) int64 {
+		pic := p.at(at, maxSlop, 0, last)
+		if pic == nil {
+			return -1
+		}
+		defer pic.Release()
+		last = pic.PTS
+		return pic.PTS
+	}
+	if look(0) != -1 {
+		t.Error("something from nothing")
+	}
+	all := decoded(t, 3)
+	p.push(all[1])
+	p.push(all[0]) // goes back in time: dropped
+	if got := look(500 * time.Millisecond); got != -1 {
+		t.Errorf("picture %d before its time", got)
+	}
+	if got := look(time.Second); got != 1 {
+		t.Errorf("picture %d at its time", got)
+	}
+	if got := look(time.Second + stalledAfter); got != 1 {
+		t.Errorf("picture %d just before it is stale", got)
+	}
+	if got := look(time.Second + stalledAfter + time.Millisecond); got != -1 {
+		t.Errorf("stale picture %d", got)
+	}
+	p.push(all[2])
+	if got := look(2 * time.Second); got != 2 {
+		t.Errorf("picture %d after the stall", got)
+	}
+}
