@@ -47,12 +47,18 @@ func (l limit) allow(have int) error {
 func createWithin[T any](ctx context.Context, c *Control, l limit, b *store.Bucket[T], key string, value T) error {
 	c.counting.Lock()
 	defer c.counting.Unlock()
-	all, err := b.List(ctx, "")
+	have, err := b.Bound(ctx)
 	if err != nil {
 		return err
 	}
-	if err := l.allow(len(all)); err != nil {
-		return err
+	if have >= l.max { // perhaps only because of what was deleted lately
+		all, err := b.List(ctx, "")
+		if err != nil {
+			return err
+		}
+		if err := l.allow(len(all)); err != nil {
+			return err
+		}
 	}
 	return b.Create(ctx, key, value)
 }

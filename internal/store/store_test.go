@@ -136,6 +136,9 @@ func TestListAndDeletePrefix(t *testing.T) {
 		}
 	}
 	list("", "a/1 a/1/x a/2 ab/1 b/2")
+	if n, err := b.Bound(ctx); err != nil || n < 5 || n > 6 {
+		t.Errorf("bound %d, %v; there are 5 records and one deleted", n, err)
+	}
 	list("a/", "a/1 a/1/x a/2")
 	list("a", "a/1 a/1/x a/2 ab/1")
 	list("a/1/", "a/1/x")

@@ -72,6 +72,18 @@ func (b *Bucket[T]) collect(ctx context.Context, prefix string) (map[string]Chan
 	return found, nil
 }
 
+// Bound returns a number that the bucket's records do not exceed, at the cost of one question to the server:
+// records that were deleted within the last hour are counted as well.
+func (b *Bucket[T]) Bound(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	info, err := b.stream.Info(ctx)
+	if err != nil {
+		return 0, b.fail("count", "", err)
+	}
+	return int(info.State.Msgs), nil
+}
+
 // lastRevision is the revision of the newest write in the bucket.
 func (b *Bucket[T]) lastRevision(ctx context.Context) (uint64, error) {
 	info, err := b.stream.Info(ctx)
