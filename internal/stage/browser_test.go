@@ -94,7 +94,7 @@ func TestBrowser(t *testing.T) {
 	publisher, cancel := chromedp.NewContext(ctx)
 	defer cancel()
 	defer func() { _ = chromedp.Cancel(publisher) }() // waits for the browser's end
-	if err := chromedp.Do(publisher); err != nil { // starts the browser, which both pages share
+	if err := chromedp.Do(publisher); err != nil {    // starts the browser, which both pages share
 		t.Fatal(err)
 	}
 	viewer, cancel := chromedp.NewContext(publisher)

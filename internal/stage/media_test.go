@@ -208,10 +208,10 @@ asking:
 		}
 	}
 	eventually(t, "requests are counted", func() bool { return r.Stats().KeyFramesRequested > 50 })
-	close(cam.pliTimes)
 	var last time.Time
 	n := 0
-	for at := range cam.pliTimes {
+	for range len(cam.pliTimes) {
+		at := <-cam.pliTimes
 		n++
 		// A request may be delayed on its way more than its successor; half the interval is enough to tell.
 		if !last.IsZero() && at.Sub(last) < keyFrameInterval/2 {

@@ -266,16 +266,29 @@ func TestLongHole(t *testing.T) {
 
 func TestKeyFrameArbiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var asked []time.Duration
 		start := time.Now()
-		k := newKeyFrames(func() bool { asked = append(asked, time.Since(start)); return true })
+		k := newKeyFrames(func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, time.Since(start))
+			return true
+		})
 		go k.run(t.Context())
 		check := func(what string, want ...time.Duration) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if !slices.Equal(asked, want) {
 				t.Fatalf("%s: asked at %v, want %v", what, asked, want)
 			}
+		}
+		restart := func() {
+			mu.Lock()
+			defer mu.Unlock()
+			asked, start = nil, time.Now()
 		}
 		k.request()
 		check("the first is sent at once", 0)
@@ -290,14 +303,12 @@ func TestKeyFrameArbiter(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		check("a key frame ends it", 0, 500*time.Millisecond)
 
-		asked = nil
-		start = time.Now()
+		restart()
 		k.request()
 		time.Sleep(time.Minute)
 		check("without one it is repeated, not for ever", 0, time.Second, 2*time.Second, 3*time.Second)
 
-		asked = nil
-		start = time.Now()
+		restart()
 		k.request()
 		synctest.Wait()
 		k.request()
