@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // TestRosterReconnects: snapshots come in, other messages do not matter, and after the server has hung up the
 // next connection goes on. The log holds no token.
 func TestRosterReconnects(t *testing.T) {
-	connections := 0
+	var connections atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"secret-token"}})
 		if err != nil {
@@ -25,7 +26,7 @@ func TestRosterReconnects(t *testing.T) {
 			return
 		}
 		defer conn.CloseNow()
-		connections++
+		nth := connections.Add(1)
 		if _, ping, err := conn.Read(r.Context()); err != nil || string(ping) != `{"type":"PING"}` || conn.Subprotocol() != "secret-token" {
 			t.Errorf("greeting %s, subprotocol %q, %v", ping, conn.Subprotocol(), err)
 		}
@@ -35,7 +36,7 @@ func TestRosterReconnects(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if connections > 1 {
+		if nth > 1 {
 			conn.Read(r.Context()) // until the client leaves
 		}
 	}))
