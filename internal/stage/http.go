@@ -83,8 +83,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, open func(context.
 		s.fail(w, r, err)
 		return
 	}
-	token, _ := bearer(r)
-	g, err := s.admit(r.Context(), token)
+	g, err := s.admit(r.Context(), bearer(r))
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -154,10 +153,13 @@ func (s *Server) admit(ctx context.Context, token string) (Grant, error) {
 	return s.Admission.Admit(ctx, token)
 }
 
-// bearer returns the token of the Authorization header (RFC 6750 section 2.1).
-func bearer(r *http.Request) (string, bool) {
-	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
+// bearer returns the token of the Authorization header (RFC 6750 section 2.1), "" without one.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
 
 // errStatus is a refusal with an HTTP status of its own.

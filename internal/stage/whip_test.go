@@ -152,6 +152,9 @@ func TestRefusals(t *testing.T) {
 			if res.StatusCode != c.status || e.Code != c.code || e.Message == "" {
 				t.Errorf("got %d %s %q, want %d %s", res.StatusCode, e.Code, e.Message, c.status, c.code)
 			}
+			if res.Header.Get("Content-Type") != "application/json" {
+				t.Errorf("Content-Type %q", res.Header.Get("Content-Type"))
+			}
 			if (res.Header.Get("WWW-Authenticate") != "") != (c.status == 401) {
 				t.Errorf("WWW-Authenticate: %q", res.Header.Get("WWW-Authenticate"))
 			}
@@ -159,6 +162,9 @@ func TestRefusals(t *testing.T) {
 				t.Error("the page that asked cannot read the refusal")
 			}
 		})
+	}
+	if res, _ := r.do(t, "POST", "/whip", offer, "Content-Type", typeSDP, "Authorization", "Basic stage1.a.p"); res.StatusCode != 401 {
+		t.Errorf("a token in Basic: %s", res.Status)
 	}
 	// Nothing is left of all that.
 	eventually(t, "no stage is live", func() bool { return r.Stats().Stages == 0 && r.Stats().Publishers == 0 })
