@@ -27,6 +27,9 @@ const (
 	// maxLag is how far pictures may be behind their time before some are left out. Up to there they are
 	// made late but all.
 	maxLag = 300 * time.Millisecond
+	// strained is how long after that each late picture makes the next ones give way at once: what the machine
+	// can do then comes evenly, not in bursts.
+	strained = 3 * time.Second
 	// maxSlop is how far from its time a picture may be shown to keep an even cadence; see pictures.at.
 	maxSlop = 4 * time.Millisecond
 )
@@ -100,6 +103,7 @@ func (c *canvas) run(ctx context.Context) error {
 	defer c.mixer.Close()
 	n := int64(math.Ceil(c.clock.Now().Seconds() * c.frameRate))
 	nextKey := n
+	calm := time.Duration(0) // until then the machine counts as too slow
 	for sleep(ctx, c.clock.Until(c.at(n))) {
 		c.ticked.Store(int64(c.clock.Now()))
 		used, key := c.wanted()
@@ -117,7 +121,10 @@ func (c *canvas) run(ctx context.Context) error {
 		if lag := c.clock.Now() - c.at(n); lag > 0 && used {
 			c.late.Add(1)
 			if lag > maxLag {
-				skip := int64(lag.Seconds() * c.frameRate)
+				calm = c.clock.Now() + strained
+			}
+			if c.clock.Now() < calm {
+				skip := int64(math.Ceil(lag.Seconds() * c.frameRate))
 				c.missed.Add(uint64(skip))
 				n += skip
 			}
