@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/footlight-live/footlight/internal/accesskey"
+	"github.com/footlight-live/footlight/internal/demo"
+	"github.com/footlight-live/footlight/internal/server"
+)
+
+type serveCommand struct {
+	server.Config
+	LogLevel  slog.Level `name:"log-level" help:"Least level to log: debug, info, warn or error." default:"info"`
+	LogFormat string     `name:"log-format" help:"How to log: ${enum}." enum:"text,json" default:"text"`
+}
+
+// defaultDataDir is what serve and env use where --data-dir is not given.
+const defaultDataDir = "data"
+
+func (c *serveCommand) Run(ctx context.Context) error {
+	if c.DataDir == "" {
+		c.DataDir = defaultDataDir
+	}
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	var handler slog.Handler = slog.NewTextHandler(os.Stderr, options)
+	if c.LogFormat == "json" {
+		handler = slog.NewJSONHandler(os.Stderr, options)
+	}
+	s := &server.Server{Config: c.Config, Log: slog.New(handler)}
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	defer s.Close()
+	fmt.Printf("Footlight is up at %s\nIn another shell:  eval \"$(%s env --data-dir %s)\"  and then for example:  aws ivs create-channel\n", s.URL(), os.Args[0], c.DataDir)
+	<-ctx.Done()
+	return nil
+}
+
+type envCommand struct {
+	DataDir string `help:"Data dir of the server." default:"data" type:"path" placeholder:"DIR"`
+}
+
+func (c *envCommand) Run() error {
+	runtime, err := server.ReadRuntime(c.DataDir)
+	if err != nil {
+		return err
+	}
+	keys, err := accesskey.Open(c.DataDir)
+	if err != nil {
+		return err
+	}
+	key := keys.First()
+	for _, v := range [][2]string{
+		{"AWS_ENDPOINT_URL", runtime.Endpoint},
+		{"AWS_ACCESS_KEY_ID", key.ID},
+		{"AWS_SECRET_ACCESS_KEY", key.Secret},
+		{"AWS_DEFAULT_REGION", runtime.Region},
+	} {
+		fmt.Printf("export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
+	}
+	// A session token or profile of a real account would go along with these keys and spoil them.
+	fmt.Println("unset AWS_SESSION_TOKEN AWS_PROFILE")
+	return nil
+}
+
+type demoCommand struct {
+	server.Config // without --data-dir the demo lives in a temporary folder
+}
+
+func (c *demoCommand) Run(ctx context.Context) error {
+	return demo.Run(ctx, c.Config, os.Stdout)
+}

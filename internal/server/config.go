@@ -1,0 +1,73 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/footlight-live/footlight/internal/arn"
+)
+
+// Config is everything that one can set on a server. The struct tags are the command line's.
+type Config struct {
+	DataDir string `help:"Folder for keys, state and recordings; created when missing." type:"path" placeholder:"DIR"`
+
+	HTTPAddr   string `name:"http-addr" help:"Address of all HTTP: API, WHIP, events, playback, console." default:"127.0.0.1:4080" placeholder:"HOST:PORT"`
+	WebRTCAddr string `name:"webrtc-addr" help:"Address of all WebRTC media, over UDP and TCP." default:"127.0.0.1:4081" placeholder:"HOST:PORT"`
+	RTMPAddr   string `name:"rtmp-addr" help:"Address of RTMP ingest." default:"127.0.0.1:1935" placeholder:"HOST:PORT"`
+	RTMPSAddr  string `name:"rtmps-addr" help:"Address of RTMPS ingest." default:"127.0.0.1:1936" placeholder:"HOST:PORT"`
+
+	PublicURL  string   `name:"public-url" help:"The URL under which clients reach the HTTP address. Default: the address itself." placeholder:"URL"`
+	PublicHost string   `name:"public-host" help:"The host under which encoders reach RTMP. Default: that of the public URL." placeholder:"HOST"`
+	PublicIPs  []string `name:"public-ip" help:"IP addresses to announce for WebRTC media in place of the local ones." placeholder:"IP"`
+
+	TLSCert string `name:"tls-cert" help:"Certificate for HTTPS and RTMPS (PEM). Default: HTTP in the clear, and a self-signed certificate for RTMPS." type:"existingfile" placeholder:"FILE"`
+	TLSKey  string `name:"tls-key" help:"Key of the certificate (PEM)." type:"existingfile" placeholder:"FILE"`
+
+	Region    string `help:"Region in ARNs and playback URLs." default:"us-east-1"`
+	AccountID string `name:"account-id" help:"Account in ARNs and playback URLs." default:"000000000000"`
+	NATSURL   string `name:"nats-url" help:"Use this NATS cluster in place of the embedded one." placeholder:"URL"`
+	Composer  string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
+}
+
+func (c *Config) account() arn.Account { return arn.Account{Region: c.Region, ID: c.AccountID} }
+
+// validate checks what can be checked before anything starts, and fills in defaults that depend on the machine.
+func (c *Config) validate() error {
+	if c.DataDir == "" {
+		return errors.New("configuration: --data-dir is empty")
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("configuration: --tls-cert and --tls-key go together")
+	}
+	if len(c.AccountID) != 12 || strings.Trim(c.AccountID, "0123456789") != "" {
+		return fmt.Errorf("configuration: --account-id %q must be twelve digits", c.AccountID)
+	}
+	if c.Region == "" || strings.Trim(c.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return fmt.Errorf("configuration: --region %q must be lower-case letters, digits and dashes", c.Region)
+	}
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			return fmt.Errorf("configuration: --public-url %q must look like https://live.example.com", c.PublicURL)
+		}
+		c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	}
+	for _, ip := range c.PublicIPs {
+		if net.ParseIP(ip) == nil {
+			return fmt.Errorf("configuration: --public-ip %q is not an IP address", ip)
+		}
+	}
+	if c.Composer == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("configuration: find this program: %w", err)
+		}
+		c.Composer = filepath.Join(filepath.Dir(self), "footlight-composer")
+	}
+	return nil
+}

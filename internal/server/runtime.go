@@ -1,0 +1,47 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// runtimeFile, in the data dir, says where a running server is reached. It is written at every start
+// and stays after the end, so that `footlight env` also works before the server is up again.
+const runtimeFile = "server.json"
+
+// Runtime is what other commands need to know of the server of a data dir. It holds no secret.
+type Runtime struct {
+	Endpoint string `json:"endpoint"` // URL of the API
+	Region   string `json:"region"`
+}
+
+// ReadRuntime reads where the server of this data dir is, or was last, reached.
+func ReadRuntime(dataDir string) (Runtime, error) {
+	var r Runtime
+	b, err := os.ReadFile(filepath.Join(dataDir, runtimeFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, fmt.Errorf("no server has run with the data dir %s yet: start one with `footlight serve --data-dir %s`", dataDir, dataDir)
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("read where the server runs: %w", err)
+	}
+	return r, nil
+}
+
+func writeRuntime(dataDir string, r Runtime) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dataDir, runtimeFile), append(b, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("write where the server runs: %w", err)
+	}
+	return nil
+}
