@@ -15,8 +15,8 @@ demo: build ## set up, build and run the whole thing with four synthetic partici
 build: ## put bin/footlight and bin/footlight-composer in place
 	@scripts/setup.sh build
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/footlight ./cmd/footlight
-	CGO_ENABLED=1 $(GO) build -trimpath -o bin/footlight-composer ./cmd/footlight-composer
+	CGO_ENABLED=0 $(GO) build -o bin/footlight ./cmd/footlight
+	CGO_ENABLED=1 $(GO) build -o bin/footlight-composer ./cmd/footlight-composer
 
 test: build ## run every test, the end-to-end ones included
 	@scripts/setup.sh test

@@ -1,0 +1,74 @@
+package demo
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/exec"
+	"syscall"
+)
+
+// publisher is what `footlight-composer publish` reads of each synthetic participant.
+// The encoders are C code, which lives in the composer program only.
+type publisher struct {
+	WHIPURL string `json:"whipUrl"`
+	Token   string `json:"token"`
+	Name    string `json:"name"`
+	Index   int    `json:"index"`
+}
+
+// publishers is the process that plays the synthetic participants.
+type publishers struct {
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	ended chan error // gets one value when the process is gone
+}
+
+// startPublishers starts the process. Tokens go through standard input only.
+func startPublishers(composer, whipURL string, names, tokens []string, log *slog.Logger) (*publishers, error) {
+	list := make([]publisher, len(names))
+	for i := range names {
+		list[i] = publisher{WHIPURL: whipURL, Token: tokens[i], Name: names[i], Index: i}
+	}
+	p := &publishers{cmd: exec.Command(composer, "publish"), ended: make(chan error, 1)}
+	// The terminal's Ctrl-C goes to the whole process group: this process is ended by the demo, in its turn.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the participants: %w", err)
+	}
+	p.cmd.Stderr = p.cmd.Stdout
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("start the participants: %w", err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the participants: %w: build both programs with `make build`", err)
+	}
+	go func() {
+		lines := bufio.NewScanner(stdout)
+		last := ""
+		for lines.Scan() {
+			last = lines.Text()
+			log.Info("participants", "line", last)
+		}
+		err := p.cmd.Wait()
+		if err == nil {
+			err = errors.New(last)
+		}
+		p.ended <- err
+	}()
+	if err := json.NewEncoder(p.stdin).Encode(list); err != nil {
+		p.close()
+		return nil, fmt.Errorf("start the participants: %w", err)
+	}
+	return p, nil
+}
+
+// close says goodbye to the stage for everybody and waits until the process is gone.
+func (p *publishers) close() {
+	p.stdin.Close()
+	<-p.ended
+}
