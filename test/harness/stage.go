@@ -1,0 +1,171 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ivs"
+	ivstypes "github.com/aws/aws-sdk-go-v2/service/ivs/types"
+	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
+	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
+
+	"github.com/footlight-live/footlight/internal/synth"
+)
+
+// CreateChannel makes a channel and fails the test when it cannot.
+func (s *Server) CreateChannel(name string) *ivstypes.Channel {
+	s.t.Helper()
+	out, err := s.IVS.CreateChannel(context.Background(), &ivs.CreateChannelInput{Name: &name})
+	if err != nil {
+		s.t.Fatalf("create-channel: %v", err)
+	}
+	return out.Channel
+}
+
+// CreateStage makes a stage and fails the test when it cannot.
+func (s *Server) CreateStage(name string) *types.Stage {
+	s.t.Helper()
+	out, err := s.RealTime.CreateStage(context.Background(), &ivsrealtime.CreateStageInput{Name: &name})
+	if err != nil {
+		s.t.Fatalf("create-stage: %v", err)
+	}
+	return out.Stage
+}
+
+// CreateEncoder makes an encoder configuration and returns its ARN.
+func (s *Server) CreateEncoder(width, height int32, frameRate float32, bitRate int32) string {
+	s.t.Helper()
+	out, err := s.RealTime.CreateEncoderConfiguration(context.Background(), &ivsrealtime.CreateEncoderConfigurationInput{
+		Video: &types.Video{Width: &width, Height: &height, Framerate: &frameRate, Bitrate: &bitRate},
+	})
+	if err != nil {
+		s.t.Fatalf("create-encoder-configuration: %v", err)
+	}
+	return *out.EncoderConfiguration.Arn
+}
+
+// Token makes a participant token with all capabilities.
+func (s *Server) Token(stage *types.Stage, user string) string {
+	s.t.Helper()
+	out, err := s.RealTime.CreateParticipantToken(context.Background(), &ivsrealtime.CreateParticipantTokenInput{
+		StageArn: stage.Arn, UserId: &user, Attributes: map[string]string{"username": user},
+	})
+	if err != nil {
+		s.t.Fatalf("create-participant-token: %v", err)
+	}
+	return *out.ParticipantToken.Token
+}
+
+// StartComposition composes a stage onto a channel.
+func (s *Server) StartComposition(stage *types.Stage, channel *ivstypes.Channel, encoder string) *types.Composition {
+	s.t.Helper()
+	destination := &types.ChannelDestinationConfiguration{ChannelArn: channel.Arn}
+	if encoder != "" {
+		destination.EncoderConfigurationArn = &encoder
+	}
+	out, err := s.RealTime.StartComposition(context.Background(), &ivsrealtime.StartCompositionInput{
+		StageArn: stage.Arn, Destinations: []types.DestinationConfiguration{{Channel: destination}},
+	})
+	if err != nil {
+		s.t.Fatalf("start-composition: %v", err)
+	}
+	return out.Composition
+}
+
+// WaitComposition waits until a composition has a state.
+func (s *Server) WaitComposition(arn *string, want types.CompositionState) {
+	s.t.Helper()
+	Eventually(s.t, 30*time.Second, fmt.Sprintf("composition becomes %s", want), func(ctx context.Context) error {
+		out, err := s.RealTime.GetComposition(ctx, &ivsrealtime.GetCompositionInput{Arn: arn})
+		if err != nil {
+			return err
+		}
+		if out.Composition.State != want {
+			return fmt.Errorf("it is %s: %s", out.Composition.State, JSON(out.Composition.Destinations))
+		}
+		return nil
+	})
+}
+
+// WaitPublishing waits until n participants of a stage publish.
+func (s *Server) WaitPublishing(stage *types.Stage, n int) {
+	s.t.Helper()
+	Eventually(s.t, 30*time.Second, fmt.Sprintf("%d participants publish", n), func(ctx context.Context) error {
+		got, err := s.RealTime.GetStage(ctx, &ivsrealtime.GetStageInput{Arn: stage.Arn})
+		if err != nil {
+			return err
+		}
+		if aws.ToString(got.Stage.ActiveSessionId) == "" {
+			return fmt.Errorf("no session")
+		}
+		list, err := s.RealTime.ListParticipants(ctx, &ivsrealtime.ListParticipantsInput{
+			StageArn: stage.Arn, SessionId: got.Stage.ActiveSessionId, FilterByState: types.ParticipantStateConnected,
+		})
+		if err != nil {
+			return err
+		}
+		publishing := 0
+		for _, p := range list.Participants {
+			if p.Published {
+				publishing++
+			}
+		}
+		if publishing != n {
+			return fmt.Errorf("%d publish", publishing)
+		}
+		return nil
+	})
+}
+
+// Publish starts a synthetic participant with the picture and sound of the given index, in this process.
+// It ends with the test. change, when given, adjusts it before the start.
+func (s *Server) Publish(stage *types.Stage, index int, name string, change ...func(*synth.Publisher)) *synth.Publisher {
+	s.t.Helper()
+	p := &synth.Publisher{WHIPURL: s.URL + "/whip", Token: s.Token(stage, name), Name: name, Index: index}
+	for _, f := range change {
+		f(p)
+	}
+	if err := p.Start(context.Background()); err != nil {
+		s.t.Fatalf("publish %s: %v", name, err)
+	}
+	s.t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// Root is the top folder of the repository.
+func Root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the working directory")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// WaitDestination waits until the only destination of a composition has a state.
+func (s *Server) WaitDestination(arn *string, want types.DestinationState) {
+	s.t.Helper()
+	Eventually(s.t, 30*time.Second, fmt.Sprintf("destination becomes %s", want), func(ctx context.Context) error {
+		out, err := s.RealTime.GetComposition(ctx, &ivsrealtime.GetCompositionInput{Arn: arn})
+		if err != nil {
+			return err
+		}
+		if got := out.Composition.Destinations[0].State; got != want {
+			return fmt.Errorf("it is %s", got)
+		}
+		return nil
+	})
+}

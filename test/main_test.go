@@ -1,0 +1,57 @@
+// Package test holds the end-to-end tests: real programs, the official SDK, a real browser, real players.
+// They judge what a player receives, by the synthetic participants of internal/synth.
+package test
+
+import (
+	"image"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/composer/layout"
+	"github.com/footlight-live/footlight/test/harness"
+	"github.com/footlight-live/footlight/test/judge"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	harness.RemoveBinaries()
+	os.Exit(code)
+}
+
+// gridTiles is where the whole 640x360 pictures of n participants lie in the default grid on 1280x720,
+// in order of arrival.
+func gridTiles(n int) []image.Rectangle {
+	ps := make([]layout.Participant, n)
+	for i := range ps {
+		ps[i] = layout.Participant{ID: strconv.Itoa(i), HasVideo: true, VideoWidth: 640, VideoHeight: 360, Joined: int64(i)}
+	}
+	out := make([]image.Rectangle, n)
+	for _, tile := range layout.Compute(layout.Default(), layout.Size{W: 1280, H: 720}, ps) {
+		i, _ := strconv.Atoi(tile.ParticipantID)
+		r := tile.Rect
+		out[i] = judge.Cover(image.Rect(r.X, r.Y, r.X+r.W, r.Y+r.H), 640, 360)
+	}
+	return out
+}
+
+// record plays a URL for a while with the tiles of n participants in view.
+func record(t *testing.T, url string, length time.Duration, n int) *judge.Capture {
+	t.Helper()
+	c, err := judge.Record(t.Context(), url, length, judge.Options{Tiles: gridTiles(n)})
+	if err != nil {
+		t.Fatalf("record %s: %v", url, err)
+	}
+	return c
+}
+
+// seen fails the test unless each of the participants is in its own tile nearly all the time.
+func seen(t *testing.T, c *judge.Capture, from, to time.Duration, indexes ...int) {
+	t.Helper()
+	for tile, index := range indexes {
+		if share := c.Share(tile, index, from, to); share < 0.9 {
+			t.Errorf("participant %d is in tile %d for %.0f %% of the time: %+v", index, tile, 100*share, c.Presence(from, to))
+		}
+	}
+}
