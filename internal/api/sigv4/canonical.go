@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -11,13 +12,13 @@ import (
 )
 
 // canonicalRequest rebuilds the text that the client signed, from the signed headers only.
-func canonicalRequest(r *http.Request, query url.Values, sig *signature, bodyHash string) (string, error) {
+func canonicalRequest(r *http.Request, canonicalQuery string, sig *signature, bodyHash string) (string, error) {
 	var b strings.Builder
 	b.WriteString(r.Method)
 	b.WriteByte('\n')
 	b.WriteString(canonicalPath(r.URL.EscapedPath()))
 	b.WriteByte('\n')
-	b.WriteString(canonicalQuery(query))
+	b.WriteString(canonicalQuery)
 	b.WriteByte('\n')
 	for _, name := range sig.signedHeaders {
 		value, ok := headerValue(r, name)
@@ -50,28 +51,47 @@ func canonicalPath(escaped string) string {
 	return uriEncode(escaped, true)
 }
 
-// canonicalQuery is the query without the signature, sorted by encoded name and then value.
-func canonicalQuery(query url.Values) string {
-	pairs := make([]string, 0, len(query))
+// canonicalQueries are the forms in which the client may have signed the query, the signature left out. The
+// specification, botocore and the SDK for JavaScript sort by encoded names and values, the SDK for Go by decoded
+// ones. These differ only between characters that stay as they are and characters that are encoded: %C3 sorts
+// before n, ü after it. Nearly always there is one form. Either holds every pair, so both bind the whole query.
+func canonicalQueries(query url.Values) []string {
+	var pairs []queryPair
 	for name, values := range query {
 		if name == "X-Amz-Signature" {
 			continue
 		}
-		prefix := uriEncode(name, false) + "="
 		for _, v := range values {
-			pairs = append(pairs, prefix+uriEncode(v, false))
+			pairs = append(pairs, queryPair{name, v, uriEncode(name, false), uriEncode(v, false)})
 		}
 	}
-	// '=' sorts after '%', '-' and the digits, so whole pairs do not sort as names do.
-	slices.SortFunc(pairs, func(a, b string) int {
-		an, av, _ := strings.Cut(a, "=")
-		bn, bv, _ := strings.Cut(b, "=")
-		if c := strings.Compare(an, bn); c != 0 {
-			return c
-		}
-		return strings.Compare(av, bv)
+	slices.SortFunc(pairs, func(a, b queryPair) int {
+		return cmp.Or(strings.Compare(a.encodedName, b.encodedName), strings.Compare(a.encodedValue, b.encodedValue))
 	})
-	return strings.Join(pairs, "&")
+	forms := []string{joinPairs(pairs)}
+	slices.SortFunc(pairs, func(a, b queryPair) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
+	})
+	if other := joinPairs(pairs); other != forms[0] {
+		forms = append(forms, other)
+	}
+	return forms
+}
+
+// queryPair is a parameter, decoded and encoded.
+type queryPair struct{ name, value, encodedName, encodedValue string }
+
+func joinPairs(pairs []queryPair) string {
+	var b strings.Builder
+	for i, p := range pairs {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(p.encodedName)
+		b.WriteByte('=')
+		b.WriteString(p.encodedValue)
+	}
+	return b.String()
 }
 
 // headerValue joins the values of a header, each trimmed and with inner runs of spaces made one.

@@ -89,13 +89,17 @@ func (v *Verifier) Verify(r *http.Request) (Identity, []byte, error) {
 	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed != "" && claimed != bodyHash {
 		return Identity{}, nil, invalid("The value of x-amz-content-sha256 is not the SHA-256 of the body.")
 	}
-	canonical, err := canonicalRequest(r, query, sig, bodyHash)
-	if err != nil {
-		return Identity{}, nil, err
-	}
 	key := v.derived.get(sig.accessKeyID, secret, sig.scope)
-	want := sign(key, stringToSign(sig, canonical))
-	if !hmac.Equal([]byte(want), []byte(sig.signature)) {
+	matches := false
+	for _, form := range canonicalQueries(query) {
+		canonical, err := canonicalRequest(r, form, sig, bodyHash)
+		if err != nil {
+			return Identity{}, nil, err
+		}
+		want := sign(key, stringToSign(sig, canonical))
+		matches = matches || hmac.Equal([]byte(want), []byte(sig.signature))
+	}
+	if !matches {
 		return Identity{}, nil, invalid("The request signature we calculated does not match the signature you provided. "+
 			"Check your secret access key and signing method. The server saw host %q and path %q.", r.Host, r.URL.EscapedPath())
 	}

@@ -90,6 +90,8 @@ var targets = []struct{ name, method, target, body string }{
 	{"list tags", "GET", tagsPath, ""},
 	{"tag", "POST", tagsPath, `{"tags":{"a":"b"}}`},
 	{"untag", "DELETE", tagsPath + "?tagKeys=b&tagKeys=a&tagKeys=with%20space&tagKeys=%2Fx%3D", ""},
+	{"untag, beyond ASCII", "DELETE", tagsPath + "?tagKeys=%C3%BCmlaut&tagKeys=never&tagKeys=%7E&tagKeys=%7C", ""},
+	{"names beyond ASCII", "GET", "/tags/x?z=1&%C3%BC=2&a=3", ""},
 	{"plain arn in the path", "GET", "/tags/arn:aws:ivs:us-east-1:000000000000:channel/abc", ""},
 	{"odd characters", "GET", "/tags/a%20b%25c~%C3%A9?q=%C3%A9~*'()&empty=&z", ""},
 	{"names that are prefixes", "GET", "/tags/x?a=1&a-b=2&a%21=3&a0=4", ""},
@@ -112,6 +114,32 @@ func TestHeaderForm(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEncodedOrder: botocore and the SDK for JavaScript sort what is encoded, as the specification says, where
+// the SDK for Go sorts what is not (see TestHeaderForm). Both are accepted, no other order is.
+func TestEncodedOrder(t *testing.T) {
+	for form, ok := range map[string]bool{
+		"tagKeys=%C3%BCmlaut&tagKeys=never&tagKeys=x": true,
+		"tagKeys=never&tagKeys=x&tagKeys=%C3%BCmlaut": true,
+		"tagKeys=never&tagKeys=%C3%BCmlaut&tagKeys=x": false,
+		"tagKeys=%C3%BCmlaut&tagKeys=never":           false,
+	} {
+		in := received(t, signed(t, "DELETE", tagsPath+"?tagKeys=x&tagKeys=%C3%BCmlaut&tagKeys=never", ""))
+		sig, err := parseSignature(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		canonical, err := canonicalRequest(in, form, sig, hashOf(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Header.Set("Authorization", strings.Replace(in.Header.Get("Authorization"), sig.signature,
+			sign(deriveKey(testSecret, sig.scope), stringToSign(sig, canonical)), 1))
+		if _, _, err := verifier().Verify(in); (err == nil) != ok {
+			t.Errorf("signed as %s: %v", form, err)
+		}
 	}
 }
 
