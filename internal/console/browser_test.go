@@ -60,8 +60,9 @@ func startChromium() {
 
 // page is one tab. Scripts that throw and requests that the policy blocks fail the test.
 type page struct {
-	t   *testing.T
-	ctx context.Context
+	t     *testing.T
+	ctx   context.Context
+	close func() // also called by the test's end
 
 	mu      sync.Mutex
 	console []string
@@ -87,7 +88,7 @@ func open(t *testing.T, url string, v view) *page {
 	}
 	ctx, stop := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(stop)
-	p := &page{t: t, ctx: ctx}
+	p := &page{t: t, ctx: ctx, close: stop}
 	if err := chromedp.Listen(ctx, p.hear); err != nil {
 		t.Fatal(err)
 	}

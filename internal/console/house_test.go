@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -114,13 +115,13 @@ func (h *house) disconnect(participantID string) {
 	h.stage.Disconnect(testStage, participantID, "the test wants it so")
 }
 
-// token mints a token for somebody; the participant's id is the name. Change adapts the claims before.
+// token mints a token for somebody; the participant's id is the name without spaces. Change adapts the claims before.
 func (h *house) token(name string, change func(*token.Claims)) string {
 	h.t.Helper()
 	now := time.Now()
 	c := token.Claims{
 		Expires: now.Add(time.Hour).Unix(), IssuedAt: now.Unix(),
-		ParticipantID: name, StageARN: testStageARN, StageID: testStage,
+		ParticipantID: strings.ReplaceAll(name, " ", "-"), StageARN: testStageARN, StageID: testStage,
 		EventsURL: "ws://" + h.httpAddr + "/events", WHIPURL: "http://" + h.httpAddr + "/whip",
 		Attributes:   map[string]string{"username": name},
 		Capabilities: token.Capabilities{AllowPublish: true, AllowSubscribe: true},

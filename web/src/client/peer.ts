@@ -15,6 +15,8 @@ export interface PeerConfig {
   token: string;
   /** Adds the transceivers to a new connection, each time one is made. */
   prepare(pc: RTCPeerConnection): void;
+  /** Changes the server's answer before it is applied. */
+  amend?(answer: string): string;
 }
 
 interface PeerEvents {
@@ -118,7 +120,7 @@ export class Peer extends Emitter<PeerEvents> {
       throw new DOMException("closed", "AbortError");
     }
     if (!answer.startsWith("v=")) throw new StageError("bad-answer", "the server's answer is not SDP");
-    await pc.setRemoteDescription({ type: "answer", sdp: answer });
+    await pc.setRemoteDescription({ type: "answer", sdp: this.config.amend?.(answer) ?? answer });
     await connected(pc, signal);
     return pc;
   }

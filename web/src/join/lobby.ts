@@ -173,6 +173,7 @@ export class Lobby {
   #tokenChanged(): void {
     facts.hidden = true;
     tokenNote.hidden = false;
+    tokenField.classList.remove("read");
     joinButton.textContent = "Join stage";
     this.tell(undefined);
     if (tokenField.value.trim() === "") return;
@@ -181,6 +182,7 @@ export class Lobby {
       facts.replaceChildren(...describe(token));
       facts.hidden = false;
       tokenNote.hidden = true;
+      tokenField.classList.add("read");
       for (const input of document.querySelectorAll<HTMLInputElement>("input[name=source]")) {
         input.disabled = !token.canPublish && input.value !== "none";
       }

@@ -14,6 +14,9 @@ const buttons = {
   video: byId<HTMLButtonElement>("mute-camera"),
 };
 
+/** What a press would do, before and after. */
+const labels = { audio: ["Mute", "Unmute"], video: ["Camera off", "Camera on"] } as const;
+
 const tiles = new Tiles(byId("grid"), () => tellStage("Your browser holds back the sound.", "Turn on sound", () => tiles.unmute()));
 const lobby = new Lobby(enter);
 
@@ -82,8 +85,9 @@ function show(): void {
     cameraMuted: muted.video,
   });
   for (const [kind, name] of [["audio", "mic"], ["video", "camera"]] as const) {
-    buttons[kind].setAttribute("aria-pressed", String(muted[kind]));
+    buttons[kind].classList.toggle("off", muted[kind]);
     setIcon(buttons[kind], muted[kind] ? `${name}-off` : name);
+    buttons[kind].querySelector("span")!.textContent = labels[kind][muted[kind] ? 1 : 0];
   }
   const n = members.length;
   byId("count").querySelector("b")!.textContent = String(n);

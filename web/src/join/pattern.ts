@@ -48,7 +48,7 @@ export function drawPattern(c: Context2D, { width: w, height: h }: PatternSize, 
 
   // A hand that goes round once a second, bright at the top of each.
   const cx = w / 2;
-  const cy = h * 0.34;
+  const cy = h * 0.28;
   const r = h * 0.16;
   const turn = ((now % 1000) / 1000) * 2 * Math.PI;
   const flash = now % 1000 < flashLength;
@@ -72,8 +72,8 @@ export function drawPattern(c: Context2D, { width: w, height: h }: PatternSize, 
   c.textBaseline = "middle";
   c.fillStyle = "#fff";
   c.font = `600 ${Math.round(h * 0.115)}px system-ui, sans-serif`;
-  c.fillText(name, cx, h * 0.65, w * 0.92);
+  c.fillText(name, cx, h * 0.58, w * 0.92);
   c.font = `${Math.round(h * 0.085)}px ui-monospace, monospace`;
   c.fillStyle = `hsl(${hue} 80% 82%)`;
-  c.fillText(new Date(now).toISOString().slice(11, 23), cx, h * 0.82, w * 0.92);
+  c.fillText(new Date(now).toISOString().slice(11, 23), cx, h * 0.74, w * 0.92);
 }

@@ -124,7 +124,10 @@ export class Player extends Emitter<{ state: PlayerState }> {
       video.onplaying = () => this.#become("playing");
       video.onended = () => resolve("ended");
       signal.addEventListener("abort", () => resolve("lost"), { once: true });
-      steering = setInterval(() => this.#steer(hls), steerEvery);
+      steering = setInterval(() => {
+        this.#steer(hls);
+        if (this.#drained(hls)) resolve("ended");
+      }, steerEvery);
       hls.loadSource(this.url);
       hls.attachMedia(video);
     }).finally(() => {
@@ -143,6 +146,18 @@ export class Player extends Emitter<{ state: PlayerState }> {
     const rate = pace({ latency, target: targetLatency, buffer: this.measures().buffer, rate: video.playbackRate });
     if (rate === "jump") this.toEdge();
     else if (video.playbackRate !== rate) video.playbackRate = rate;
+  }
+
+  /**
+   * Whether a finished stream has played out. hls.js 1.6 forgets the last part when its playlist, which is also the
+   * first with EXT-X-ENDLIST, comes after all others were loaded: the element then waits for it and never ends.
+   */
+  #drained(hls: Hls): boolean {
+    const details = hls.latestLevelDetails;
+    const { video } = this;
+    if (!details || details.live || video.paused || video.seeking) return false;
+    const left = details.edge - video.currentTime;
+    return left < 2 * (details.partTarget || 0.5) && video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
   }
 
   #playNative(signal: AbortSignal): Promise<Outcome> {
