@@ -32,14 +32,10 @@ var pages = []string{"index.html", "join.html", "watch.html"}
 // Files builds everything from the folder that holds the sources (web). The keys of the result are
 // slash-separated paths below the folder that is embedded. Equal sources give equal bytes on every machine.
 func Files(web string) (map[string][]byte, error) {
-	web, err := filepath.Abs(web)
-	if err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
 	out := make(map[string][]byte)
 	urls := make(map[string]string, len(assets)) // plain name to the URL that a page uses
 	for name, source := range assets {
-		data, err := build(web, source)
+		data, err := File(web, source)
 		if err != nil {
 			return nil, fmt.Errorf("bundle %s: %w", source, err)
 		}
@@ -60,7 +56,12 @@ func hashed(name string, data []byte) string {
 	return name[:len(name)-len(ext)] + "-" + hex.EncodeToString(sum[:5]) + ext
 }
 
-func build(web, source string) ([]byte, error) {
+// File builds one source below the folder web: a script with all it imports, a style sheet, or a picture as it is.
+func File(web, source string) ([]byte, error) {
+	web, err := filepath.Abs(web)
+	if err != nil {
+		return nil, err
+	}
 	if filepath.Ext(source) == ".svg" {
 		return os.ReadFile(filepath.Join(web, source))
 	}

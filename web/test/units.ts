@@ -1,0 +1,161 @@
+import { StageError, decodeToken, displayName, h264First } from "../src/client";
+import { errorFromResponse } from "../src/client/errors";
+import { startAt } from "../src/client/publisher";
+import { difference, readSnapshot } from "../src/client/snapshot";
+import { backOff } from "../src/client/wait";
+import { bestGrid } from "../src/join/grid";
+import { explain } from "../src/join/messages";
+import { hueOf, toneOf } from "../src/join/pattern";
+import { readAddress } from "../src/watch/address";
+import { pace } from "../src/watch/pace";
+import { probe } from "../src/watch/probe";
+
+/**
+ * Tests of what is pure in the pages' scripts. internal/console's Go test bundles this file and runs it in the
+ * browser; the result is a list of failures.
+ */
+const tests: Record<string, () => void | Promise<void>> = {
+  "a token's claims are read": () => {
+    const token = decodeToken(`  ${jwt(claims)}\n`);
+    equal(token.participantId, "p1");
+    equal(token.stageId, "S1");
+    equal(token.whipURL, "http://h:1/whip");
+    equal(token.userId, "Žofie ☂");
+    equal([token.canPublish, token.canSubscribe], [true, false]);
+    equal(token.expires.getTime(), 2_000_000_000_000);
+    equal(displayName({ id: "p1", userId: token.userId, attributes: token.attributes }), "todd");
+    equal(displayName({ id: "p1", userId: "", attributes: {} }), "p1");
+  },
+  "what is no token is refused with a reason": () => {
+    for (const text of ["", "a.b", "a.b.c", "a.%%%.c", `a.${btoa("7")}.c`, jwt({ ...claims, jti: 7 }), jwt({ ...claims, exp: "x" }),
+      jwt({ ...claims, whip_url: "javascript:alert(1)" }), jwt({ ...claims, events_url: "http://h/events" })]) {
+      try {
+        decodeToken(text);
+      } catch (error) {
+        if (error instanceof StageError && error.code === "TOKEN_MALFORMED") {
+          equal(explain(error).title, "This is not a participant token");
+          continue;
+        }
+        throw error;
+      }
+      throw new Error(`accepted ${text}`);
+    }
+  },
+  "refusals are read from JSON, from the header, or from the status": async () => {
+    const of = (body: string, init: ResponseInit) => errorFromResponse(new Response(body, init));
+    equal((await of('{"code":"QUOTA_EXCEEDED","message":"full"}', { status: 503 })).code, "QUOTA_EXCEEDED");
+    equal((await of('{"exceptionMessage":"no"}', { status: 403, headers: { "x-amzn-ErrorType": "X" } })).code, "X");
+    equal((await of("<html>", { status: 502 })).final, false);
+    equal((await of("", { status: 401 })).final, true);
+    equal((await of("[]", { status: 404 })).code, "STAGE_NOT_FOUND");
+  },
+  "H.264 comes first, the rest keeps its order": () => {
+    const codec = (mimeType: string, sdpFmtpLine = "") => ({ mimeType, sdpFmtpLine });
+    const sorted = h264First([
+      codec("video/VP8"),
+      codec("video/H264", "packetization-mode=0;profile-level-id=42e01f"),
+      codec("video/H264", "packetization-mode=1;profile-level-id=4d001f"),
+      codec("video/H264", "packetization-mode=1;profile-level-id=42E01F"),
+      codec("video/rtx"),
+    ]);
+    equal(sorted.map((c) => c.mimeType + c.sdpFmtpLine.slice(-7)), [
+      "video/H264=42E01F", "video/H264=4d001f", "video/H264=42e01f", "video/VP8", "video/rtx",
+    ]);
+  },
+  "the start bit rate goes to H.264 only": () => {
+    const sdp = "a=fmtp:111 minptime=10\r\na=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1\r\na=fmtp:103 apt=102\r\n";
+    equal(startAt(sdp, 750_000), sdp.replace("packetization-mode=1", "packetization-mode=1;x-google-start-bitrate=750"));
+  },
+  "snapshots are compared": () => {
+    const read = (...list: unknown[]) => readSnapshot({ participants: list });
+    const before = read({ id: "a", isPublishing: false }, { id: "b" }, null, { id: "" }, { userId: "x" });
+    equal(before.map((p) => p.id), ["a", "b"]);
+    const { joined, left, changed } = difference(before, read({ id: "a", isPublishing: true }, { id: "c" }));
+    equal([joined, left, changed].map((list) => list.map((p) => p.id)), [["c"], ["b"], ["a"]]);
+    equal(readSnapshot(null), []);
+    equal(readSnapshot({ participants: "x" }), []);
+  },
+  "back-off doubles, and ends at five seconds": () => {
+    for (let attempt = 0; attempt < 40; attempt++) {
+      const wait = backOff(attempt);
+      const full = Math.min(300 * 2 ** attempt, 5000);
+      if (wait < 0.75 * full || wait > full) throw new Error(`attempt ${attempt} waits ${wait}`);
+    }
+  },
+  "the grid makes tiles as large as can be": () => {
+    const columns = (n: number, w: number, h: number) => bestGrid(n, w, h, 16 / 9, 10).columns;
+    equal([1, 2, 4, 5, 9, 12].map((n) => columns(n, 1600, 900)), [1, 2, 2, 3, 3, 4]);
+    equal([1, 2, 4, 5, 9, 12].map((n) => columns(n, 390, 800)), [1, 1, 1, 1, 2, 2]);
+    for (let n = 1; n <= 12; n++) {
+      const { columns, width } = bestGrid(n, 1000, 600, 16 / 9, 10);
+      const rows = Math.ceil(n / columns);
+      if (columns * width + 10 * (columns - 1) > 1000 || (rows * width * 9) / 16 + 10 * (rows - 1) > 600) throw new Error(`${n} overflow`);
+    }
+    equal(bestGrid(0, 100, 100, 16 / 9, 10).columns, 1);
+  },
+  "names keep their colour and note": () => {
+    equal(hueOf("Ada"), hueOf("Ada"));
+    for (const name of ["", "Ada", "☂", "x".repeat(500)]) {
+      if (!(hueOf(name) >= 0 && hueOf(name) < 360) || !(toneOf(name) >= 220)) throw new Error(name);
+    }
+  },
+  "addresses are read": () => {
+    const url = (text: string) => readAddress(text, "http://o:1")?.url;
+    equal(url("/api/video/v1/x.m3u8?token=t"), "http://o:1/api/video/v1/x.m3u8?token=t");
+    equal(url(" https://cdn/x.m3u8 "), "https://cdn/x.m3u8");
+    equal(url("arn:aws:ivs:us-east-1:000000000000:channel/Ab1"), "http://o:1/api/video/v1/us-east-1.000000000000.channel.Ab1.m3u8");
+    equal(readAddress("/api/video/v1/r.1.channel.Ab1.m3u8", "http://o:1")?.name, "Ab1");
+    for (const bad of ["", " ", "javascript:alert(1)", "data:text/html,x", "http://", "blob:http://o:1/x"]) equal(url(bad), undefined);
+  },
+  "playback hurries when late, with enough in hand": () => {
+    const at = (latency: number, buffer = 1, rate = 1) => pace({ latency, target: 0.6, buffer, rate });
+    equal(at(0.6), 1);
+    equal(at(0.75), 1); // not yet
+    equal(at(0.75, 1, 1.05), 1.03); // still
+    equal(at(0.65, 1, 1.05), 1); // there
+    equal(at(1.2), 1.05);
+    equal(at(3), 1.08);
+    equal(at(3, 0.2), 1); // nothing in hand
+    equal(at(9), "jump");
+    equal(at(0.2), 1);
+  },
+  "playlists tell whether a channel is live": async () => {
+    const never = new AbortController().signal;
+    const list = (...lines: string[]) => URL.createObjectURL(new Blob([["#EXTM3U", ...lines].join("\n")]));
+    equal(await probe(list("#EXT-X-STREAM-INF:BANDWIDTH=1", list("#EXTINF:2,", "a.m4s")), never), "live");
+    equal(await probe(list("#EXT-X-STREAM-INF:BANDWIDTH=1", list("#EXTINF:2,", "a.m4s", "#EXT-X-ENDLIST")), never), "ended");
+    equal(await probe(list("#EXTINF:2,", "a.m4s", "#EXT-X-ENDLIST"), never), "ended");
+    equal(await probe(list(), never), "offline");
+    equal(await probe("blob:null/gone", never), "away");
+  },
+};
+
+const claims = {
+  exp: 2_000_000_000, iat: 1, jti: "p1", topic: "S1", resource: "arn", user_id: "Žofie ☂", attributes: { username: "todd", x: 7 },
+  whip_url: "http://h:1/whip/", events_url: "ws://h:1/events", capabilities: { allow_publish: true }, version: "1.0",
+};
+
+function jwt(payload: unknown): string {
+  const bytes = new TextEncoder().encode(JSON.stringify(payload));
+  const text = btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return `e30.${text}.sig`;
+}
+
+function equal(have: unknown, want: unknown): void {
+  const [h, w] = [JSON.stringify(have), JSON.stringify(want)];
+  if (h !== w) throw new Error(`have ${h}, want ${w}`);
+}
+
+async function runAll(): Promise<string[]> {
+  const failures: string[] = [];
+  for (const [name, test] of Object.entries(tests)) {
+    try {
+      await test();
+    } catch (error) {
+      failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return failures;
+}
+
+Object.assign(globalThis, { unitTests: { count: Object.keys(tests).length, failures: runAll() } });
