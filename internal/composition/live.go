@@ -2,6 +2,7 @@ package composition
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -61,12 +62,19 @@ func (l *live) run() {
 
 // attempt runs one composer until the composition has ended, or the composer has.
 func (l *live) attempt(ctx context.Context) {
-	job, err := l.manager.Job(l.record)
+	job, err := l.manager.Job(ctx, l.record)
+	if errors.Is(err, ErrStageGone) {
+		l.end(Failed, stageDeleted)
+		return
+	}
 	var p *process
 	if err == nil {
 		p, err = launch(l.manager.Composer, job, l.log)
 	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return
+	case err != nil:
 		l.crashed(ctx, err.Error())
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,12 +21,14 @@ const (
 	retention   = 5 * time.Minute // of the record after the end
 )
 
-// Manager holds all compositions of a node. Set the fields, then Start, then use it from any goroutine.
+// Manager holds all compositions of a node. Set the fields, then Start, then use it from any goroutine. What only
+// reads may be used from Open on; the fields that Open does not need can be set until Start.
 type Manager struct {
 	Store    *store.Store
 	Composer string // the composer program
 	// Job says what a composer is to do. It is asked at every start of a process, since tokens and addresses change.
-	Job func(Record) (wire.Job, error)
+	// ErrStageGone ends the composition, any other error is followed by another attempt.
+	Job func(context.Context, Record) (wire.Job, error)
 	// Finish ends a channel's live stream at once, for when its composer cannot say goodbye itself. It may be nil.
 	Finish func(channelARN string)
 	Log    *slog.Logger
@@ -40,8 +43,16 @@ type Manager struct {
 	lives map[string]*live
 }
 
-// Start opens the records and resumes every composition that has not ended. It returns without waiting for
-// their composers.
+// Open opens the records: Get, List, InUse and Feeds answer from now on.
+func (m *Manager) Open(ctx context.Context) (err error) {
+	if m.records, err = store.NewBucket[Record](ctx, m.Store, "compositions"); err != nil {
+		return fmt.Errorf("open compositions: %w", err)
+	}
+	return nil
+}
+
+// Start resumes every composition that has not ended, after an Open unless that has been done. It returns
+// without waiting for their composers.
 func (m *Manager) Start(ctx context.Context) error {
 	if m.Now == nil {
 		m.Now = time.Now
@@ -50,9 +61,10 @@ func (m *Manager) Start(ctx context.Context) error {
 		m.Log = slog.New(slog.DiscardHandler)
 	}
 	m.Log = m.Log.With("component", "composition")
-	var err error
-	if m.records, err = store.NewBucket[Record](ctx, m.Store, "compositions"); err != nil {
-		return fmt.Errorf("start compositions: %w", err)
+	if m.records == nil {
+		if err := m.Open(ctx); err != nil {
+			return err
+		}
 	}
 	all, err := m.records.List(ctx, "")
 	if err != nil {
@@ -107,6 +119,9 @@ var (
 	ErrQuota    = errors.New("quota")
 	ErrMissing  = errors.New("composer missing")
 )
+
+// ErrStageGone is what Job says of a composition whose stage has been deleted.
+var ErrStageGone = errors.New("stage gone")
 
 // Refusal is why a composition is not started: Kind is one of the errors above, Message is for the caller.
 type Refusal struct {
@@ -220,6 +235,17 @@ func (m *Manager) InUse(ctx context.Context, resourceARN string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// Feeds says whether a composition may publish to a channel: neither it nor its destination there has ended.
+func (m *Manager) Feeds(ctx context.Context, id, channelARN string) (bool, error) {
+	r, err := m.Get(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && !r.State.Ended() && slices.ContainsFunc(r.Destinations, func(d Destination) bool {
+		return d.ChannelARN == channelARN && !d.State.Ended()
+	}), err
 }
 
 // StageDeleted ends the compositions of a stage that is gone. They fail with StageDeleted.

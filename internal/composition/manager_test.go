@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +37,7 @@ type rig struct {
 	channel *channel.Server
 	http    *httptest.Server
 
+	gone atomic.Bool // the stage has been deleted
 	mu   sync.Mutex
 	pids []int // of the composers, from the log
 }
@@ -121,7 +124,10 @@ func (r *rig) down() {
 	r.Manager.Store.Close()
 }
 
-func (r *rig) job(rec Record) (wire.Job, error) {
+func (r *rig) job(_ context.Context, rec Record) (wire.Job, error) {
+	if r.gone.Load() {
+		return wire.Job{}, fmt.Errorf("job of composition %s: %w", rec.ID, ErrStageGone)
+	}
 	j := wire.Job{CompositionID: rec.ID, EventsURL: "ws" + strings.TrimPrefix(r.http.URL, "http") + "/events/stage1",
 		WHIPURL: r.http.URL + "/whip", Token: "stage1", Layout: rec.Layout}
 	for _, d := range rec.Destinations {
@@ -276,6 +282,35 @@ func TestStageDeleted(t *testing.T) {
 	if rec.State != Failed || rec.Cause != stageDeleted || rec.Destinations[0].State != Stopped {
 		t.Errorf("after the end of the stage: %+v", rec)
 	}
+}
+
+// TestStageDeletedMeanwhile: the stage goes while the server is down. At the restart the composition ends, where
+// any other failure of its job would be tried again; and its key opens the channel no more.
+func TestStageDeletedMeanwhile(t *testing.T) {
+	r := newRig(t)
+	r.create("orphan")
+	channelARN := account.Of(arn.Channel, "chorphan").String()
+	r.until("orphan", "active", active)
+	feeds := func(want bool) {
+		t.Helper()
+		if got, err := r.Feeds(t.Context(), "orphan", channelARN); got != want || err != nil {
+			t.Errorf("feeds its channel: %v, %v", got, err)
+		}
+	}
+	feeds(true)
+	for _, other := range [][2]string{{"nobody", channelARN}, {"orphan", account.Of(arn.Channel, "other").String()}} {
+		if got, err := r.Feeds(t.Context(), other[0], other[1]); got || err != nil {
+			t.Errorf("%v feeds: %v, %v", other, got, err)
+		}
+	}
+	r.down()
+	r.gone.Store(true)
+	r.up()
+	rec := r.until("orphan", "ended", func(r Record) bool { return r.State.Ended() })
+	if rec.State != Failed || rec.Cause != stageDeleted || rec.Destinations[0].State != Stopped || rec.Ended.IsZero() {
+		t.Errorf("resumed without a stage: %+v", rec)
+	}
+	feeds(false)
 }
 
 // TestBusyChannel: a destination that somebody else publishes to fails, and with it the composition.

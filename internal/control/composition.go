@@ -16,6 +16,7 @@ import (
 	"github.com/footlight-live/footlight/internal/composer/layout"
 	"github.com/footlight-live/footlight/internal/composer/wire"
 	"github.com/footlight-live/footlight/internal/composition"
+	"github.com/footlight-live/footlight/internal/store"
 )
 
 // CompositionsOf makes the manager of compositions what Control needs of it.
@@ -47,17 +48,23 @@ func (c *Control) manager() (*composition.Manager, error) {
 }
 
 // CompositionJob is what a composer has to do now for a composition: addresses, token and stream keys are
-// made anew for each start, and destinations that have ended are left out.
-func (c *Control) CompositionJob(r composition.Record) (wire.Job, error) {
+// made anew for each start, and destinations that have ended are left out. The error is composition.ErrStageGone
+// when there is no such stage any more.
+func (c *Control) CompositionJob(ctx context.Context, r composition.Record) (wire.Job, error) {
 	stage, err := arn.Parse(r.StageARN)
 	if err != nil {
+		return wire.Job{}, fmt.Errorf("job of composition %s: %w", r.ID, err)
+	}
+	if _, _, err := c.stages.Get(ctx, stage.ID); errors.Is(err, store.ErrNotFound) {
+		return wire.Job{}, fmt.Errorf("job of composition %s: %s: %w", r.ID, r.StageARN, composition.ErrStageGone)
+	} else if err != nil {
 		return wire.Job{}, fmt.Errorf("job of composition %s: %w", r.ID, err)
 	}
 	token, err := c.ComposerToken(r.StageARN, r.ID)
 	if err != nil {
 		return wire.Job{}, err
 	}
-	urls := c.urls()
+	urls := c.localURLs()
 	job := wire.Job{
 		CompositionID: r.ID, EventsURL: urls.Events + "/" + stage.ID, WHIPURL: urls.WHIP, Token: token,
 		Layout: r.Layout, Tags: r.Tags,

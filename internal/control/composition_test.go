@@ -1,17 +1,20 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	rtsdk "github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
 	rttypes "github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
 
 	"github.com/footlight-live/footlight/internal/arn"
+	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/composition"
 )
 
@@ -83,7 +86,7 @@ func TestCompositionEcho(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	job, err := f.CompositionJob(r)
+	job, err := f.CompositionJob(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +112,67 @@ func TestCompositionEcho(t *testing.T) {
 	f.must(t, "StopComposition", fmt.Sprintf(`{"arn":%q}`, name))
 	if state := text(t, f.must(t, "GetComposition", fmt.Sprintf(`{"arn":%q}`, name)), "composition", "state"); state != "STOPPING" {
 		t.Errorf("after StopComposition: %s", state)
+	}
+}
+
+// TestCompositionWithoutStage: a stage that goes while nothing runs takes its compositions along at the next
+// start, and their keys with them.
+func TestCompositionWithoutStage(t *testing.T) {
+	f := startComposing(t)
+	_, id, _ := strings.Cut(text(t, f.must(t, "StartComposition", f.body(f.channel, "")), "composition", "arn"), "/")
+	key, err := f.CompositionStreamKey(f.channel, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.ResolveStreamKey(t.Context(), key); err != nil {
+		t.Errorf("key of a composition that runs: %v", err)
+	}
+	f.manager.Close()
+	_, stageID, _ := strings.Cut(f.stage, "/")
+	if err := f.Control.stages.Delete(t.Context(), stageID); err != nil {
+		t.Fatal(err)
+	}
+	record, err := f.manager.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.CompositionJob(t.Context(), record); !errors.Is(err, composition.ErrStageGone) {
+		t.Errorf("job without a stage: %v", err)
+	}
+	f.manager = &composition.Manager{Store: f.Control.Store, Composer: f.manager.Composer, Job: f.CompositionJob}
+	if err := f.manager.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.manager.Close)
+	f.Control.Compositions = CompositionsOf(f.manager)
+	deadline := time.Now().Add(time.Minute)
+	for !record.State.Ended() && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond) // another goroutine's work, which nothing here can wait for
+		if record, err = f.manager.Get(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if record.State != composition.Failed || record.Cause.Code != "StageDeleted" {
+		t.Errorf("composition without a stage: %+v", record)
+	}
+	if p, err := f.ResolveStreamKey(t.Context(), key); !errors.Is(err, channel.ErrUnknownStreamKey) {
+		t.Errorf("key of a composition that has ended: %+v, %v", p, err)
+	}
+}
+
+// TestCompositionJobIsLocal: a composer reaches the server on the machine, whatever the public addresses are.
+func TestCompositionJobIsLocal(t *testing.T) {
+	f := startComposing(t)
+	f.Local = func() URLs {
+		return URLs{Events: "ws://127.0.0.1:1/events", WHIP: "http://127.0.0.1:1/whip", RTMP: "rtmp://127.0.0.1:2/app/"}
+	}
+	job, err := f.CompositionJob(t.Context(), composition.Record{ID: "job1", StageARN: f.stage, Destinations: []composition.Destination{{ID: "d", ChannelARN: f.channel}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, stageID, _ := strings.Cut(f.stage, "/")
+	if job.EventsURL != "ws://127.0.0.1:1/events/"+stageID || job.WHIPURL != "http://127.0.0.1:1/whip" || job.Outputs[0].URL != "rtmp://127.0.0.1:2/app/" {
+		t.Errorf("job %+v", job)
 	}
 }
 

@@ -25,9 +25,12 @@ type Control struct {
 	Account arn.Account  // default us-east-1, 000000000000
 	Store   *store.Store // required
 	URLs    func() URLs  // public addresses, asked for at every response
-	Quotas  Quotas
-	Log     *slog.Logger     // default: discard
-	Now     func() time.Time // wall clock; default time.Now
+	// Local are the addresses under which programs on this machine reach the server; default URLs. Composers use
+	// them: what is public may lie behind a proxy, or be a name that does not lead back here.
+	Local  func() URLs
+	Quotas Quotas
+	Log    *slog.Logger     // default: discard
+	Now    func() time.Time // wall clock; default time.Now
 
 	// Keyring signs participant tokens and Pager the tokens of List operations. Start makes those that are
 	// nil, with keys that it keeps in the store.

@@ -22,7 +22,8 @@ const (
 )
 
 // ResolveStreamKey says whom a stream key lets in, or channel.ErrUnknownStreamKey. Keys have the form
-// sk_<region>_<channel>_<secret>, those of compositions cp_<region>_<channel>_<composition>_<secret>.
+// sk_<region>_<channel>_<secret>, those of compositions cp_<region>_<channel>_<composition>_<secret>; the latter
+// open the channel until their composition ends.
 func (c *Control) ResolveStreamKey(ctx context.Context, key string) (channel.Publisher, error) {
 	parts := strings.Split(key, "_")
 	if len(parts) < 4 || parts[1] != c.Account.Region {
@@ -40,6 +41,14 @@ func (c *Control) ResolveStreamKey(ctx context.Context, key string) (channel.Pub
 	case len(parts) == 4 && parts[0] == encoderKey && r.StreamKey != nil && same(key, c.streamKeyValue(r.ID, *r.StreamKey)):
 		p.Source, p.AllowPlain = "encoder", r.InsecureIngest
 	case len(parts) == 5 && parts[0] == compositionKey && same(key, c.compositionKeyValue(r.ID, parts[3])):
+		// The key can be made again at any time, so what revokes it is the end of its composition.
+		feeds, err := c.feeds(ctx, parts[3], p.Channel.ARN)
+		if err != nil {
+			return channel.Publisher{}, fmt.Errorf("resolve stream key: %w", err)
+		}
+		if !feeds {
+			return channel.Publisher{}, channel.ErrUnknownStreamKey
+		}
 		p.Source, p.AllowPlain = "composition/"+parts[3], true
 	default:
 		return channel.Publisher{}, channel.ErrUnknownStreamKey

@@ -32,6 +32,10 @@ func TestResolveStreamKey(t *testing.T) {
 			t.Errorf("composition's key: %+v, %v", p, err)
 		}
 	}
+	if p, err := f.ResolveStreamKey(t.Context(), composed); !errors.Is(err, channel.ErrUnknownStreamKey) {
+		t.Errorf("key of a composition that does not feed the channel: %+v, %v", p, err)
+	}
+	f.compositions.feed("Comp12345678", name, true)
 	resolves()
 
 	_, otherID, _ := strings.Cut(text(t, other, "channel", "arn"), "/")
@@ -57,6 +61,7 @@ func TestResolveStreamKey(t *testing.T) {
 
 	// The secrets outlive the process.
 	f.restart(t)
+	f.compositions.feed("Comp12345678", name, true)
 	resolves()
 	if p, err := f.ResolveStreamKey(t.Context(), value); err != nil || p.Channel.ID != id {
 		t.Errorf("encoder's key after a restart: %+v, %v", p, err)

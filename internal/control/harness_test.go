@@ -78,7 +78,7 @@ func (f *fixture) up(t testing.TB, configure ...func(*Control)) {
 	}
 	f.streams = &fakeStreams{live: map[string]channel.Stream{}}
 	f.stages = &fakeStages{sessions: map[string]string{}}
-	f.compositions = &fakeCompositions{used: map[string]bool{}}
+	f.compositions = &fakeCompositions{used: map[string]bool{}, fed: map[string]bool{}}
 	f.Control = &Control{
 		Store: s, URLs: func() URLs { return testURLs },
 		Streams: f.streams, Stages: f.stages, Compositions: f.compositions,
@@ -302,6 +302,7 @@ func (f *fakeStages) called() []string {
 type fakeCompositions struct {
 	mu      sync.Mutex
 	used    map[string]bool
+	fed     map[string]bool // composition and channel ARN
 	deleted []string
 }
 
@@ -309,6 +310,12 @@ func (f *fakeCompositions) InUse(_ context.Context, kind arn.Type, resourceARN s
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.used[string(kind)+" "+resourceARN], nil
+}
+
+func (f *fakeCompositions) Feeds(_ context.Context, id, channelARN string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fed[id+" "+channelARN], nil
 }
 
 func (f *fakeCompositions) StageDeleted(_ context.Context, stageARN string) error {
@@ -322,4 +329,10 @@ func (f *fakeCompositions) use(kind arn.Type, resourceARN string, on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.used[string(kind)+" "+resourceARN] = on
+}
+
+func (f *fakeCompositions) feed(id, channelARN string, on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fed[id+" "+channelARN] = on
 }

@@ -26,6 +26,8 @@ type Stages interface {
 type Compositions interface {
 	// InUse says whether a composition that has not ended uses the channel, stage or encoder configuration.
 	InUse(ctx context.Context, kind arn.Type, resourceARN string) (bool, error)
+	// Feeds says whether the composition may publish to the channel: neither it nor its destination there has ended.
+	Feeds(ctx context.Context, compositionID, channelARN string) (bool, error)
 	// StageDeleted ends the compositions of a stage that is gone.
 	StageDeleted(ctx context.Context, stageARN string) error
 }
@@ -44,6 +46,13 @@ func (c *Control) activeSession(stageID string) string {
 		return ""
 	}
 	return c.Stages.ActiveSession(stageID)
+}
+
+func (c *Control) feeds(ctx context.Context, compositionID, channelARN string) (bool, error) {
+	if c.Compositions == nil {
+		return false, nil
+	}
+	return c.Compositions.Feeds(ctx, compositionID, channelARN)
 }
 
 func (c *Control) inUse(ctx context.Context, kind arn.Type, resourceARN string) (bool, error) {

@@ -23,6 +23,13 @@ func (c *Control) urls() URLs {
 	return c.URLs()
 }
 
+func (c *Control) localURLs() URLs {
+	if c.Local == nil {
+		return c.urls()
+	}
+	return c.Local()
+}
+
 // playbackURL is the multivariant playlist of a channel, with the path that IVS uses.
 func (c *Control) playbackURL(channelID string) string {
 	return c.urls().HTTP + "/api/video/v1/" + c.Account.Region + "." + c.Account.ID + ".channel." + channelID + ".m3u8"

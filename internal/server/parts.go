@@ -16,7 +16,15 @@ import (
 )
 
 func (s *Server) startControl(ctx, _ context.Context) error {
-	s.control = &control.Control{Account: s.account(), Store: s.store, URLs: s.urls, Log: s.Log}
+	// Stream keys of compositions are checked from the first encoder on, so their records come first.
+	s.compositions = &composition.Manager{Store: s.store, Composer: s.Config.Composer, Log: s.Log}
+	if err := s.compositions.Open(ctx); err != nil {
+		return err
+	}
+	s.control = &control.Control{
+		Account: s.account(), Store: s.store, URLs: s.urls, Local: s.localURLs, Log: s.Log,
+		Compositions: control.CompositionsOf(s.compositions),
+	}
 	if err := s.control.Start(ctx); err != nil {
 		return err
 	}
@@ -65,24 +73,17 @@ func (s *Server) startStages(_, background context.Context) error {
 }
 
 func (s *Server) startCompositions(ctx, _ context.Context) error {
-	s.compositions = &composition.Manager{
-		Store:    s.store,
-		Composer: s.Config.Composer,
-		Job:      s.control.CompositionJob,
-		Finish:   s.channels.Finish,
-		Log:      s.Log,
-	}
+	s.compositions.Job, s.compositions.Finish = s.control.CompositionJob, s.channels.Finish
 	if err := s.compositions.Start(ctx); err != nil {
 		return err
 	}
-	s.control.Compositions = control.CompositionsOf(s.compositions)
 	s.onClose(s.compositions.Close)
 	return nil
 }
 
 // urls are the public addresses as of now.
 func (s *Server) urls() control.URLs {
-	u := control.URLs{HTTP: s.url, Events: "ws" + strings.TrimPrefix(s.url, "http") + "/events", WHIP: s.url + "/whip"}
+	u := httpURLs(s.url)
 	host := s.PublicHost
 	if host == "" {
 		if parsed, err := url.Parse(s.url); err == nil {
@@ -97,6 +98,33 @@ func (s *Server) urls() control.URLs {
 	u.IngestEndpoint = at(s.channels.RTMPSAddress())
 	u.RTMPS = "rtmps://" + u.IngestEndpoint + "/app/"
 	return u
+}
+
+// httpURLs are the addresses below a URL of the HTTP address.
+func httpURLs(base string) control.URLs {
+	return control.URLs{HTTP: base, Events: "ws" + strings.TrimPrefix(base, "http") + "/events", WHIP: base + "/whip"}
+}
+
+// localURLs are where programs on this machine reach the server, whatever it is called outside. With TLS the
+// public URL stays, since the certificate is for its name.
+func (s *Server) localURLs() control.URLs {
+	u := s.urls()
+	if s.TLSCert == "" {
+		local := httpURLs("http://" + loopback(s.listener.Addr().String()))
+		u.HTTP, u.Events, u.WHIP = local.HTTP, local.Events, local.WHIP
+	}
+	u.RTMP = "rtmp://" + loopback(s.channels.RTMPAddress()) + "/app/"
+	return u
+}
+
+// loopback is where a program on the same machine reaches a listener: itself, or 127.0.0.1 when it listens on
+// every address.
+func loopback(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
 }
 
 // healthz answers 200 while the store answers; what listens has listened since the start.
