@@ -25,7 +25,7 @@ const DefaultPreset = "veryfast"
 
 // H264Config describes the wanted stream. Width and Height must be set; the rest has defaults.
 type H264Config struct {
-	Width, Height int     // pixels, even, up to MaxSide
+	Width, Height int     // pixels, even, 2 to MaxSide
 	FrameRate     float64 // pictures per second, 1 to 240; 0: 30
 	BitRate       int     // bits per second, also held over any one second; 0: 2.5 Mb/s
 	KeyInterval   int     // pictures from one key frame to the next; 0: two seconds
@@ -61,7 +61,7 @@ func NewH264Encoder(config H264Config) (*H264Encoder, error) {
 	keys := cmp.Or(config.KeyInterval, int(math.Round(2*rate)))
 	threads := cmp.Or(config.Threads, 1)
 	w, h := config.Width, config.Height
-	if w < 16 || h < 16 || w > MaxSide || h > MaxSide || w%2 != 0 || h%2 != 0 || !(rate >= 1 && rate <= 240) ||
+	if w < 2 || h < 2 || w > MaxSide || h > MaxSide || w%2 != 0 || h%2 != 0 || !(rate >= 1 && rate <= 240) ||
 		bits < 1 || bits > 1<<30 || keys < 1 || threads < 1 || threads > 16 {
 		return nil, fmt.Errorf("open h264 encoder %+v: %w", config, ErrInvalid)
 	}

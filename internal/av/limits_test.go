@@ -111,9 +111,39 @@ func TestH264FollowsTheResolution(t *testing.T) {
 	}
 }
 
+// The API allows encoder configurations from 2 pixels on: smaller than a macroblock, so the picture is cropped.
+func TestH264TinyPictures(t *testing.T) {
+	for _, size := range []image.Point{{2, 2}, {2, 1920}, {1920, 2}, {8, 8}, {14, 180}, {16, 16}, {18, 6}} {
+		e, err := NewH264Encoder(H264Config{Width: size.X, Height: size.Y, BitRate: 100_000})
+		if err != nil {
+			t.Errorf("%v: %v", size, err)
+			continue
+		}
+		canvas, err := NewCanvas(size.X, size.Y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDecoder(t)
+		for i := range 12 {
+			canvas.Fill(canvas.Bounds(), uint8(40+10*i), 128, 128)
+			coded, err := e.Encode(canvas, int64(i), i == 6)
+			if err != nil {
+				t.Fatalf("%v, picture %d: %v", size, i, err)
+			}
+			pic, err := d.Decode(coded.Data, int64(i))
+			if err != nil || pic == nil || pic.Width != size.X || pic.Height != size.Y {
+				t.Fatalf("%v, picture %d comes back as %+v, %v", size, i, pic, err)
+			}
+			pic.Release()
+		}
+		canvas.Close()
+		e.Close()
+	}
+}
+
 func TestEncoderRefuses(t *testing.T) {
 	for _, c := range []H264Config{
-		{}, {Width: 1280, Height: 721}, {Width: 8, Height: 8}, {Width: 5000, Height: 720},
+		{}, {Width: 1280, Height: 721}, {Width: 8, Height: 0}, {Width: 1, Height: 8}, {Width: 5000, Height: 720},
 		{Width: 1280, Height: 720, Preset: "fastest"}, {Width: 1280, Height: 720, Profile: "best"},
 		{Width: 1280, Height: 720, FrameRate: -1}, {Width: 1280, Height: 720, BitRate: -1},
 		{Width: 1280, Height: 720, KeyInterval: -2}, {Width: 1280, Height: 720, Threads: 100},
