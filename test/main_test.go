@@ -36,10 +36,14 @@ func gridTiles(n int) []image.Rectangle {
 	return out
 }
 
-// record plays a URL for a while with the tiles of n participants in view.
+// settled is how far into a recording of a live URL the present begins: ffmpeg starts at the newest whole
+// segment, which began up to 4 s ago, and people appear within a second.
+const settled = 5 * time.Second
+
+// record plays a live URL for a while with the tiles of n participants in view.
 func record(t *testing.T, url string, length time.Duration, n int) *judge.Capture {
 	t.Helper()
-	c, err := judge.Record(t.Context(), url, length, judge.Options{Tiles: gridTiles(n)})
+	c, err := judge.Record(t.Context(), url, length, judge.Options{Tiles: gridTiles(n), InputArgs: []string{"-live_start_index", "-1"}})
 	if err != nil {
 		t.Fatalf("record %s: %v", url, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
 
 	"github.com/footlight-live/footlight/test/harness"
+	"github.com/footlight-live/footlight/test/judge"
 )
 
 // TestComposerKilled kills the composer as kill -9 does: the same playlist goes on after a discontinuity.
@@ -56,8 +57,8 @@ func TestComposerKilled(t *testing.T) {
 	if err != nil || got.Composition.State != types.CompositionStateActive {
 		t.Errorf("composition after the crash: %s, %v", harness.JSON(got), err)
 	}
-	c := record(t, *channel.PlaybackUrl, 6*time.Second, 1)
-	seen(t, c, 3*time.Second, 6*time.Second, 3)
+	c := record(t, *channel.PlaybackUrl, settled+2*time.Second, 1)
+	seen(t, c, settled, judge.Forever, 3)
 }
 
 // TestServerKilled kills the server as kill -9 does: nothing acknowledged is lost, and the composition is live
@@ -69,6 +70,7 @@ func TestServerKilled(t *testing.T) {
 	s.WaitPublishing(stage, 1)
 	composition := s.StartComposition(stage, channel, "")
 	s.WaitDestination(composition.Arn, types.DestinationStateActive)
+	harness.WaitPlayable(t, *channel.PlaybackUrl)
 	variant := variantURL(t, *channel.PlaybackUrl)
 	before, err := harness.MediaSequence(t.Context(), variant)
 	if err != nil {
@@ -96,11 +98,11 @@ func TestServerKilled(t *testing.T) {
 	}
 	// The publisher comes back by itself.
 	s.WaitPublishing(stage, 1)
-	c := record(t, *channel.PlaybackUrl, 8*time.Second, 1)
-	seen(t, c, 5*time.Second, 8*time.Second, 4)
+	c := record(t, *channel.PlaybackUrl, settled+2*time.Second, 1)
+	seen(t, c, settled, judge.Forever, 4)
 }
 
-// TestComposition follows who is in the picture while people come, go, fall silent and change.
+// TestPeopleComeAndGo follows who is in the picture while people come, go, fall silent and change.
 func TestPeopleComeAndGo(t *testing.T) {
 	s := harness.StartServer(t)
 	channel, stage := s.CreateChannel("people"), s.CreateStage("people")
@@ -109,21 +111,22 @@ func TestPeopleComeAndGo(t *testing.T) {
 	composition := s.StartComposition(stage, channel, "")
 	s.WaitDestination(composition.Arn, types.DestinationStateActive)
 
-	alone := record(t, *channel.PlaybackUrl, 4*time.Second, 1)
-	seen(t, alone, 2*time.Second, 4*time.Second, 0)
+	harness.WaitPlayable(t, *channel.PlaybackUrl)
+	alone := record(t, *channel.PlaybackUrl, settled+2*time.Second, 1)
+	seen(t, alone, settled, judge.Forever, 0)
 
 	grace := s.Publish(stage, 5, "Grace")
 	s.WaitPublishing(stage, 2)
-	two := record(t, *channel.PlaybackUrl, 6*time.Second, 2)
-	seen(t, two, 4*time.Second, 6*time.Second, 0, 5)
+	two := record(t, *channel.PlaybackUrl, settled+2*time.Second, 2)
+	seen(t, two, settled, judge.Forever, 0, 5)
 
 	if err := ada.Close(); err != nil {
 		t.Errorf("Ada leaves: %v", err)
 	}
 	s.WaitPublishing(stage, 1)
-	one := record(t, *channel.PlaybackUrl, 6*time.Second, 1)
-	seen(t, one, 4*time.Second, 6*time.Second, 5)
-	if tones := one.Tones(4*time.Second, 6*time.Second); len(tones) != 1 || tones[0] != 5 {
+	one := record(t, *channel.PlaybackUrl, settled+2*time.Second, 1)
+	seen(t, one, settled, judge.Forever, 5)
+	if tones := one.Tones(settled, judge.Forever); len(tones) != 1 || tones[0] != 5 {
 		t.Errorf("the mix holds the tones of %v, want 5 only", tones)
 	}
 	grace.Close()

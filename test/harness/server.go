@@ -79,12 +79,12 @@ func StartServer(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, DataDir: t.TempDir(), Log: &Log{}}
 	ports := freePorts(t, 4)
-	s.args = append([]string{"serve", "--data-dir", s.DataDir, "--log-level", "debug", "--http-addr", ports[0], "--webrtc-addr", ports[1], "--rtmp-addr", ports[2], "--rtmps-addr", ports[3]}, args...)
+	s.args = append([]string{"serve", "--data-dir", s.DataDir, "--http-addr", ports[0], "--webrtc-addr", ports[1], "--rtmp-addr", ports[2], "--rtmps-addr", ports[3]}, args...)
 	s.URL = "http://" + ports[0]
 	t.Cleanup(func() {
 		s.Stop()
 		if t.Failed() {
-			t.Logf("server log (last lines):\n%s", s.Log.Tail(80))
+			t.Logf("server log (last lines):\n%s", s.Log.Tail(40))
 		}
 	})
 	s.start()
