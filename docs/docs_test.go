@@ -202,6 +202,9 @@ func TestOperationsTable(t *testing.T) {
 	if total != 79 || !strings.Contains(text, claim) {
 		t.Errorf("there are %d operations, and the document should say: %s", total, claim)
 	}
+	if claim := fmt.Sprintf("%d of 79 operations", built); !strings.Contains(read(t, "../README.md"), claim) {
+		t.Errorf("README.md should say: %s", claim)
+	}
 }
 
 // TestLinks follows every relative link of the documents.
