@@ -7,6 +7,7 @@ import { bestGrid } from "../src/join/grid";
 import { explain } from "../src/join/messages";
 import { hueOf, toneOf } from "../src/join/pattern";
 import { readAddress } from "../src/watch/address";
+import { startPosition } from "../src/watch/engine";
 import { pace } from "../src/watch/pace";
 import { probe } from "../src/watch/probe";
 
@@ -115,9 +116,25 @@ const tests: Record<string, () => void | Promise<void>> = {
     equal(at(0.65, 1, 1.05), 1); // there
     equal(at(1.2), 1.05);
     equal(at(3), 1.08);
+    equal(at(1.9, 1.7), "jump"); // into what is buffered
+    equal(at(1.9, 1.5), 1.08);
     equal(at(3, 0.2), 1); // nothing in hand
     equal(at(9), "jump");
     equal(at(0.2), 1);
+  },
+  "playback begins where a key frame is": () => {
+    const fragments = [0, 1, 2, 3].map((sn) => ({ sn, start: sn * 0.2 }));
+    const parts = (...independent: boolean[]) =>
+      independent.map((independent, sn) => ({ independent, index: 0, fragment: { sn } }));
+    const start = (partList: unknown, sync: number | null) =>
+      startPosition({ fragments, partList } as unknown as Parameters<typeof startPosition>[0], sync);
+    equal(start(parts(true, false, false, false), 0.7), 0);
+    equal(start(parts(true, false, true, false), 0.7), 0.4);
+    equal(start(parts(true, false, true, false), 0.3), 0);
+    equal(start(parts(true, true, true, true), 0.7), -1); // as hls.js likes it
+    equal(start(parts(false, false, false, false), 0.7), -1);
+    equal(start(null, 0.7), -1);
+    equal(start(parts(true, false, false, false), null), 0);
   },
   "playlists tell whether a channel is live": async () => {
     const never = new AbortController().signal;

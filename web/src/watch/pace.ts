@@ -15,7 +15,9 @@ const late = 0.2;
 const close = 0.06;
 /** Never hurry on less than this. */
 const leastBuffer = 0.3;
-/** Later than this, hurrying would take too long to be fun: jump. */
+/** Later than this, hurrying would take longer than ten seconds: jump, when what is there to land on is buffered. */
+const jumpable = 1;
+/** Later than this, jump in any case. */
 const hopeless = 5;
 
 /**
@@ -24,7 +26,7 @@ const hopeless = 5;
  */
 export function pace({ latency, target, buffer, rate }: Position): number | "jump" {
   const behind = latency - target;
-  if (behind > hopeless) return "jump";
+  if (behind > hopeless || (behind > jumpable && buffer > behind + leastBuffer)) return "jump";
   if (buffer < leastBuffer || behind < close) return 1;
   if (behind < late && rate === 1) return 1;
   return Math.round((1 + Math.min(0.08, 0.02 + behind * 0.05)) * 100) / 100;

@@ -1,7 +1,7 @@
 import Hls from "hls.js";
 import { Emitter } from "../client/emitter";
 import { delay } from "../client/wait";
-import { pace } from "./pace";
+import { Engine, type Outcome, bufferEnd } from "./engine";
 import { type Availability, probe } from "./probe";
 
 /** idle → checking → playing ⇄ (reconnecting | offline | ended | refused), in any order as the channel comes and goes. */
@@ -20,18 +20,15 @@ export interface Measures {
   bitrate: number | undefined;
 }
 
-type Outcome = "ended" | "lost";
-
 const pollFirst = 1000;
 const pollLast = 4000;
-const steerEvery = 200;
 
 /**
  * Plays one address for as long as the page is open: an async loop (run) owns it, asks whether the channel is live,
  * plays until the stream ends or is lost, and asks again. The engine is hls.js, or the browser's own HLS.
  */
 export class Player extends Emitter<{ state: PlayerState }> {
-  hls: Hls | undefined;
+  #engine: Engine | undefined;
   #state: PlayerState = "idle";
   #life = new AbortController();
 
@@ -47,6 +44,11 @@ export class Player extends Emitter<{ state: PlayerState }> {
     return this.#state;
   }
 
+  /** The present engine's hls.js; undefined between streams, and with the browser's own HLS. */
+  get hls(): Hls | undefined {
+    return this.#engine?.hls;
+  }
+
   /** Plays from now on. Call once. */
   start(): void {
     void this.#run();
@@ -58,23 +60,22 @@ export class Player extends Emitter<{ state: PlayerState }> {
 
   measures(): Measures {
     const { hls, video } = this;
-    const { buffered, currentTime } = video;
     const playing = this.#state === "playing";
     const date = hls?.playingDate ?? nativeDate(video);
     return {
       live: playing && hls?.latency ? hls.latency : undefined,
       clock: playing && date ? (Date.now() - date.getTime()) / 1000 : undefined,
       target: hls?.targetLatency ?? undefined,
-      buffer: buffered.length > 0 ? Math.max(0, buffered.end(buffered.length - 1) - currentTime) : 0,
+      buffer: Math.max(0, bufferEnd(video) - video.currentTime),
       bitrate: hls?.levels[Math.max(0, hls.currentLevel)]?.bitrate,
     };
   }
 
   /** Jumps to where the server wants low-latency players to be, and plays. */
   toEdge(): void {
-    const { hls, video } = this;
-    const edge = hls ? hls.liveSyncPosition : video.seekable.length > 0 ? video.seekable.end(video.seekable.length - 1) : null;
-    if (edge !== null) video.currentTime = edge;
+    const { video } = this;
+    if (this.#engine) this.#engine.toEdge();
+    else if (video.seekable.length > 0) video.currentTime = video.seekable.end(video.seekable.length - 1);
     void video.play().catch(() => undefined);
   }
 
@@ -86,6 +87,7 @@ export class Player extends Emitter<{ state: PlayerState }> {
       if (signal.aborted) return;
       if (found === "live") {
         const outcome = this.native ? await this.#playNative(signal) : await this.#playHls(signal);
+        if (signal.aborted) return;
         wait = pollFirst;
         this.#become(outcome === "ended" ? "ended" : "reconnecting");
       } else {
@@ -96,68 +98,19 @@ export class Player extends Emitter<{ state: PlayerState }> {
     }
   }
 
-  #playHls(signal: AbortSignal): Promise<Outcome> {
+  async #playHls(signal: AbortSignal): Promise<Outcome> {
     const { video } = this;
-    const hls = new Hls({
-      lowLatencyMode: true,
-      // fMP4 passes through without transmuxing: a worker would only add a hop, and a blob: to the page's policy.
-      enableWorker: false,
-      backBufferLength: 20,
-      // After a stall stay a little further back, not a whole second.
-      liveSyncOnStallIncrease: 0.25,
-      startFragPrefetch: true,
-    });
-    this.hls = hls;
-    let recovered = -Infinity;
-    let steering: ReturnType<typeof setInterval> | undefined;
-    return new Promise<Outcome>((resolve) => {
-      hls.on(Hls.Events.MANIFEST_PARSED, () => void video.play().catch(() => undefined));
-      hls.on(Hls.Events.ERROR, (_, { fatal, type }) => {
-        if (!fatal) return;
-        if (type === Hls.ErrorTypes.MEDIA_ERROR && performance.now() - recovered > 5000) {
-          recovered = performance.now();
-          hls.recoverMediaError();
-        } else {
-          resolve("lost");
-        }
-      });
-      video.onplaying = () => this.#become("playing");
-      video.onended = () => resolve("ended");
-      signal.addEventListener("abort", () => resolve("lost"), { once: true });
-      steering = setInterval(() => {
-        this.#steer(hls);
-        if (this.#drained(hls)) resolve("ended");
-      }, steerEvery);
-      hls.loadSource(this.url);
-      hls.attachMedia(video);
-    }).finally(() => {
-      clearInterval(steering);
-      video.onplaying = video.onended = null;
-      video.playbackRate = 1;
-      this.hls = undefined;
-      hls.destroy();
-    });
-  }
-
-  #steer(hls: Hls): void {
-    const { video } = this;
-    const { targetLatency, latency } = hls;
-    if (video.paused || video.seeking || targetLatency === null || latency === 0 || !hls.latestLevelDetails?.live) return;
-    const rate = pace({ latency, target: targetLatency, buffer: this.measures().buffer, rate: video.playbackRate });
-    if (rate === "jump") this.toEdge();
-    else if (video.playbackRate !== rate) video.playbackRate = rate;
-  }
-
-  /**
-   * Whether a finished stream has played out. hls.js 1.6 forgets the last part when its playlist, which is also the
-   * first with EXT-X-ENDLIST, comes after all others were loaded: the element then waits for it and never ends.
-   */
-  #drained(hls: Hls): boolean {
-    const details = hls.latestLevelDetails;
-    const { video } = this;
-    if (!details || details.live || video.paused || video.seeking) return false;
-    const left = details.edge - video.currentTime;
-    return left < 2 * (details.partTarget || 0.5) && video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+    const engine = new Engine(video, this.url);
+    this.#engine = engine;
+    const stop = () => engine.destroy();
+    signal.addEventListener("abort", stop);
+    video.onplaying = () => this.#become("playing");
+    const outcome = await engine.outcome;
+    signal.removeEventListener("abort", stop);
+    video.onplaying = null;
+    this.#engine = undefined;
+    engine.destroy();
+    return outcome;
   }
 
   #playNative(signal: AbortSignal): Promise<Outcome> {
