@@ -20,19 +20,20 @@ build: ## put bin/footlight and bin/footlight-composer in place
 
 test: build ## run every test, the end-to-end ones included
 	@scripts/setup.sh test
-	$(GO) test -timeout 20m ./cmd/... ./internal/... ./web/...
+	$(GO) test -timeout 20m ./cmd/... ./internal/... ./web/... ./docs/...
 	$(GO) test -p 1 -timeout 30m ./test/...
 
 lint: ## check formatting, vet, staticcheck, shell scripts
 	@scripts/setup.sh test
-	@test -z "$$(gofmt -l cmd internal test bench web)" || { gofmt -l cmd internal test bench web; echo "run gofmt -w on these"; exit 1; }
+	@test -z "$$(gofmt -l cmd internal test bench web docs)" || { gofmt -l cmd internal test bench web docs; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	shellcheck scripts/*.sh .ci/run
 
 bench: build ## measure, compare with other tools, and write the results under bench/
 	@scripts/setup.sh bench
-	$(GO) run ./bench
+	$(GO) run ./bench/compose
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/live
 
 generate: ## write the generated code and pages anew
 	$(GO) generate ./...

@@ -93,12 +93,15 @@ func WatchPage(t testing.TB, tab context.Context, s *Server, playbackURL string,
 		t.Fatal(err)
 	}
 	script := fmt.Sprintf("(%s)(%s, footlight.video, %s, %d)", judge.WatchJS, judge.StripJS, list, length.Milliseconds())
-	samples, err := chromedp.Run(tab, chromedp.Evaluate[[]judge.WatchSample](script, func(p *runtime.EvaluateParams) { p.AwaitPromise = new(true) }))
+	samples, err := chromedp.Run(tab, chromedp.Evaluate[[]judge.WatchSample](script, AwaitPromise))
 	if err != nil {
 		t.Fatalf("read the picture on the watch page: %v", err)
 	}
 	return samples
 }
+
+// AwaitPromise makes an evaluation wait for the promise that the script returns.
+func AwaitPromise(p *runtime.EvaluateParams) { p.AwaitPromise = new(true) }
 
 // Get fetches a URL that must answer 200.
 func Get(ctx context.Context, address string) (string, error) {

@@ -1,0 +1,278 @@
+// Package live measures the running product from outside, as its users meet it: how soon a composition plays,
+// how far behind the picture is, whether it is whole, and how fast it comes back.
+//
+//	go test -run '^$' -bench . -benchtime 1x -timeout 30m ./bench/live
+//
+// Each benchmark runs its scenario by itself as often as its figure needs, prints its figures as metrics, and
+// writes them to results.json. Absolute times depend on the machine; nothing here fails for being slow.
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	ivstypes "github.com/aws/aws-sdk-go-v2/service/ivs/types"
+	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
+	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
+	"github.com/chromedp/chromedp"
+
+	"github.com/footlight-live/footlight/internal/composer/layout"
+	"github.com/footlight-live/footlight/internal/synth"
+	"github.com/footlight-live/footlight/test/harness"
+	"github.com/footlight-live/footlight/test/judge"
+)
+
+const resultsFile = "results.json"
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	harness.RemoveBinaries()
+	os.Exit(code)
+}
+
+// record keeps a benchmark's figures in results.json, beside those of the others.
+func record(b *testing.B, figures map[string]float64) {
+	b.Helper()
+	for _, name := range slices.Sorted(maps.Keys(figures)) {
+		b.ReportMetric(figures[name], name)
+	}
+	b.ReportMetric(0, "ns/op")
+	all := map[string]map[string]float64{}
+	if old, err := os.ReadFile(resultsFile); err == nil {
+		if err := json.Unmarshal(old, &all); err != nil {
+			b.Fatal(err)
+		}
+	}
+	all[strings.TrimPrefix(b.Name(), "Benchmark")] = figures
+	out, err := json.MarshalIndent(all, "", "  ")
+	if err == nil {
+		err = os.WriteFile(resultsFile, append(out, '\n'), 0o644)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func median(v []float64) float64 { return quantile(v, 0.5) }
+
+// quantile sorts v and returns the value below which the share q lies; 0 when v is empty.
+func quantile(v []float64, q float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	slices.Sort(v)
+	return v[min(len(v)-1, int(q*float64(len(v))))]
+}
+
+// tiles is where the 640x360 pictures of n participants are in the default grid on 1280x720.
+func tiles(n int) []image.Rectangle {
+	ps := make([]layout.Participant, n)
+	for i := range ps {
+		ps[i] = layout.Participant{ID: strconv.Itoa(i), HasVideo: true, VideoWidth: 640, VideoHeight: 360, Joined: int64(i)}
+	}
+	out := make([]image.Rectangle, n)
+	for _, tile := range layout.Compute(layout.Default(), layout.Size{W: 1280, H: 720}, ps) {
+		i, _ := strconv.Atoi(tile.ParticipantID)
+		r := tile.Rect
+		out[i] = judge.Cover(image.Rect(r.X, r.Y, r.X+r.W, r.Y+r.H), 640, 360)
+	}
+	return out
+}
+
+// scene is a stage with n participants and a channel.
+func scene(b *testing.B, n int) (*harness.Server, *types.Stage, *ivstypes.Channel) {
+	b.Helper()
+	s := harness.StartServer(b)
+	stage, channel := s.CreateStage("bench"), s.CreateChannel("bench")
+	for i := range n {
+		s.Publish(stage, i, fmt.Sprintf("P%d", i), func(p *synth.Publisher) { p.Width, p.Height = 640, 360 })
+		s.WaitPublishing(stage, i+1)
+	}
+	return s, stage, channel
+}
+
+// BenchmarkStart measures start-composition until the first part can be fetched.
+func BenchmarkStart(b *testing.B) {
+	s, stage, _ := scene(b, 2)
+	encoder := s.CreateEncoder(1280, 720, 30, 2_500_000)
+	var seconds []float64
+	for range 7 {
+		channel := s.CreateChannel("start")
+		start := time.Now()
+		composition := s.StartComposition(stage, channel, encoder)
+		for {
+			ctx, cancel := context.WithTimeout(b.Context(), 5*time.Second)
+			err := firstPart(ctx, *channel.PlaybackUrl)
+			cancel()
+			if err == nil {
+				break
+			}
+			if time.Since(start) > 30*time.Second {
+				b.Fatalf("not playable: %v", err)
+			}
+			time.Sleep(5 * time.Millisecond) // the sampling of the measurement
+		}
+		seconds = append(seconds, time.Since(start).Seconds())
+		if _, err := s.RealTime.StopComposition(b.Context(), &ivsrealtime.StopCompositionInput{Arn: composition.Arn}); err != nil {
+			b.Fatal(err)
+		}
+		s.WaitComposition(composition.Arn, types.CompositionStateStopped)
+	}
+	record(b, map[string]float64{"median-s": median(seconds), "max-s": quantile(seconds, 1)})
+}
+
+// firstPart fetches the first part or segment that the playlists lead to.
+func firstPart(ctx context.Context, playbackURL string) error {
+	variant, err := harness.Variant(ctx, playbackURL)
+	if err != nil {
+		return err
+	}
+	playlist, err := harness.Get(ctx, variant)
+	if err != nil {
+		return err
+	}
+	_, rest, ok := strings.Cut(playlist, "#EXT-X-PART:")
+	if !ok {
+		return errors.New("no part yet")
+	}
+	_, rest, _ = strings.Cut(rest, `URI="`)
+	uri, _, _ := strings.Cut(rest, `"`)
+	_, err = harness.Get(ctx, variant[:strings.LastIndex(variant, "/")+1]+uri)
+	return err
+}
+
+// BenchmarkGlassToGlass reads the clock drawn in the publishers' pictures where hls.js shows it on the watch page.
+func BenchmarkGlassToGlass(b *testing.B) {
+	s, stage, channel := scene(b, 2)
+	s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000))
+	harness.WaitPlayable(b, *channel.PlaybackUrl)
+	tab, cancel := context.WithTimeout(harness.Browser(b), 3*time.Minute)
+	defer cancel()
+	samples := harness.WatchPage(b, tab, s, *channel.PlaybackUrl, tiles(2), 30*time.Second)
+	ms := judge.Latencies(samples)
+	record(b, map[string]float64{"median-ms": median(ms), "p95-ms": quantile(ms, 0.95), "pictures": float64(len(samples))})
+}
+
+// BenchmarkComposition composes four 640x360@30 participants to 1280x720@30 for 60 s and judges what a player got.
+func BenchmarkComposition(b *testing.B) {
+	s, stage, channel := scene(b, 4)
+	s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000))
+	harness.WaitPlayable(b, *channel.PlaybackUrl)
+	composer := s.Composers()[0]
+	before, start := cpuSeconds(b, composer), time.Now()
+	c, err := judge.Record(b.Context(), *channel.PlaybackUrl, 60*time.Second, judge.Options{Tiles: tiles(4), InputArgs: []string{"-live_start_index", "-1"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cpu := (cpuSeconds(b, composer) - before) / time.Since(start).Seconds()
+	cadence := c.Cadence()
+	figures := map[string]float64{
+		"frames": float64(cadence.Frames), "missing": float64(cadence.Missing), "composer-cores": cpu,
+		"sound-gaps": float64(len(c.SoundGaps)), "composer-MiB": residentMiB(b, composer),
+	}
+	var offsets []float64
+	for i := range 4 {
+		for _, o := range c.LipSync(i).Offsets {
+			offsets = append(offsets, max(o, -o).Seconds()*1000)
+		}
+		figures[fmt.Sprintf("seen-%d-%%", i)] = 100 * c.Share(i, i, 5*time.Second, judge.Forever)
+	}
+	figures["beeps"] = float64(len(offsets))
+	within := 0
+	for _, o := range offsets {
+		if o <= 40 {
+			within++
+		}
+	}
+	figures["lip-sync-within-40ms-%"] = 100 * float64(within) / float64(max(1, len(offsets)))
+	figures["lip-sync-p95-ms"] = quantile(offsets, 0.95)
+	record(b, figures)
+}
+
+// BenchmarkRecovery kills the composer, then the server, and measures until hls.js shows new pictures again
+// and until the composition is live again.
+func BenchmarkRecovery(b *testing.B) {
+	s, stage, channel := scene(b, 1)
+	composition := s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000))
+	harness.WaitPlayable(b, *channel.PlaybackUrl)
+	browser := harness.Browser(b)
+	harness.WatchPage(b, browser, s, *channel.PlaybackUrl, tiles(1), 2*time.Second)
+
+	// Where the picture stands still for longest, seen by a player that stays on the page.
+	var stalls []float64
+	for range 3 {
+		if err := syscall.Kill(s.Composers()[0], syscall.SIGKILL); err != nil {
+			b.Fatal(err)
+		}
+		stall, err := chromedp.Run(browser, chromedp.Evaluate[float64](longestStall, harness.AwaitPromise))
+		if err != nil {
+			b.Fatal(err)
+		}
+		stalls = append(stalls, stall/1000)
+		s.WaitDestination(composition.Arn, types.DestinationStateActive)
+	}
+
+	var restarts []float64
+	for range 3 {
+		s.Kill()
+		start := time.Now()
+		s.Start()
+		harness.WaitPlayable(b, *channel.PlaybackUrl)
+		restarts = append(restarts, time.Since(start).Seconds())
+		s.WaitDestination(composition.Arn, types.DestinationStateActive)
+	}
+	record(b, map[string]float64{
+		"composer-killed-stall-median-s": median(stalls), "composer-killed-stall-max-s": quantile(stalls, 1),
+		"server-killed-live-median-s": median(restarts), "server-killed-live-max-s": quantile(restarts, 1),
+	})
+}
+
+// longestStall watches the page's video for eight seconds and gives the longest time between two pictures, in ms.
+const longestStall = `new Promise((done) => {
+	const video = footlight.video, from = performance.now();
+	let last = from, longest = 0;
+	const see = () => { const now = performance.now(); longest = Math.max(longest, now - last); last = now; video.requestVideoFrameCallback(see); };
+	video.requestVideoFrameCallback(see);
+	setTimeout(() => done(Math.max(longest, performance.now() - last)), 8000);
+})`
+
+// cpuSeconds is the processor time that a process has used.
+func cpuSeconds(b *testing.B, pid int) float64 {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, err1 := strconv.ParseFloat(fields[11], 64)
+	system, err2 := strconv.ParseFloat(fields[12], 64)
+	if err := errors.Join(err1, err2); err != nil {
+		b.Fatal(err)
+	}
+	return (user + system) / 100 // clock ticks are 10 ms on Linux
+}
+
+// residentMiB is a process's resident memory.
+func residentMiB(b *testing.B, pid int) float64 {
+	b.Helper()
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	pages, err := strconv.ParseFloat(strings.Fields(string(statm))[1], 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pages * float64(os.Getpagesize()) / (1 << 20)
+}
