@@ -37,10 +37,11 @@ func Process() error {
 	}
 	conn := wire.NewConn(socket)
 	defer conn.Close()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	// The server decides when a composer ends. A signal to its whole process group, as systemd sends, must not end
+	// the channel's stream: the composer would say goodbye for good.
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
 	c := &Composer{Conn: conn, Log: log}
-	if err := c.Run(ctx); err != nil {
+	if err := c.Run(context.Background()); err != nil {
 		if errors.Is(err, ErrServerGone) {
 			log.Warn("composer ends", "reason", err)
 		} else {

@@ -14,7 +14,7 @@ import (
 
 // Config is everything that one can set on a server. The struct tags are the command line's.
 type Config struct {
-	DataDir string `help:"Folder for keys, state and recordings; created when missing." type:"path" placeholder:"DIR"`
+	DataDir string `help:"Folder for keys and state; created when missing." type:"path" placeholder:"DIR"`
 
 	HTTPAddr   string `name:"http-addr" help:"Address of all HTTP: API, WHIP, events, playback, console." default:"127.0.0.1:4080" placeholder:"HOST:PORT"`
 	WebRTCAddr string `name:"webrtc-addr" help:"Address of all WebRTC media, over UDP and TCP." default:"127.0.0.1:4081" placeholder:"HOST:PORT"`
@@ -36,6 +36,18 @@ type Config struct {
 
 func (c *Config) account() arn.Account { return arn.Account{Region: c.Region, ID: c.AccountID} }
 
+// publicHost is the host under which encoders reach RTMP; publicURL is that of the server.
+func (c *Config) publicHost(publicURL string) string {
+	if c.PublicHost != "" {
+		return c.PublicHost
+	}
+	u, err := url.Parse(publicURL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
 // validate checks what can be checked before anything starts, and fills in defaults that depend on the machine.
 func (c *Config) validate() error {
 	if c.DataDir == "" {
@@ -56,6 +68,11 @@ func (c *Config) validate() error {
 			return fmt.Errorf("configuration: --public-url %q must look like https://live.example.com", c.PublicURL)
 		}
 		c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	}
+	if host, _, err := net.SplitHostPort(c.HTTPAddr); err != nil {
+		return fmt.Errorf("configuration: --http-addr %q must be HOST:PORT", c.HTTPAddr)
+	} else if ip := net.ParseIP(host); c.PublicURL == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return fmt.Errorf("configuration: --http-addr %s listens on every address of the machine: say with --public-url under which one clients reach it", c.HTTPAddr)
 	}
 	for _, ip := range c.PublicIPs {
 		if net.ParseIP(ip) == nil {

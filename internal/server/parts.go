@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/footlight-live/footlight/internal/channel"
@@ -33,8 +32,7 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 }
 
 func (s *Server) startChannels(_, background context.Context) error {
-	host, _, _ := net.SplitHostPort(s.RTMPSAddr)
-	cert, err := s.certificate(host)
+	cert, err := s.certificate(s.publicHost(s.url))
 	if err != nil {
 		return err
 	}
@@ -84,12 +82,7 @@ func (s *Server) startCompositions(ctx, _ context.Context) error {
 // urls are the public addresses as of now.
 func (s *Server) urls() control.URLs {
 	u := httpURLs(s.url)
-	host := s.PublicHost
-	if host == "" {
-		if parsed, err := url.Parse(s.url); err == nil {
-			host = parsed.Hostname()
-		}
-	}
+	host := s.publicHost(s.url)
 	at := func(addr string) string {
 		_, port, _ := net.SplitHostPort(addr)
 		return net.JoinHostPort(host, port)
