@@ -80,7 +80,8 @@ func (r *Report) Markdown() string {
 		}
 	}
 	b.WriteString("\nNo engine waits for a clock, so wall time shows how many threads each one uses. " +
-		"The pictures are not scaled alike: footlight crops by up to 1/64 of a side where that saves the scaling.\n")
+		"The work is not alike in two points: footlight crops pictures by up to 1/64 of a side where that saves the " +
+		"scaling, and searches motion in a diamond where x264's preset has a hexagon, for the same PSNR to 0.01 dB.\n")
 	return b.String()
 }
 

@@ -17,8 +17,8 @@ import (
 
 // DefaultPreset is the x264 preset of an H264Config that names none.
 //
-// Measured on a 1280x720 grid at 2.5 Mb/s, one thread of 2.4 GHz: veryfast takes 11.8 ms per picture for
-// 38.4 dB, superfast 7.2 ms for 37.0 dB, ultrafast 4.1 ms for 33.8 dB, faster 17.7 ms for 38.7 dB. veryfast is
+// Measured on a 1280x720 grid at 2.5 Mb/s, one thread of 2.4 GHz: veryfast takes 9.6 ms per picture for
+// 38.4 dB, superfast 6.5 ms for 37.0 dB, ultrafast 4.1 ms for 33.8 dB, faster 17.7 ms for 38.7 dB. veryfast is
 // where quality stops growing, and leaves most of two cores free beside one composition. superfast is for
 // machines that run many compositions, and for what veryfast cannot encode in time.
 const DefaultPreset = "veryfast"
