@@ -5,6 +5,7 @@ package test
 import (
 	"image"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -58,4 +59,11 @@ func seen(t *testing.T, c *judge.Capture, from, to time.Duration, indexes ...int
 			t.Errorf("participant %d is in tile %d for %.0f %% of the time: %+v", index, tile, 100*share, c.Presence(from, to))
 		}
 	}
+}
+
+// cadenceAfter judges the frames from a time on.
+func cadenceAfter(c *judge.Capture, from time.Duration) judge.Cadence {
+	late := *c
+	late.Frames = slices.DeleteFunc(slices.Clone(c.Frames), func(f judge.Frame) bool { return f.PTS < from })
+	return late.Cadence()
 }
