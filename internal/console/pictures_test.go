@@ -1,8 +1,10 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"flag"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,10 +13,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// With this flag the pictures of the pages are taken, for docs/images and for a look at a change:
+// With these flags pictures of the pages are taken, for docs/images and for a look at a change:
 //
 //	go test ./internal/console -run Pictures -pictures DIR
-var pictures = flag.String("pictures", "", "write pictures of the pages to this folder")
+//	go test ./internal/console -run Pictures/demo -pictures DIR -watch URL -join URL
+//
+// The second form takes the links that a running `footlight demo` prints.
+var (
+	pictures  = flag.String("pictures", "", "write pictures of the pages to this folder")
+	demoWatch = flag.String("watch", "", "picture this watch link too")
+	demoJoin  = flag.String("join", "", "picture this join link too")
+)
 
 var views = map[string]view{
 	"dark":        {width: 1280, height: 800},
@@ -33,7 +42,17 @@ func (p *page) picture(name string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(*pictures, name+".png"), data, 0o644); err != nil {
+	// The browser compresses in haste; these stay in the repository.
+	img, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var small bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	if err := encoder.Encode(&small, img); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(*pictures, name+".png"), small.Bytes(), 0o644); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -87,5 +106,19 @@ func TestPictures(t *testing.T) {
 			p.run(`document.getElementById("play").focus()`)
 			p.picture("watch-" + name)
 		}
+	})
+	t.Run("demo", func(t *testing.T) {
+		if *demoWatch == "" || *demoJoin == "" {
+			t.Skip("only with -watch URL and -join URL")
+		}
+		join := open(t, *demoJoin+"&source=pattern&quality=360&join=1", views["dark"])
+		join.awaitText("count", "5")
+		join.await("all four are seen", `[...document.querySelectorAll("video")].filter((v) => v.currentTime > 3).length === 5`)
+		watch := open(t, *demoWatch, views["dark"])
+		watch.awaitPlaying()
+		watch.await("playback has settled", `footlight.video.getVideoPlaybackQuality().totalVideoFrames > 150 && footlight.latency().live < 1.2`)
+		watch.run(`document.getElementById("play").focus()`)
+		watch.picture("watch")
+		join.picture("join")
 	})
 }

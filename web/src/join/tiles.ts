@@ -5,7 +5,6 @@ import { hueOf } from "./pattern";
 import type { Member } from "./room";
 
 const aspect = 16 / 9;
-const gap = 12;
 /** Audio level (0..1, linear) from which somebody counts as speaking. */
 const speakingLevel = 0.03;
 
@@ -112,8 +111,8 @@ export class Tiles {
 
   #arrange(): void {
     const box = this.grid.getBoundingClientRect();
-    const { columns, width } = bestGrid(this.#tiles.size, box.width, box.height, aspect, gap);
-    this.grid.style.setProperty("--columns", String(columns));
+    const gap = parseFloat(getComputedStyle(this.grid).columnGap) || 0;
+    const { width } = bestGrid(this.#tiles.size, box.width, box.height, aspect, gap);
     this.grid.style.setProperty("--tile", `${width}px`);
   }
 
