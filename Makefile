@@ -29,6 +29,8 @@ lint: ## check formatting, vet, staticcheck, shell scripts
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	shellcheck scripts/*.sh .ci/run
+	@if command -v npm >/dev/null; then cd web && npm ci --silent --no-audit --no-fund && npm run --silent check; \
+	else echo "no npm: the types of web/ are not checked"; fi
 
 bench: build ## measure, compare with other tools, and write the results under bench/
 	@scripts/setup.sh bench

@@ -55,7 +55,7 @@ func (a ARN) String() string {
 func Parse(s string) (ARN, error) {
 	rest, ok := strings.CutPrefix(s, "arn:aws:ivs:")
 	if !ok {
-		return ARN{}, fmt.Errorf("parse arn %q: must start with arn:aws:ivs:", s)
+		return ARN{}, fmt.Errorf("parse arn %q: it does not start with arn:aws:ivs: as ours do", s)
 	}
 	region, rest, ok1 := strings.Cut(rest, ":")
 	account, rest, ok2 := strings.Cut(rest, ":")

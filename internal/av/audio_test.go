@@ -112,7 +112,7 @@ func TestAACEncoder(t *testing.T) {
 	if err := config.Unmarshal(enc.Config()); err != nil {
 		t.Fatal(err)
 	}
-	if config.Type != mpeg4audio.ObjectTypeAACLC || config.SampleRate != 48000 || config.ChannelCount != 2 {
+	if config.Type != mpeg4audio.ObjectTypeAACLC || config.SampleRate != 48000 || config.ChannelConfig != 2 {
 		t.Errorf("config %+v", config)
 	}
 	if enc.Delay() != 1024 {

@@ -39,7 +39,6 @@ func publish(t *testing.T, s *stage, p *Publisher) *Publisher {
 type watcher struct {
 	stage   *stage
 	decoder *av.H264Decoder
-	canvas  *av.Canvas
 	unit    []byte
 	depack  codecs.H264Packet
 }

@@ -78,9 +78,8 @@ func TestBlockingBound(t *testing.T) {
 		s := newSource(t, 30, 1, 60)
 		s.run(66)
 		last, _ := s.m.current.Load().last()
-		start := time.Now()
 		for _, target := range []string{fmt.Sprintf("live.m3u8?_HLS_msn=%d&_HLS_part=1", last), s.playlist().PreloadHint.URI} {
-			start = time.Now()
+			start := time.Now()
 			w := s.request("GET", target)
 			if w.Code != http.StatusServiceUnavailable || time.Since(start) != 6*time.Second {
 				t.Errorf("%s: status %d after %v", target, w.Code, time.Since(start))
@@ -97,7 +96,7 @@ func TestBlockingBound(t *testing.T) {
 			s.do(httptest.NewRequestWithContext(ctx, "GET", fmt.Sprintf("http://host/live.m3u8?_HLS_msn=%d", last+1), nil))
 		}()
 		synctest.Wait()
-		start = time.Now()
+		start := time.Now()
 		cancel()
 		<-done
 		if time.Since(start) != 0 {
