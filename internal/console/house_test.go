@@ -35,6 +35,8 @@ type house struct {
 	web                 *httptest.Server
 	stage               *stage.Server
 
+	deleted chan string // paths of DELETE requests
+
 	mu   sync.Mutex
 	gone map[string]bool // participants that may not come back
 }
@@ -48,6 +50,7 @@ func newHouse(t *testing.T, setup func(*stage.Server)) *house {
 	h := &house{
 		t: t, ring: token.NewKeyring(key), setup: setup,
 		httpAddr: "127.0.0.1:0", mediaAddr: "127.0.0.1:0", gone: make(map[string]bool),
+		deleted: make(chan string, 100),
 	}
 	h.start()
 	t.Cleanup(h.stop)
@@ -71,7 +74,13 @@ func (h *house) start() {
 	h.httpAddr = ln.Addr().String()
 	mux := http.NewServeMux()
 	mux.Handle("/console/", Handler())
-	mux.Handle("/", h.stage.Handler())
+	whip := h.stage.Handler()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		whip.ServeHTTP(w, r)
+		if r.Method == http.MethodDelete {
+			h.deleted <- r.URL.Path
+		}
+	})
 	h.web = httptest.NewUnstartedServer(mux)
 	h.web.Listener.Close()
 	h.web.Listener = ln

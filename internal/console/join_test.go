@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/token"
 )
@@ -205,6 +207,24 @@ func TestServerRestart(t *testing.T) {
 	}
 	ann.awaitPicture("ben")
 	ben.awaitPicture("ann")
+}
+
+// A page that goes away ends its sessions by itself, rather than leaving a ghost until the stage notices.
+func TestPageClosed(t *testing.T) {
+	h := newHouse(t, nil)
+	ann := h.join("ann", "pattern")
+	ben := h.join("ben", "pattern")
+	ann.awaitPicture("ben")
+	ben.awaitPicture("ann")
+	ann.do(chromedp.Navigate("about:blank"))
+	for _, session := range []string{"publishing", "receiving ben"} {
+		select {
+		case <-h.deleted:
+		case <-time.After(patience):
+			t.Fatalf("the page did not end %s", session)
+		}
+	}
+	ben.await("ann is gone", `document.querySelectorAll("[data-participant]").length === 1`)
 }
 
 // A token in the query is moved to the fragment, so that it is in no log after a reload and no referrer.
