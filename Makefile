@@ -20,8 +20,8 @@ build: ## put bin/footlight and bin/footlight-composer in place
 
 test: build ## run every test, the end-to-end ones included
 	@scripts/setup.sh test
-	$(GO) test -timeout 20m ./cmd/... ./internal/... ./web/... ./docs/...
-	$(GO) test -p 1 -timeout 30m ./test/...
+	@# One package at a time: many run real media in real time, and two cores carry one such test.
+	$(GO) test -p 1 -timeout 20m ./cmd/... ./internal/... ./web/... ./docs/... ./test/...
 
 lint: ## check formatting, vet, staticcheck, shell scripts
 	@scripts/setup.sh test
