@@ -21,6 +21,10 @@ import (
 const (
 	// keyEvery is the length of a closed group of pictures, so that segments of two seconds are possible.
 	keyEvery = 2 * time.Second
+	// openingEvery is that length during the first keyEvery of a stream. The packager makes each of its parts of
+	// 200 ms a segment of its own there, so that players can begin at once, and some players, hls.js among them,
+	// need a key frame at the start of every segment.
+	openingEvery = 200 * time.Millisecond
 	// arriving is how long a participant that has just come may be without picture before it gets a
 	// placeholder: most have one sooner, and nobody wants to see the placeholder flash up.
 	arriving = 400 * time.Millisecond
@@ -92,6 +96,11 @@ func (c *canvas) keyInterval() int {
 	return max(1, int(math.Round(c.frameRate*keyEvery.Seconds())))
 }
 
+// openingInterval is a whole number of pictures, not longer than openingEvery, as the packager's parts are.
+func (c *canvas) openingInterval() int64 {
+	return max(1, int64(c.frameRate*openingEvery.Seconds()+1e-6))
+}
+
 // at is the time of picture n. It is computed from n, so nothing adds up.
 func (c *canvas) at(n int64) time.Duration {
 	return time.Duration(float64(n) / c.frameRate * float64(time.Second))
@@ -103,14 +112,21 @@ func (c *canvas) run(ctx context.Context) error {
 	defer c.mixer.Close()
 	n := int64(math.Ceil(c.clock.Now().Seconds() * c.frameRate))
 	nextKey := n
+	opened := n              // where the opening of the stream ends
 	calm := time.Duration(0) // until then the machine counts as too slow
 	for sleep(ctx, c.clock.Until(c.at(n))) {
 		c.ticked.Store(int64(c.clock.Now()))
-		used, key := c.wanted()
+		used, begins := c.wanted()
 		if used {
-			key = key || n >= nextKey
+			if begins {
+				opened = n + int64(c.keyInterval())
+			}
+			key := begins || n >= nextKey
 			if key {
 				nextKey = n + int64(c.keyInterval())
+				if n < opened {
+					nextKey = n + c.openingInterval()
+				}
 			}
 			if err := c.picture(n, key); err != nil {
 				return err
