@@ -37,6 +37,6 @@ func (p *progress) step(name string, f func() error) error {
 	if p.terminal {
 		again = "\r\x1b[K"
 	}
-	fmt.Fprintf(p.out, "%s  %s %-46s %5.1f s\n", again, mark, name, time.Since(start).Seconds())
+	fmt.Fprintf(p.out, "%s  %s %-50s %5.1f s\n", again, mark, name, time.Since(start).Seconds())
 	return err
 }
