@@ -49,7 +49,7 @@ func (l *live) run() {
 	l.reconnect("the server started again")
 	for !l.record.State.Ended() {
 		if l.record.State == Stopping {
-			l.end(Stopped, Cause{Reason: "the server restarted while it stopped"})
+			l.end(Cause{Reason: "the server restarted while it stopped"})
 			break
 		}
 		l.attempt(ctx)
@@ -64,7 +64,7 @@ func (l *live) run() {
 func (l *live) attempt(ctx context.Context) {
 	job, err := l.manager.Job(ctx, l.record)
 	if errors.Is(err, ErrStageGone) {
-		l.end(Failed, stageDeleted)
+		l.end(stageDeleted)
 		return
 	}
 	var p *process
@@ -85,7 +85,7 @@ func (l *live) attempt(ctx context.Context) {
 	case ctx.Err() != nil || l.record.State.Ended():
 	case l.record.State == Stopping:
 		// It was asked to stop and is gone, in good order or not.
-		l.end(Stopped, l.record.Cause)
+		l.end(l.record.Cause)
 	default:
 		l.crashed(ctx, reason)
 	}
@@ -95,7 +95,7 @@ func (l *live) attempt(ctx context.Context) {
 func (l *live) crashed(ctx context.Context, reason string) {
 	l.log.Error("the composer is gone and will be replaced", "reason", reason, "crashes", l.crashes+1)
 	if l.manager.Now().Sub(l.healthy) > giveUpAfter {
-		l.end(Failed, internalFailure)
+		l.end(internalFailure)
 		return
 	}
 	l.reconnect(reason)
@@ -109,7 +109,7 @@ func (l *live) crashed(ctx context.Context, reason string) {
 	case <-wait.C:
 	case r := <-l.requests:
 		l.take(r)
-		l.end(endState(r.cause), r.cause)
+		l.end(r.cause)
 		r.taken <- nil
 	case <-ctx.Done():
 	}
@@ -238,7 +238,7 @@ func (l *live) heard(m wire.Destination) {
 		l.moveDestination(d, Failed, cause)
 		l.event("Destination Failure", d.ID, cause)
 		if l.allFailed() {
-			l.end(Failed, destinationFailed)
+			l.end(destinationFailed)
 			return
 		}
 	default:
@@ -266,12 +266,8 @@ func (l *live) take(r request) {
 	l.save()
 }
 
-// end closes the books: every destination, then the composition.
-func (l *live) end(state State, cause Cause) {
-	if state == Stopped {
-		state = endState(cause)
-	}
-	now := l.manager.Now()
+// end closes the books: every destination, then the composition, which has failed when the cause has a code.
+func (l *live) end(cause Cause) {
 	for i := range l.record.Destinations {
 		d := &l.record.Destinations[i]
 		if d.State.Ended() {
@@ -279,31 +275,25 @@ func (l *live) end(state State, cause Cause) {
 		}
 		l.moveDestination(d, Stopping, Cause{})
 		l.moveDestination(d, Stopped, Cause{})
-		d.Ended = now
 		if l.manager.Finish != nil {
 			l.manager.Finish(d.ChannelARN)
 		}
 		l.event("Destination End", d.ID, Cause{})
 	}
-	if state == Stopped {
+	failed := cause.Code != ""
+	if failed {
+		l.move(Failed, cause)
+	} else {
 		l.move(Stopping, Cause{})
+		l.move(Stopped, cause)
 	}
-	l.move(state, cause)
-	l.record.Ended = now
+	l.record.Ended = l.manager.Now()
 	l.save()
-	if state == Failed {
+	if failed {
 		l.event("Session Failure", "", cause)
 	} else {
 		l.event("Session End", "", Cause{})
 	}
-}
-
-// endState is how a composition ends for a cause.
-func endState(c Cause) State {
-	if c.Code != "" {
-		return Failed
-	}
-	return Stopped
 }
 
 // retire keeps the record for a while after the end, then removes it. Requests to stop are granted: it has.
