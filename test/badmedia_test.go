@@ -140,7 +140,7 @@ func (s *show) misbehaving(t *testing.T) {
 	t.Cleanup(func() { s.grace.SetFaults(synth.Faults{}) })
 	const length = 25 * time.Second // players lag, so what is done at 15 s is seen some seconds later
 	c, err := judge.Record(t.Context(), *s.channel.PlaybackUrl, length, judge.Options{
-		Tiles: gridTiles(2), InputArgs: []string{"-live_start_index", "-1"},
+		Tiles: harness.GridTiles(2), InputArgs: []string{"-live_start_index", "-1"},
 		OnFrame: func(n int, _ *image.Gray) {
 			if n == 0 {
 				begin = time.Now()

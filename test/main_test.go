@@ -3,14 +3,11 @@
 package test
 
 import (
-	"image"
 	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
-	"github.com/footlight-live/footlight/internal/composer/layout"
 	"github.com/footlight-live/footlight/test/harness"
 	"github.com/footlight-live/footlight/test/judge"
 )
@@ -21,22 +18,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// gridTiles is where the whole 640x360 pictures of n participants lie in the default grid on 1280x720,
-// in order of arrival.
-func gridTiles(n int) []image.Rectangle {
-	ps := make([]layout.Participant, n)
-	for i := range ps {
-		ps[i] = layout.Participant{ID: strconv.Itoa(i), HasVideo: true, VideoWidth: 640, VideoHeight: 360, Joined: int64(i)}
-	}
-	out := make([]image.Rectangle, n)
-	for _, tile := range layout.Compute(layout.Default(), layout.Size{W: 1280, H: 720}, ps) {
-		i, _ := strconv.Atoi(tile.ParticipantID)
-		r := tile.Rect
-		out[i] = judge.Cover(image.Rect(r.X, r.Y, r.X+r.W, r.Y+r.H), 640, 360)
-	}
-	return out
-}
-
 // settled is how far into a recording of a live URL the present begins: ffmpeg starts at the newest whole
 // segment, which began up to 4 s ago, and people appear within a second.
 const settled = 5 * time.Second
@@ -44,7 +25,7 @@ const settled = 5 * time.Second
 // record plays a live URL for a while with the tiles of n participants in view.
 func record(t *testing.T, url string, length time.Duration, n int) *judge.Capture {
 	t.Helper()
-	c, err := judge.Record(t.Context(), url, length, judge.Options{Tiles: gridTiles(n), InputArgs: []string{"-live_start_index", "-1"}})
+	c, err := judge.Record(t.Context(), url, length, judge.Options{Tiles: harness.GridTiles(n), InputArgs: []string{"-live_start_index", "-1"}})
 	if err != nil {
 		t.Fatalf("record %s: %v", url, err)
 	}

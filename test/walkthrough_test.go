@@ -134,7 +134,7 @@ func watch(t *testing.T, tab context.Context, s *harness.Server, playbackURL str
 	t.Helper()
 	ctx, cancel := context.WithTimeout(tab, 90*time.Second)
 	defer cancel()
-	samples := harness.WatchPage(t, ctx, s, playbackURL, gridTiles(3)[:2], 5*time.Second)
+	samples := harness.WatchPage(t, ctx, s, playbackURL, harness.GridTiles(3)[:2], 5*time.Second)
 	latencies := judge.Latencies(samples)
 	if len(latencies) < 50 {
 		t.Fatalf("hls.js showed %d readable pictures in 5 s", len(latencies))

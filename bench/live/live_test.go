@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image"
 	"maps"
 	"os"
 	"slices"
@@ -27,7 +26,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
 	"github.com/chromedp/chromedp"
 
-	"github.com/footlight-live/footlight/internal/composer/layout"
 	"github.com/footlight-live/footlight/internal/synth"
 	"github.com/footlight-live/footlight/test/harness"
 	"github.com/footlight-live/footlight/test/judge"
@@ -73,21 +71,6 @@ func quantile(v []float64, q float64) float64 {
 	}
 	slices.Sort(v)
 	return v[min(len(v)-1, int(q*float64(len(v))))]
-}
-
-// tiles is where the 640x360 pictures of n participants are in the default grid on 1280x720.
-func tiles(n int) []image.Rectangle {
-	ps := make([]layout.Participant, n)
-	for i := range ps {
-		ps[i] = layout.Participant{ID: strconv.Itoa(i), HasVideo: true, VideoWidth: 640, VideoHeight: 360, Joined: int64(i)}
-	}
-	out := make([]image.Rectangle, n)
-	for _, tile := range layout.Compute(layout.Default(), layout.Size{W: 1280, H: 720}, ps) {
-		i, _ := strconv.Atoi(tile.ParticipantID)
-		r := tile.Rect
-		out[i] = judge.Cover(image.Rect(r.X, r.Y, r.X+r.W, r.Y+r.H), 640, 360)
-	}
-	return out
 }
 
 // scene is a stage with n participants and a channel.
@@ -159,7 +142,7 @@ func BenchmarkGlassToGlass(b *testing.B) {
 	harness.WaitPlayable(b, *channel.PlaybackUrl)
 	tab, cancel := context.WithTimeout(harness.Browser(b), 3*time.Minute)
 	defer cancel()
-	samples := harness.WatchPage(b, tab, s, *channel.PlaybackUrl, tiles(2), 30*time.Second)
+	samples := harness.WatchPage(b, tab, s, *channel.PlaybackUrl, harness.GridTiles(2), 30*time.Second)
 	ms := judge.Latencies(samples)
 	record(b, map[string]float64{"median-ms": median(ms), "p95-ms": quantile(ms, 0.95), "pictures": float64(len(samples))})
 }
@@ -171,7 +154,7 @@ func BenchmarkComposition(b *testing.B) {
 	harness.WaitPlayable(b, *channel.PlaybackUrl)
 	composer := s.Composers()[0]
 	before, start := cpuSeconds(b, composer), time.Now()
-	c, err := judge.Record(b.Context(), *channel.PlaybackUrl, 60*time.Second, judge.Options{Tiles: tiles(4), InputArgs: []string{"-live_start_index", "-1"}})
+	c, err := judge.Record(b.Context(), *channel.PlaybackUrl, 60*time.Second, judge.Options{Tiles: harness.GridTiles(4), InputArgs: []string{"-live_start_index", "-1"}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -207,7 +190,7 @@ func BenchmarkRecovery(b *testing.B) {
 	composition := s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000))
 	harness.WaitPlayable(b, *channel.PlaybackUrl)
 	browser := harness.Browser(b)
-	harness.WatchPage(b, browser, s, *channel.PlaybackUrl, tiles(1), 2*time.Second)
+	harness.WatchPage(b, browser, s, *channel.PlaybackUrl, harness.GridTiles(1), 2*time.Second)
 
 	// Where the picture stands still for longest, seen by a player that stays on the page.
 	var stalls []float64

@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/footlight-live/footlight/internal/composer/layout"
 	"github.com/footlight-live/footlight/test/judge"
 )
 
@@ -98,6 +99,22 @@ func WatchPage(t testing.TB, tab context.Context, s *Server, playbackURL string,
 		t.Fatalf("read the picture on the watch page: %v", err)
 	}
 	return samples
+}
+
+// GridTiles is where the whole 640x360 pictures of n participants lie in the default grid on 1280x720, in order
+// of arrival.
+func GridTiles(n int) []image.Rectangle {
+	ps := make([]layout.Participant, n)
+	for i := range ps {
+		ps[i] = layout.Participant{ID: strconv.Itoa(i), HasVideo: true, VideoWidth: 640, VideoHeight: 360, Joined: int64(i)}
+	}
+	out := make([]image.Rectangle, n)
+	for _, tile := range layout.Compute(layout.Default(), layout.Size{W: 1280, H: 720}, ps) {
+		i, _ := strconv.Atoi(tile.ParticipantID)
+		r := tile.Rect
+		out[i] = judge.Cover(image.Rect(r.X, r.Y, r.X+r.W, r.Y+r.H), 640, 360)
+	}
+	return out
 }
 
 // AwaitPromise makes an evaluation wait for the promise that the script returns.
