@@ -215,14 +215,7 @@ func (s *Server) Stream(channelARN string) (Stream, bool) {
 
 // Streams returns all streams, the newest first.
 func (s *Server) Streams() []Stream {
-	s.mu.Lock()
-	var lives []*live
-	for _, l := range s.lives {
-		if !l.over.Load() {
-			lives = append(lives, l)
-		}
-	}
-	s.mu.Unlock()
+	lives := s.present()
 	streams := make([]Stream, 0, len(lives))
 	for _, l := range lives {
 		streams = append(streams, l.stream())
@@ -231,6 +224,19 @@ func (s *Server) Streams() []Stream {
 		return cmp.Or(b.StartTime.Compare(a.StartTime), strings.Compare(a.ID, b.ID))
 	})
 	return streams
+}
+
+// present returns the stream sessions that have not ended, in no order.
+func (s *Server) present() []*live {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var lives []*live
+	for _, l := range s.lives {
+		if !l.over.Load() {
+			lives = append(lives, l)
+		}
+	}
+	return lives
 }
 
 // Stop cuts the channel's publisher and ends the stream at once. The encoder may connect again.

@@ -27,15 +27,7 @@ type StreamStats struct {
 // Stats returns a snapshot.
 func (s *Server) Stats() Stats {
 	st := Stats{RTMP: s.ingest.Stats()}
-	s.mu.Lock()
-	var lives []*live
-	for _, l := range s.lives {
-		if !l.over.Load() {
-			lives = append(lives, l)
-		}
-	}
-	s.mu.Unlock()
-	for _, l := range lives {
+	for _, l := range s.present() {
 		x := StreamStats{
 			Stream:       l.stream(),
 			VideoBytes:   l.counts.videoBytes.Load(),
