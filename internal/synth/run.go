@@ -28,9 +28,13 @@ type Order struct {
 	Close  bool    `json:"close,omitzero"`
 }
 
+// queueTime is for how long one publisher may keep the next from starting.
+const queueTime = 2 * time.Second
+
 // RunPublishers reads a JSON array of publishers (see Publisher's tags), runs them until in ends or ctx does,
-// and writes a Change as a line of JSON for each change of a state. After the array, in may carry Orders,
-// one JSON object after the other. Secrets come through in only.
+// and writes a Change as a line of JSON for each change of a state. They come onto the stage in the order of
+// the array: one starts when the one before is live, has failed, or has tried for longer than queueTime. After
+// the array, in may carry Orders, one JSON object after the other. Secrets come through in only.
 //
 // A publisher that is refused for good is reported as failed and the others go on. When ctx ends first,
 // the caller must still close in to free the goroutine that reads it.
@@ -53,7 +57,12 @@ func RunPublishers(ctx context.Context, in io.Reader, out io.Writer) error {
 			break
 		}
 		p.Log = slog.New(slog.DiscardHandler) // the lines say it all
+		settled := make(chan struct{}) // live, or never going to be
+		settle := sync.OnceFunc(func() { close(settled) })
 		p.OnState = func(state State, reason string) {
+			if state != Connecting {
+				settle()
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if err := encoder.Encode(Change{time.Now().UTC(), p.Index, p.Name, state, reason}); err != nil && writeErr == nil {
@@ -65,6 +74,11 @@ func RunPublishers(ctx context.Context, in io.Reader, out io.Writer) error {
 			break
 		}
 		started = append(started, p)
+		select {
+		case <-settled:
+		case <-time.After(queueTime):
+		case <-ctx.Done():
+		}
 	}
 	if problems == nil {
 		orders := make(chan error, 1)
