@@ -53,7 +53,7 @@ type canvas struct {
 	format
 	layout  layout.Config
 	clock   *clock.Clock
-	scene   *atomic.Pointer[scene]
+	cast    *atomic.Pointer[cast]
 	outputs []*output
 	shared  bool // other canvases look at the same pictures
 	log     *slog.Logger
@@ -189,7 +189,7 @@ func (c *canvas) picture(n int64, key bool) error {
 
 // tiles lays the participants out as they are at t. The caller releases the pictures.
 func (c *canvas) tiles(t time.Duration) []video.Tile {
-	sc := c.scene.Load()
+	sc := c.cast.Load()
 	ps := make([]layout.Participant, 0, len(sc.entries))
 	byID := make(map[string]*entry, len(sc.entries))
 	for i := range sc.entries {

@@ -42,7 +42,7 @@ type Composer struct {
 
 	inputs   map[string]*running // of the publishing participants
 	leaving  sync.WaitGroup      // of inputs that end
-	scene    atomic.Pointer[scene]
+	cast     atomic.Pointer[cast]
 	canvases []*canvas
 	sound    sound
 	outputs  []*output
@@ -127,14 +127,14 @@ func (c *Composer) prepare() error {
 	c.whep = whep{api: api, http: &http.Client{}, bearer: c.job.Token}
 	c.clock = clock.New()
 	c.inputs = map[string]*running{}
-	c.scene.Store(&scene{})
+	c.cast.Store(&cast{})
 	for _, j := range c.job.Outputs {
 		o := newOutput(j, c.report, c.Log)
 		c.outputs = append(c.outputs, o)
 		cv := c.canvasFor(formatOf(j))
 		cv.outputs = append(cv.outputs, o)
 	}
-	c.sound = sound{clock: c.clock, scene: &c.scene, outputs: c.outputs}
+	c.sound = sound{clock: c.clock, cast: &c.cast, outputs: c.outputs}
 	if err := c.sound.open(); err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (c *Composer) canvasFor(f format) *canvas {
 			return cv
 		}
 	}
-	cv := &canvas{format: f, layout: c.layout, clock: c.clock, scene: &c.scene, log: c.Log}
+	cv := &canvas{format: f, layout: c.layout, clock: c.clock, cast: &c.cast, log: c.Log}
 	c.canvases = append(c.canvases, cv)
 	return cv
 }
@@ -259,7 +259,7 @@ func (c *Composer) serve(ctx context.Context, messages <-chan wire.Message, brok
 
 // follow starts and ends inputs so that they match a snapshot of the stage.
 func (c *Composer) follow(ctx context.Context, ms []member) {
-	next := &scene{}
+	next := &cast{}
 	here := map[string]bool{}
 	for _, m := range ms {
 		if !m.Publishing || m.ID == "" || here[m.ID] {
@@ -279,7 +279,7 @@ func (c *Composer) follow(ctx context.Context, ms []member) {
 			c.Log.Info("participant left", "participant", id)
 		}
 	}
-	c.scene.Store(next)
+	c.cast.Store(next)
 }
 
 func (c *Composer) start(ctx context.Context, id string) *running {
@@ -313,7 +313,7 @@ func (c *Composer) heartbeat() *wire.Heartbeat {
 		h.MissedFrames += cv.missed.Load()
 	}
 	now := c.clock.Now()
-	for _, e := range c.scene.Load().entries {
+	for _, e := range c.cast.Load().entries {
 		h.Participants = append(h.Participants, e.input.report(now))
 	}
 	h.Publishing = len(h.Participants)

@@ -22,7 +22,7 @@ const audioBitRate = 160_000
 // Unlike the picture it leaves nothing out when the machine is too slow. Its goroutine is run.
 type sound struct {
 	clock   *clock.Clock
-	scene   *atomic.Pointer[scene]
+	cast    *atomic.Pointer[cast]
 	outputs []*output
 
 	encoder *av.AACEncoder
@@ -78,7 +78,7 @@ func (s *sound) run(ctx context.Context) error {
 
 // gather lists the timelines of everybody on stage, and of those who left as long as they have sound.
 func (s *sound) gather() {
-	now := s.scene.Load().timelines()
+	now := s.cast.Load().timelines()
 	for _, t := range s.playing {
 		if t.Sounds() && !slices.Contains(now, t) {
 			now = append(now, t)

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// maxLine bounds one message: a heartbeat of 12 participants has about 2 kB.
-const maxLine = 1 << 20
+// maxLine bounds one message. A heartbeat of 12 participants has about 8 kB; the images of a scene, 16 MiB at most,
+// take a third more as base64.
+const maxLine = 24 << 20
 
 // writeTimeout bounds a Send, so that a peer that hangs never holds up the sender.
 const writeTimeout = 2 * time.Second
@@ -84,7 +85,7 @@ func Decode(line []byte) (Message, error) {
 		return Message{}, errors.New("decode message: more than one value on a line")
 	}
 	n := 0
-	for _, set := range []bool{m.Job != nil, m.Stop != nil, m.Ready != nil, m.Heartbeat != nil, m.Destination != nil, m.Stopped != nil} {
+	for _, set := range []bool{m.Job != nil, m.Scene != nil, m.Stop != nil, m.Ready != nil, m.Heartbeat != nil, m.Destination != nil, m.Stopped != nil} {
 		if set {
 			n++
 		}

@@ -6,8 +6,8 @@ import (
 	"github.com/footlight-live/footlight/internal/composer/audio"
 )
 
-// scene is who publishes on the stage, in order of arrival: an immutable snapshot for canvases and sound.
-type scene struct {
+// cast is who publishes on the stage, in order of arrival: an immutable snapshot for canvases and sound.
+type cast struct {
 	entries []entry
 }
 
@@ -22,10 +22,10 @@ func (e *entry) label() string {
 	return cmp.Or(e.Attributes["username"], e.Attributes["name"], e.UserID, e.ID)
 }
 
-func (s *scene) timelines() []*audio.Timeline {
-	out := make([]*audio.Timeline, 0, len(s.entries)+1)
-	for i := range s.entries {
-		out = append(out, s.entries[i].input.timeline)
+func (c *cast) timelines() []*audio.Timeline {
+	out := make([]*audio.Timeline, 0, len(c.entries)+1)
+	for i := range c.entries {
+		out = append(out, c.entries[i].input.timeline)
 	}
 	return out
 }
