@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -68,18 +67,7 @@ type canvas struct {
 
 // open makes mixer and encoder; run closes them.
 func (c *canvas) open() error {
-	pixels := float64(c.width*c.height) * c.frameRate
-	cfg := av.H264Config{Width: c.width, Height: c.height, FrameRate: c.frameRate, BitRate: c.bitRate,
-		KeyInterval: c.keyInterval(), Profile: "main", OmitHeaders: true, Threads: 1}
-	// One core encodes about 1280x720 at 60 with the default preset: more than that takes slices on several
-	// cores, and 1080p at more than 30 the next faster preset.
-	if pixels > 1280*720*45 {
-		cfg.Threads = min(4, runtime.GOMAXPROCS(0))
-	}
-	if pixels > 1920*1080*31 {
-		cfg.Preset = "superfast"
-	}
-	encoder, err := av.NewH264Encoder(cfg)
+	encoder, err := av.NewH264Encoder(encodingFor(c.format))
 	if err != nil {
 		return err
 	}
@@ -90,10 +78,6 @@ func (c *canvas) open() error {
 	}
 	c.encoder, c.mixer, c.shown = encoder, mixer, map[*session]int64{}
 	return nil
-}
-
-func (c *canvas) keyInterval() int {
-	return max(1, int(math.Round(c.frameRate*keyEvery.Seconds())))
 }
 
 // openingInterval is a whole number of pictures, not longer than openingEvery, as the packager's parts are.
