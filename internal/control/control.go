@@ -67,6 +67,8 @@ type buckets struct {
 	participants   *store.Bucket[participantRecord]   // stage/session/participant
 	events         *store.Bucket[eventRecord]         // stage/session/participant/order
 	encoders       *store.Bucket[encoderRecord]       // by encoder configuration id
+	scenes         *store.Bucket[NamedScene]          // by name
+	images         *store.Objects                     // by name
 }
 
 // historyRetention is how long sessions, participants and events are kept: what IVS keeps stream sessions
@@ -126,7 +128,14 @@ func (c *Control) openBuckets(ctx context.Context) error {
 		open(ctx, c, &c.participants, "participants", history),
 		open(ctx, c, &c.events, "participant-events", history),
 		open(ctx, c, &c.encoders, "encoder-configurations"),
+		open(ctx, c, &c.scenes, "scenes"),
+		c.openImages(ctx),
 	)
+}
+
+func (c *Control) openImages(ctx context.Context) (err error) {
+	c.images, err = store.NewObjects(ctx, c.Store, "images")
+	return err
 }
 
 func open[T any](ctx context.Context, c *Control, b **store.Bucket[T], name string, opts ...store.BucketOption) (err error) {
