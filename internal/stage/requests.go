@@ -25,10 +25,10 @@ type joinSocket struct {
 func (r joinSocket) apply(st *stage) {
 	p := st.enter(r.grant)
 	st.dropSocket(p, closeReplaced, "a newer connection with this token took over")
-	p.socket = r.socket
+	p.socket, p.extended = r.socket, false
 	st.server.counters.sockets.Add(1)
 	st.join(p, r.agent, protocolUnknown)
-	p.socket.deliver(st.state())
+	p.socket.deliver(st.state(false))
 	r.reply <- nil
 }
 

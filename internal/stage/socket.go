@@ -25,6 +25,9 @@ const (
 
 const (
 	maxSocketMessage = 4 << 10 // bytes, from clients
+	// A client that sends more messages in a second waits for the next one: each may cost the stage a snapshot
+	// to everybody.
+	maxSocketMessages = 50
 	// A socket whose client does not answer a ping is closed after at most 9 s, so that a participant
 	// that vanished is gone within 10 s.
 	socketPing         = 4 * time.Second
@@ -124,8 +127,28 @@ func (k *socket) ping(ctx context.Context) {
 	}
 }
 
-// read takes the client's messages until the socket ends and returns why it did.
-func (k *socket) read(ctx context.Context) string {
+// clientMessage is all that a client can say. What a type does not need is not looked at.
+type clientMessage struct {
+	Type  string `json:"type"` // PING, HELLO, MUTE
+	Ext   int    `json:"ext"`  // of HELLO: the newest extension that the client knows; there is 1
+	Audio bool   `json:"audio"`
+	Video bool   `json:"video"`
+}
+
+// parseMessage reads a client's message. Those of other types, and what is no message, are left to future
+// clients: they come out empty.
+func parseMessage(body []byte) clientMessage {
+	var m clientMessage
+	if json.Unmarshal(body, &m) != nil {
+		return clientMessage{}
+	}
+	return m
+}
+
+// read takes the client's messages until the socket ends and returns why it did. tell hands a request to the stage.
+func (k *socket) read(ctx context.Context, participantID string, tell func(request)) string {
+	var from time.Time
+	messages := 0
 	for {
 		typ, body, err := k.conn.Read(ctx)
 		if err != nil {
@@ -134,12 +157,27 @@ func (k *socket) read(ctx context.Context) string {
 			}
 			return "the client's socket broke"
 		}
-		var m struct {
-			Type string `json:"type"`
+		if now := time.Now(); now.Sub(from) >= time.Second {
+			from, messages = now, 0
 		}
-		// Messages of other types, and what is no message, are left to future clients.
-		if typ == websocket.MessageText && json.Unmarshal(body, &m) == nil && m.Type == "PING" {
+		if messages++; messages > maxSocketMessages {
+			select {
+			case <-time.After(time.Second - time.Since(from)):
+			case <-ctx.Done():
+			}
+		}
+		if typ != websocket.MessageText {
+			continue
+		}
+		switch m := parseMessage(body); m.Type {
+		case "PING":
 			signal(k.pongs)
+		case "HELLO":
+			if m.Ext >= 1 {
+				tell(hello{participantID, k})
+			}
+		case "MUTE":
+			tell(setMuted{participantID, k, muted{audio: m.Audio, video: m.Video}})
 		}
 	}
 }
@@ -189,7 +227,7 @@ func (s *Server) serveSocket(g Grant, agent string, conn *websocket.Conn) {
 	var work sync.WaitGroup
 	work.Go(func() { k.write(ctx) })
 	work.Go(func() { k.ping(ctx) })
-	reason := k.read(ctx)
+	reason := k.read(ctx, g.ParticipantID, func(r request) { st.tell(ctx, r) })
 	st.tell(ctx, socketEnded{g.ParticipantID, k, reason})
 	cancel()
 	work.Wait()

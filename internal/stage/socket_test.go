@@ -20,6 +20,8 @@ type stageState struct {
 			ID, UserID   string
 			Attributes   map[string]string
 			IsPublishing bool
+			AudioMuted   *bool
+			VideoStopped *bool
 		}
 	}
 }
@@ -257,4 +259,136 @@ func TestShutdown(t *testing.T) {
 	if res, _ := r.newCamera(t, clientOptions{}).connect("/whip", "stage1.alice.p"); res == nil || res.StatusCode != 503 {
 		t.Errorf("publish after Close: %v", res)
 	}
+}
+
+// send writes a message to a socket.
+func send(t *testing.T, conn *websocket.Conn, message string) {
+	t.Helper()
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte(message)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitMuted reads until the participant's mute state is as wanted: "" for absent, else the kinds that are
+// muted, or "none".
+func awaitMuted(t *testing.T, conn *websocket.Conn, participantID, want string) {
+	t.Helper()
+	var seen []string
+	for {
+		s, err := read(t, conn)
+		if err != nil {
+			t.Fatalf("socket ended (%v) before %s was %q; seen %q", err, participantID, want, seen)
+		}
+		for _, p := range s.Payload.Participants {
+			if p.ID != participantID {
+				continue
+			}
+			got := ""
+			switch {
+			case p.AudioMuted == nil && p.VideoStopped == nil:
+			case p.AudioMuted == nil || p.VideoStopped == nil:
+				t.Fatalf("only one of the members is there: %+v", p)
+			case *p.AudioMuted && *p.VideoStopped:
+				got = "audio video"
+			case *p.AudioMuted:
+				got = "audio"
+			case *p.VideoStopped:
+				got = "video"
+			default:
+				got = "none"
+			}
+			if got == want {
+				return
+			}
+			seen = append(seen, got)
+		}
+	}
+}
+
+func TestMute(t *testing.T) {
+	r := newRig(t, nil)
+	plain := r.mustOpen(t, "stage1.bob.s")
+	awaitMuted(t, plain, "bob", "")
+	alice := r.mustOpen(t, "stage1.alice.ps")
+	watcher := r.mustOpen(t, "stage1.composer.sh")
+	awaitMuted(t, watcher, "alice", "")
+	send(t, watcher, `{"type":"HELLO","ext":1}`)
+	awaitMuted(t, watcher, "alice", "none")
+
+	// Without a hello nobody can mute; the message after it tells that it was passed over.
+	send(t, alice, `{"type":"MUTE","audio":true,"video":true}`)
+	send(t, alice, `{"type":"HELLO","ext":1}`)
+	awaitMuted(t, alice, "alice", "none")
+	send(t, alice, `{"type":"MUTE","audio":true,"video":false}`)
+	awaitMuted(t, alice, "alice", "audio")
+	awaitMuted(t, watcher, "alice", "audio")
+	send(t, alice, `{"type":"MUTE","audio":true,"video":true}`)
+	awaitMuted(t, watcher, "alice", "audio video")
+
+	// A newer socket of the same participant finds it as it was; one that comes back after leaving does not.
+	again := r.mustOpen(t, "stage1.alice.ps")
+	send(t, again, `{"type":"HELLO","ext":2}`)
+	awaitMuted(t, again, "alice", "audio video")
+	if err := again.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	awaitPeople(t, watcher, "bob")
+	r.mustOpen(t, "stage1.alice.ps")
+	awaitMuted(t, watcher, "alice", "none")
+
+	// Who never said hello never saw more than before.
+	r.mustOpen(t, "stage1.carol.s")
+	for {
+		s, err := read(t, plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range s.Payload.Participants {
+			if p.AudioMuted != nil || p.VideoStopped != nil {
+				t.Fatalf("a plain client was told: %+v", p)
+			}
+		}
+		if s.people() == "bob alice carol" {
+			return
+		}
+	}
+}
+
+// TestHostileMessages floods a socket and sends nonsense: the stage goes on, and so does the socket.
+func TestHostileMessages(t *testing.T) {
+	r := newRig(t, nil)
+	mallory := r.mustOpen(t, "stage1.mallory.s")
+	for _, m := range []string{
+		`{"type":"HELLO"}`, `{"type":"HELLO","ext":"1"}`, `{"type":"HELLO","ext":-1}`, `{"type":"MUTE"}`,
+		`{"type":"MUTE","audio":"yes"}`, `{"type":7}`, `null`, `"MUTE"`, `{"type":"MUTE","audio":true,"video":tru`,
+		`{"type":"` + strings.Repeat("x", 3000) + `"}`, `{"type":"HELLO","ext":1}`, `{"type":"MUTE","audio":false,"video":true}`,
+	} {
+		send(t, mallory, m)
+	}
+	awaitMuted(t, mallory, "mallory", "video")
+	began := time.Now()
+	for i := range 4 * maxSocketMessages {
+		send(t, mallory, `{"type":"MUTE","audio":`+[]string{"true", "false"}[i%2]+`,"video":false}`)
+	}
+	send(t, mallory, `{"type":"MUTE","audio":true,"video":true}`)
+	awaitMuted(t, mallory, "mallory", "audio video")
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("%d messages were taken within %v", 4*maxSocketMessages, took)
+	}
+	if err := mallory.Write(t.Context(), websocket.MessageText, make([]byte, maxSocketMessage+1)); err != nil {
+		t.Fatal(err)
+	}
+	if e := awaitClose(t, mallory); e.Code != websocket.StatusMessageTooBig {
+		t.Errorf("a message that is too long: %v", e)
+	}
+}
+
+func FuzzParseMessage(f *testing.F) {
+	f.Add([]byte(`{"type":"MUTE","audio":true,"video":false}`))
+	f.Add([]byte(`{"type":"HELLO","ext":1}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if m := parseMessage(body); m.Type == "" && (m.Audio || m.Video) && !json.Valid(body) {
+			t.Errorf("%q is half read", body)
+		}
+	})
 }

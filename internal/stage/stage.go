@@ -2,7 +2,6 @@ package stage
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -45,7 +44,9 @@ type participant struct {
 	grant     Grant
 	joined    bool
 	socket    socketOutlet // nil without
+	extended  bool         // the socket's client asked for the extended snapshot
 	publisher *publisher   // nil without
+	muted     muted        // until the participant leaves
 }
 
 // request is something to do on the stage's goroutine. It must not block.
@@ -260,57 +261,4 @@ func (st *stage) expel(p *participant, code closeCode, reason string) {
 		st.retire(p, reason)
 	}
 	st.settle(p, reason)
-}
-
-// change has a snapshot sent soon.
-func (st *stage) change() {
-	if !st.changed {
-		st.changed = true
-		st.snapshot.Reset(snapshotDelay)
-	}
-}
-
-func (st *stage) sendSnapshots() {
-	st.changed = false
-	b := st.state()
-	for _, p := range st.participants {
-		if p.socket != nil {
-			p.socket.deliver(b)
-		}
-	}
-}
-
-// state is the STAGE_STATE message: everybody who is present, in order of arrival.
-func (st *stage) state() []byte {
-	type entry struct {
-		ID           string            `json:"id"`
-		UserID       string            `json:"userId"`
-		Attributes   map[string]string `json:"attributes"`
-		IsPublishing bool              `json:"isPublishing"`
-	}
-	var m struct {
-		Type    string `json:"type"`
-		Payload struct {
-			StageID      string  `json:"stageId"`
-			Participants []entry `json:"participants"`
-		} `json:"payload"`
-	}
-	m.Type = "STAGE_STATE"
-	m.Payload.StageID = st.id
-	m.Payload.Participants = make([]entry, 0, len(st.present))
-	for _, p := range st.present {
-		e := entry{
-			ID: p.grant.ParticipantID, UserID: p.grant.UserID, Attributes: p.grant.Attributes,
-			IsPublishing: p.publisher != nil && p.publisher.connected,
-		}
-		if e.Attributes == nil {
-			e.Attributes = map[string]string{}
-		}
-		m.Payload.Participants = append(m.Payload.Participants, e)
-	}
-	b, err := json.Marshal(m)
-	if err != nil {
-		panic("stage: a snapshot of strings cannot fail to marshal: " + err.Error())
-	}
-	return b
 }

@@ -1,0 +1,108 @@
+package stage
+
+import "encoding/json"
+
+// muted is what a participant said of its own media: that it sends silence, or no picture worth showing.
+type muted struct{ audio, video bool }
+
+// change has a snapshot sent soon.
+func (st *stage) change() {
+	if !st.changed {
+		st.changed = true
+		st.snapshot.Reset(snapshotDelay)
+	}
+}
+
+// sendSnapshots gives every socket the snapshot of its kind.
+func (st *stage) sendSnapshots() {
+	st.changed = false
+	var plain, extended []byte
+	for _, p := range st.participants {
+		switch {
+		case p.socket == nil:
+		case p.extended:
+			if extended == nil {
+				extended = st.state(true)
+			}
+			p.socket.deliver(extended)
+		default:
+			if plain == nil {
+				plain = st.state(false)
+			}
+			p.socket.deliver(plain)
+		}
+	}
+}
+
+// state is the STAGE_STATE message: everybody who is present, in order of arrival. Clients that asked for
+// the extended one hear who is muted; others get the members that they know and no more.
+func (st *stage) state(extended bool) []byte {
+	type entry struct {
+		ID           string            `json:"id"`
+		UserID       string            `json:"userId"`
+		Attributes   map[string]string `json:"attributes"`
+		IsPublishing bool              `json:"isPublishing"`
+		AudioMuted   *bool             `json:"audioMuted,omitempty"`
+		VideoStopped *bool             `json:"videoStopped,omitempty"`
+	}
+	var m struct {
+		Type    string `json:"type"`
+		Payload struct {
+			StageID      string  `json:"stageId"`
+			Participants []entry `json:"participants"`
+		} `json:"payload"`
+	}
+	m.Type = "STAGE_STATE"
+	m.Payload.StageID = st.id
+	m.Payload.Participants = make([]entry, 0, len(st.present))
+	for _, p := range st.present {
+		e := entry{
+			ID: p.grant.ParticipantID, UserID: p.grant.UserID, Attributes: p.grant.Attributes,
+			IsPublishing: p.publisher != nil && p.publisher.connected,
+		}
+		if e.Attributes == nil {
+			e.Attributes = map[string]string{}
+		}
+		if extended {
+			e.AudioMuted, e.VideoStopped = new(p.muted.audio), new(p.muted.video)
+		}
+		m.Payload.Participants = append(m.Payload.Participants, e)
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic("stage: a snapshot of strings cannot fail to marshal: " + err.Error())
+	}
+	return b
+}
+
+// hello asks for the extended snapshot from now on.
+type hello struct {
+	participantID string
+	socket        socketOutlet
+}
+
+func (r hello) apply(st *stage) {
+	p := st.participants[r.participantID]
+	if p == nil || p.socket != r.socket {
+		return // replaced, or closed by us
+	}
+	p.extended = true
+	r.socket.deliver(st.state(true))
+}
+
+// setMuted takes what a participant says of its own media. Only a client that said hello may.
+type setMuted struct {
+	participantID string
+	socket        socketOutlet
+	muted         muted
+}
+
+func (r setMuted) apply(st *stage) {
+	p := st.participants[r.participantID]
+	if p == nil || p.socket != r.socket || !p.extended || p.muted == r.muted {
+		return
+	}
+	p.muted = r.muted
+	st.log.Debug("participant muted", "participant", r.participantID, "audio", r.muted.audio, "video", r.muted.video)
+	st.change()
+}
