@@ -106,13 +106,31 @@ func WatchPage(t testing.TB, tab context.Context, s *Server, playbackURL string,
 func GridTiles(n int) []image.Rectangle {
 	ps := make([]layout.Participant, n)
 	for i := range ps {
-		ps[i] = layout.Participant{ID: strconv.Itoa(i), HasVideo: true, VideoWidth: 640, VideoHeight: 360, Joined: int64(i)}
+		ps[i] = layout.Participant{ID: strconv.Itoa(i), HasVideo: true, VideoWidth: 640, VideoHeight: 360}
 	}
-	out := make([]image.Rectangle, n)
-	for _, tile := range layout.Compute(layout.Default(), layout.Size{W: 1280, H: 720}, ps) {
-		i, _ := strconv.Atoi(tile.ParticipantID)
-		r := tile.Rect
-		out[i] = judge.Cover(image.Rect(r.X, r.Y, r.X+r.W, r.Y+r.H), 640, 360)
+	return Tiles(layout.Default(), ps...)
+}
+
+// Tiles is where the whole pictures of participants, given in order of arrival, lie in a layout on 1280x720.
+// The place of somebody without a tile is empty.
+func Tiles(cfg layout.Config, ps ...layout.Participant) []image.Rectangle {
+	at := map[string]int{}
+	for i := range ps {
+		ps[i].Joined = int64(i)
+		at[ps[i].ID] = i
+	}
+	out := make([]image.Rectangle, len(ps))
+	for _, tile := range layout.Compute(cfg, layout.Size{W: 1280, H: 720}, ps) {
+		p, r := ps[at[tile.ParticipantID]], tile.Rect
+		place := image.Rect(r.X, r.Y, r.X+r.W, r.Y+r.H)
+		switch {
+		case !p.HasVideo || tile.Fill == layout.Fill:
+		case tile.Fill == layout.Contain:
+			place = judge.Contain(place, p.VideoWidth, p.VideoHeight)
+		default:
+			place = judge.Cover(place, p.VideoWidth, p.VideoHeight)
+		}
+		out[at[p.ID]] = place
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -49,11 +50,15 @@ func (s *Server) CreateEncoder(width, height int32, frameRate float32, bitRate i
 	return *out.EncoderConfiguration.Arn
 }
 
-// Token makes a participant token with all capabilities.
-func (s *Server) Token(stage *types.Stage, user string) string {
+// Token makes a participant token with all capabilities and the attribute username, and more attributes if given.
+func (s *Server) Token(stage *types.Stage, user string, more ...map[string]string) string {
 	s.t.Helper()
+	attributes := map[string]string{"username": user}
+	for _, m := range more {
+		maps.Copy(attributes, m)
+	}
 	out, err := s.RealTime.CreateParticipantToken(context.Background(), &ivsrealtime.CreateParticipantTokenInput{
-		StageArn: stage.Arn, UserId: &user, Attributes: map[string]string{"username": user},
+		StageArn: stage.Arn, UserId: &user, Attributes: attributes,
 	})
 	if err != nil {
 		s.t.Fatalf("create-participant-token: %v", err)
@@ -61,16 +66,18 @@ func (s *Server) Token(stage *types.Stage, user string) string {
 	return *out.ParticipantToken.Token
 }
 
-// StartComposition composes a stage onto a channel.
-func (s *Server) StartComposition(stage *types.Stage, channel *ivstypes.Channel, encoder string) *types.Composition {
+// StartComposition composes a stage onto a channel. change, when given, adjusts the request.
+func (s *Server) StartComposition(stage *types.Stage, channel *ivstypes.Channel, encoder string, change ...func(*ivsrealtime.StartCompositionInput)) *types.Composition {
 	s.t.Helper()
 	destination := &types.ChannelDestinationConfiguration{ChannelArn: channel.Arn}
 	if encoder != "" {
 		destination.EncoderConfigurationArn = &encoder
 	}
-	out, err := s.RealTime.StartComposition(context.Background(), &ivsrealtime.StartCompositionInput{
-		StageArn: stage.Arn, Destinations: []types.DestinationConfiguration{{Channel: destination}},
-	})
+	in := &ivsrealtime.StartCompositionInput{StageArn: stage.Arn, Destinations: []types.DestinationConfiguration{{Channel: destination}}}
+	for _, f := range change {
+		f(in)
+	}
+	out, err := s.RealTime.StartComposition(context.Background(), in)
 	if err != nil {
 		s.t.Fatalf("start-composition: %v", err)
 	}
