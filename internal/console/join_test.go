@@ -82,8 +82,10 @@ func TestMute(t *testing.T) {
 	ann.click("mute-mic")
 	ann.awaitText("mute-mic", "Unmute")
 	ben.await("ann is silent", level("ann")+" < 0.001")
+	ben.await("ann's tile says that she is muted", marks("ann")+` === "#i-mic-off"`)
 	ann.run(`document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "m", bubbles: true }))`)
 	ben.awaitSound("ann")
+	ben.await("ann's tile says nothing of muting", marks("ann")+` === ""`)
 
 	ann.click("mute-camera")
 	ann.await("ann's own tile shows initials", `document.querySelector("[data-participant=ann].faceless .avatar")?.textContent === "A"`)
@@ -93,8 +95,28 @@ func TestMute(t *testing.T) {
 		c.drawImage(`+tile("ann")+`, 0, 0, 16, 9);
 		return c.getImageData(0, 0, 16, 9).data.every((v, i) => i % 4 === 3 || v < 24);
 	})()`)
+	ben.await("ben sees initials in its place", `document.querySelector("[data-participant=ann].faceless .avatar")?.textContent === "A"`)
+	ben.await("ben sees that the camera is off", marks("ann")+` === "#i-camera-off"`)
+	// Who comes later sees the same.
+	zoe := h.join("zoe", "pattern")
+	zoe.await("a newcomer sees initials", `document.querySelector("[data-participant=ann].faceless .avatar") !== null`)
 	ann.click("mute-camera")
 	ben.awaitPicture("ann")
+	ben.await("ann's picture is shown", `document.querySelector("[data-participant=ann].faceless") === null`)
+
+	// A participant that comes back is not muted any more.
+	ann.click("mute-mic")
+	ben.await("ann is muted again", marks("ann")+` === "#i-mic-off"`)
+	ann.click("leave")
+	ann.awaitText("message", "You left the stage")
+	ann.click("join")
+	ben.awaitSound("ann")
+	ben.await("ann is not muted any more", marks("ann")+` === ""`)
+}
+
+// marks names the icons on a participant's tile.
+func marks(participant string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("[data-participant=%s] .tile-marks use")].map((u) => u.getAttribute("href")).join(" ")`, participant)
 }
 
 func TestWatchOnly(t *testing.T) {

@@ -73,6 +73,9 @@ const tests: Record<string, () => void | Promise<void>> = {
     equal(before.map((p) => p.id), ["a", "b"]);
     const { joined, left, changed } = difference(before, read({ id: "a", isPublishing: true }, { id: "c" }));
     equal([joined, left, changed].map((list) => list.map((p) => p.id)), [["c"], ["b"], ["a"]]);
+    const [quiet, plain] = read({ id: "a", audioMuted: true, videoStopped: "yes" }, { id: "b" });
+    equal([quiet?.audioMuted, quiet?.videoStopped, plain?.audioMuted, plain?.videoStopped], [true, false, false, false]);
+    equal(difference(before, read({ id: "a", audioMuted: true }, { id: "b" })).changed.map((p) => p.id), ["a"]);
     equal(readSnapshot(null), []);
     equal(readSnapshot({ participants: "x" }), []);
   },

@@ -7,6 +7,12 @@ import { backOff, delay } from "./wait";
 /** connecting → connected ⇄ reconnecting → closed; failed when retrying cannot help. */
 export type ConnectionState = "idle" | "connecting" | "connected" | "reconnecting" | "failed" | "closed";
 
+/** What we take from the others: our sound, our picture. */
+export interface Muted {
+  audio: boolean;
+  video: boolean;
+}
+
 interface ConnectionEvents {
   state: ConnectionState;
   error: StageError;
@@ -14,7 +20,7 @@ interface ConnectionEvents {
   joined: Participant;
   /** Somebody left. */
   left: Participant;
-  /** Somebody began or stopped publishing, or changed attributes. */
+  /** Somebody began or stopped publishing, muted or unmuted, or changed attributes. */
   changed: Participant;
   /** After every snapshot: all participants in order of arrival. */
   participants: readonly Participant[];
@@ -49,6 +55,8 @@ export class StageConnection extends Emitter<ConnectionEvents> {
   #state: ConnectionState = "idle";
   #life = new AbortController();
   #participants: readonly Participant[] = [];
+  #muted: Muted = { audio: false, video: false };
+  #say: ((message: object) => void) | undefined; // to the open socket
 
   constructor(readonly token: Token) {
     super();
@@ -70,6 +78,12 @@ export class StageConnection extends Emitter<ConnectionEvents> {
   close(): void {
     this.#life.abort();
     if (this.#state !== "failed") this.#become("closed");
+  }
+
+  /** Tells the others what we mute, now and after every reconnect. */
+  setMuted(muted: Muted): void {
+    this.#muted = { ...muted };
+    this.#say?.({ type: "MUTE", ...muted });
   }
 
   async #run(): Promise<void> {
@@ -108,6 +122,7 @@ export class StageConnection extends Emitter<ConnectionEvents> {
         clearTimeout(timer);
         clearInterval(pinger);
         signal.removeEventListener("abort", aborted);
+        this.#say = undefined;
         socket.onopen = socket.onmessage = socket.onclose = null;
         socket.close();
         resolve(reason ?? (opened ? "opened" : "refused"));
@@ -125,9 +140,13 @@ export class StageConnection extends Emitter<ConnectionEvents> {
       socket.onopen = () => {
         opened = true;
         alive();
-        const ping = () => socket.send('{"type":"PING"}');
+        const say = (message: object) => socket.send(JSON.stringify(message));
+        const ping = () => say({ type: "PING" });
         ping();
         pinger = setInterval(ping, pingEvery);
+        say({ type: "HELLO", ext: 1 }); // servers without mute states ignore both
+        say({ type: "MUTE", ...this.#muted });
+        this.#say = say;
         this.#become("connected");
       };
       socket.onmessage = ({ data }) => {

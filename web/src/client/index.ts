@@ -7,5 +7,5 @@ export { decodeToken, displayName, type Token } from "./token";
 export { Peer, type PeerState } from "./peer";
 export { Publisher, h264First, type PublisherOptions } from "./publisher";
 export { Subscriber } from "./subscriber";
-export { StageConnection, type ConnectionState } from "./connection";
+export { StageConnection, type ConnectionState, type Muted } from "./connection";
 export { type Participant } from "./snapshot";

@@ -4,6 +4,9 @@ export interface Participant {
   readonly userId: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly isPublishing: boolean;
+  /** What the participant said of its media: they go on, but as silence or as black. */
+  readonly audioMuted: boolean;
+  readonly videoStopped: boolean;
 }
 
 /** What changed from one snapshot to the next. `changed` holds those present in both that differ. */
@@ -18,7 +21,7 @@ export function readSnapshot(payload: unknown): Participant[] {
   const list = (payload as { participants?: unknown } | null)?.participants;
   if (!Array.isArray(list)) return [];
   return list.flatMap((entry: unknown) => {
-    const { id, userId, attributes, isPublishing } = (entry ?? {}) as Record<string, unknown>;
+    const { id, userId, attributes, isPublishing, audioMuted, videoStopped } = (entry ?? {}) as Record<string, unknown>;
     if (typeof id !== "string" || id === "") return [];
     return [
       {
@@ -26,6 +29,8 @@ export function readSnapshot(payload: unknown): Participant[] {
         userId: typeof userId === "string" ? userId : "",
         attributes: (attributes ?? {}) as Record<string, string>,
         isPublishing: isPublishing === true,
+        audioMuted: audioMuted === true,
+        videoStopped: videoStopped === true,
       },
     ];
   });

@@ -22,11 +22,9 @@ const lobby = new Lobby(enter);
 
 let room: Room | undefined;
 let entry: Entry | undefined;
-const muted = { audio: false, video: false };
 
 function enter(next: Entry): void {
   entry = next;
-  muted.audio = muted.video = false;
   lobbyView.hidden = true;
   stageView.hidden = false;
   byId("stage-name").textContent = next.token.stageId;
@@ -67,7 +65,7 @@ function leave(): void {
 function back(then: () => void): void {
   room = undefined;
   entry = undefined;
-  tiles.show([], { stream: undefined, mirrored: false, micMuted: false, cameraMuted: false });
+  tiles.show([], { stream: undefined, mirrored: false });
   stageView.hidden = true;
   lobbyView.hidden = false;
   byId("stage-name").textContent = "";
@@ -77,13 +75,8 @@ function back(then: () => void): void {
 
 function show(): void {
   if (!room || !entry) return;
-  const { members } = room;
-  tiles.show(members, {
-    stream: entry.source?.stream,
-    mirrored: entry.kind === "camera",
-    micMuted: muted.audio,
-    cameraMuted: muted.video,
-  });
+  const { members, muted } = room;
+  tiles.show(members, { stream: entry.source?.stream, mirrored: entry.kind === "camera" });
   for (const [kind, name] of [["audio", "mic"], ["video", "camera"]] as const) {
     buttons[kind].classList.toggle("off", muted[kind]);
     setIcon(buttons[kind], muted[kind] ? `${name}-off` : name);
@@ -96,9 +89,7 @@ function show(): void {
 
 function toggle(kind: "audio" | "video"): void {
   if (buttons[kind].disabled) return;
-  muted[kind] = !muted[kind];
-  room?.publisher?.setMuted(kind, muted[kind]);
-  show();
+  room?.setMuted(kind, !room.muted[kind]);
 }
 
 function tellStage(text: string, action = "", act: () => void = () => undefined): void {

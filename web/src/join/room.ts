@@ -1,4 +1,4 @@
-import { type Participant, Publisher, StageConnection, type StageError, Subscriber, type Token } from "../client";
+import { type Muted, type Participant, Publisher, StageConnection, type StageError, Subscriber, type Token } from "../client";
 import { Emitter } from "../client/emitter";
 import type { Source } from "./sources";
 
@@ -31,6 +31,7 @@ export class Room extends Emitter<RoomEvents> {
   readonly connection: StageConnection;
   readonly publisher: Publisher | undefined;
   readonly #subscribers = new Map<string, Subscriber>();
+  #muted: Muted = { audio: false, video: false };
   #reopened = false; // the next snapshot is the first after a reconnect
 
   constructor(
@@ -72,6 +73,18 @@ export class Room extends Emitter<RoomEvents> {
     if (!keepSource) this.source?.stop();
   }
 
+  get muted(): Readonly<Muted> {
+    return this.#muted;
+  }
+
+  /** Mutes or unmutes our sound or picture, and tells the others. */
+  setMuted(kind: keyof Muted, muted: boolean): void {
+    this.#muted = { ...this.#muted, [kind]: muted };
+    this.publisher?.setMuted(kind, muted);
+    this.connection.setMuted(this.#muted);
+    this.emit("members", this.members);
+  }
+
   /** Everybody in order of arrival; ourselves first, also before the server has heard of us. */
   get members(): readonly Member[] {
     const { token } = this;
@@ -81,6 +94,8 @@ export class Room extends Emitter<RoomEvents> {
       userId: token.userId,
       attributes: token.attributes,
       isPublishing: seen?.isPublishing ?? false,
+      audioMuted: this.#muted.audio,
+      videoStopped: this.#muted.video,
       isLocal: true,
       subscriber: undefined,
     };

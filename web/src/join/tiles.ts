@@ -12,8 +12,6 @@ const speakingLevel = 0.03;
 export interface Local {
   stream: MediaStream | undefined;
   mirrored: boolean;
-  micMuted: boolean;
-  cameraMuted: boolean;
 }
 
 interface Tile {
@@ -52,14 +50,14 @@ export class Tiles {
         tile.video.srcObject = stream ?? null;
         if (stream) this.#play(tile.video);
       }
-      const hidden = stream === undefined || (member.isLocal && local.cameraMuted);
+      const hidden = stream === undefined || member.videoStopped;
       tile.root.classList.toggle("faceless", hidden);
       tile.root.classList.toggle("mirrored", member.isLocal && local.mirrored);
       tile.root.dataset["state"] = member.isLocal ? "local" : (member.subscriber?.state ?? "silent");
       tile.note.textContent = note(member, local);
       tile.marks.replaceChildren(
-        ...(member.isLocal && stream && local.micMuted ? [icon("mic-off")] : []),
-        ...(member.isLocal && stream && local.cameraMuted ? [icon("camera-off")] : []),
+        ...(stream && member.audioMuted ? [icon("mic-off")] : []),
+        ...(stream && member.videoStopped ? [icon("camera-off")] : []),
       );
     }
     this.#arrange();
