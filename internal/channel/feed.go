@@ -48,9 +48,9 @@ type feed struct {
 	changed bool       // sets or audio differ from tracks
 
 	started bool
-	probe   []rtmp.Unit // frames held back until the start; the first is a key frame
-	millis  []int64     // DTS of its video frames
-	began   time.Time   // when its first frame came
+	probe   []held    // back until the start; the first is a key frame
+	millis  []int64   // DTS of its video frames
+	began   time.Time // when its first frame came
 
 	placed       bool  // the origin is known
 	originMillis int64 // the encoder's time ...
@@ -61,6 +61,12 @@ type feed struct {
 
 	videoBytes, audioBytes uint64
 	droppedSound           uint64
+}
+
+// held is a unit that waits for the start.
+type held struct {
+	unit    rtmp.Unit
+	arrived time.Time
 }
 
 // write takes one unit that came at the given time.
@@ -85,7 +91,7 @@ func (f *feed) write(u rtmp.Unit, now time.Time) error {
 			return f.writeSound(u)
 		}
 		if len(f.probe) > 0 {
-			f.probe = append(f.probe, u)
+			f.probe = append(f.probe, held{u, now})
 			return f.startWhenReady()
 		}
 	}
@@ -122,7 +128,7 @@ func (f *feed) frame(u rtmp.VideoFrame, now time.Time) error {
 	}
 	f.lastDTS = u.DTS
 	if f.started {
-		return f.writeVideo(u)
+		return f.writeVideo(u, now)
 	}
 	if len(f.probe) == 0 {
 		if !key {
@@ -133,7 +139,7 @@ func (f *feed) frame(u rtmp.VideoFrame, now time.Time) error {
 		}
 		f.began = now
 	}
-	f.probe = append(f.probe, u)
+	f.probe = append(f.probe, held{u, now})
 	f.millis = append(f.millis, u.DTS.Milliseconds())
 	return f.startWhenReady()
 }
@@ -178,11 +184,11 @@ func (f *feed) startWhenReady() error {
 	probe := f.probe
 	f.stop()
 	f.started = true
-	for _, u := range probe {
+	for _, h := range probe {
 		var err error
-		switch u := u.(type) {
+		switch u := h.unit.(type) {
 		case rtmp.VideoFrame:
-			err = f.writeVideo(u)
+			err = f.writeVideo(u, h.arrived)
 		case rtmp.AudioFrame:
 			err = f.writeSound(u)
 		}
@@ -220,14 +226,16 @@ func (f *feed) meanFrame() int64 {
 	return (f.millis[n-1] - f.millis[0]) * ticksPerMilli / (n - 1)
 }
 
-func (f *feed) writeVideo(u rtmp.VideoFrame) error {
+func (f *feed) writeVideo(u rtmp.VideoFrame, arrived time.Time) error {
 	millis := u.DTS.Milliseconds()
 	at := f.video.next(millis, u.PTS.Milliseconds(), f.originTicks+(millis-f.originMillis)*ticksPerMilli)
 	nalus := u.NALUs
 	if extra := f.sets.extra(); u.Key && len(extra) > 0 {
 		nalus = append(extra, nalus...)
 	}
-	return f.muxer.WriteVideo(hls.VideoFrame{DTS: at.dts, PTS: at.pts, Duration: at.duration, Key: u.Key, NALUs: nalus})
+	return f.muxer.WriteVideo(hls.VideoFrame{
+		DTS: at.dts, PTS: at.pts, Duration: at.duration, Key: u.Key, NALUs: nalus, Arrived: arrived,
+	})
 }
 
 func (f *feed) writeSound(u rtmp.AudioFrame) error {

@@ -52,8 +52,9 @@ type (
 	}
 	// unitMessage brings media.
 	unitMessage struct {
-		in   *ingest
-		unit rtmp.Unit
+		in      *ingest
+		unit    rtmp.Unit
+		arrived time.Time
 	}
 	// detachMessage says that a publisher is gone.
 	detachMessage struct {
@@ -113,7 +114,7 @@ type ingest struct {
 
 // Write implements rtmp.Publication.
 func (in *ingest) Write(ctx context.Context, u rtmp.Unit) error {
-	return in.live.send(ctx, unitMessage{in, u})
+	return in.live.send(ctx, unitMessage{in, u, time.Now()})
 }
 
 // Close implements rtmp.Publication.
@@ -184,7 +185,7 @@ func (l *live) handle(m any) {
 		if m.in != l.in {
 			return // cut already
 		}
-		if err := m.in.feed.write(m.unit, time.Now()); err != nil {
+		if err := m.in.feed.write(m.unit, m.arrived); err != nil {
 			// It goes with what it sent; what viewers have so far stays.
 			l.log.Warn("publisher cut", "remote", m.in.remote, "error", err)
 			m.in.cut(err)

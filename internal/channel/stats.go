@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/footlight-live/footlight/internal/channel/hls"
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
 )
 
@@ -22,26 +23,42 @@ type StreamStats struct {
 	Reconnects    uint64
 	Parts         int64 // published
 	MediaSequence int64 // of the newest segment
+	Delay         hls.Delay
 }
 
 // Stats returns a snapshot.
 func (s *Server) Stats() Stats {
 	st := Stats{RTMP: s.ingest.Stats()}
 	for _, l := range s.present() {
-		x := StreamStats{
-			Stream:       l.stream(),
-			VideoBytes:   l.counts.videoBytes.Load(),
-			AudioBytes:   l.counts.audioBytes.Load(),
-			DroppedSound: l.counts.droppedSound.Load(),
-			Reconnects:   l.counts.reconnects.Load(),
-		}
-		if m := l.muxer.Load(); m != nil {
-			x.MediaSequence, x.Parts = m.Position()
-		}
-		st.Streams = append(st.Streams, x)
+		st.Streams = append(st.Streams, l.stats())
 	}
 	slices.SortFunc(st.Streams, func(a, b StreamStats) int {
 		return strings.Compare(a.Stream.ChannelARN, b.Stream.ChannelARN)
 	})
 	return st
+}
+
+// StreamStats counts what a channel's stream has done; false where there is none.
+func (s *Server) StreamStats(channelARN string) (StreamStats, bool) {
+	l := s.find(channelARN)
+	if l == nil || l.over.Load() {
+		return StreamStats{}, false
+	}
+	return l.stats(), true
+}
+
+// stats may be called from any goroutine.
+func (l *live) stats() StreamStats {
+	x := StreamStats{
+		Stream:       l.stream(),
+		VideoBytes:   l.counts.videoBytes.Load(),
+		AudioBytes:   l.counts.audioBytes.Load(),
+		DroppedSound: l.counts.droppedSound.Load(),
+		Reconnects:   l.counts.reconnects.Load(),
+	}
+	if m := l.muxer.Load(); m != nil {
+		x.MediaSequence, x.Parts = m.Position()
+		x.Delay = m.Delay()
+	}
+	return x
 }

@@ -59,7 +59,8 @@ type VideoFrame struct {
 	DTS, PTS int64
 	Duration int64 // as expected: until the next frame's DTS
 	Key      bool
-	NALUs    [][]byte // without parameter sets
+	NALUs    [][]byte  // without parameter sets
+	Arrived  time.Time // for Delay; zero: unknown
 }
 
 // AudioFrame is one AAC access unit.
@@ -72,6 +73,7 @@ type videoSample struct {
 	dts, pts int64
 	key      bool
 	payload  []byte
+	arrived  time.Time
 }
 
 // Muxer cuts a stream into parts and segments and publishes the playlists.
@@ -97,8 +99,10 @@ type Muxer struct {
 	audio      []AudioFrame // arrived, in no part yet
 	first      int64        // where the stream began
 	lastKey    int64
-	lastEnd    int64 // expected end of the newest frame
+	lastEnd    int64       // expected end of the newest frame
+	arrived    []time.Time // of the frames in parts that are not published yet
 
+	delays  delays
 	current atomic.Pointer[view]
 }
 
@@ -205,7 +209,7 @@ func (m *Muxer) WriteVideo(f VideoFrame) error {
 	if err := m.grow(len(payload)); err != nil {
 		return err
 	}
-	m.video = append(m.video, videoSample{dts: f.DTS, pts: f.PTS, key: f.Key, payload: payload})
+	m.video = append(m.video, videoSample{dts: f.DTS, pts: f.PTS, key: f.Key, payload: payload, arrived: f.Arrived})
 	m.lastEnd = max(m.lastEnd, f.DTS+f.Duration)
 	if f.Key {
 		m.lastKey = f.DTS
@@ -343,6 +347,9 @@ func (m *Muxer) closePart(end int64) error {
 				Duration: uint32(max(1, next-s.dts)), PTSOffset: int32(s.pts - s.dts),
 				IsNonSyncSample: !s.key, Payload: s.payload,
 			})
+			if !s.arrived.IsZero() {
+				m.arrived = append(m.arrived, s.arrived)
+			}
 		}
 		independent = m.video[0].key
 		p.Tracks = append(p.Tracks, track)
@@ -479,6 +486,8 @@ func (m *Muxer) publish() {
 	}
 	v.peak, v.mean = bitRates(v.segments)
 	m.replace(v)
+	m.delays.add(time.Now(), m.arrived)
+	m.arrived = m.arrived[:0]
 }
 
 func (m *Muxer) replace(v *view) {
