@@ -1,8 +1,11 @@
 package layout
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 )
 
 // Kind is the layout chosen.
@@ -12,6 +15,7 @@ type Kind int
 const (
 	Grid Kind = iota
 	PIP
+	Custom // regions; not of the IVS API
 )
 
 // Aspect is the shape of tiles that are not featured.
@@ -56,8 +60,8 @@ const (
 	TopLeft
 )
 
-// Config is LayoutConfiguration of the IVS Real-Time API. The zero value is GRID without a gap; Default is
-// what the API defaults to.
+// Config is LayoutConfiguration of the IVS Real-Time API, and what Footlight has beyond it. The zero value is
+// GRID without a gap; Default is what the API defaults to.
 type Config struct {
 	Kind              Kind
 	FeaturedAttribute string   // who has "true" in it takes the main screen; "": nobody
@@ -74,6 +78,12 @@ type Config struct {
 	PIPPosition  Position
 	PIPWidth     int // pixels; 0: by the participant's video
 	PIPHeight    int // pixels; 0: by the participant's video
+
+	Regions []Region // Custom
+
+	Hide         []Selector // who takes no tile
+	CornerRadius int        // of the tiles of GRID and PIP, in units of Reference
+	Reference    Size       // the size in whose pixels regions and radius are given; a side of 0: that of 1280x720
 }
 
 // Default is the layout of a composition that names none: GRID with a gap of two pixels.
@@ -108,18 +118,23 @@ type pipJSON struct {
 }
 
 // ParseConfig reads LayoutConfiguration as JSON. Nothing, null and {} are the default; absent members have
-// the API's defaults, and so do empty strings, which the API's own answers contain. An error names the
-// member.
+// the API's defaults, and so do empty strings, which the API's own answers contain. Members that the API does
+// not have are refused. An error names the member.
 func ParseConfig(data []byte) (Config, error) {
 	cfg := Default()
 	if len(data) == 0 {
 		return cfg, nil
 	}
 	var in configJSON
-	if err := json.Unmarshal(data, &in); err != nil {
+	reader := json.NewDecoder(bytes.NewReader(data))
+	reader.DisallowUnknownFields()
+	err := reader.Decode(&in)
+	if _, more := reader.Token(); err == nil && more != io.EOF {
+		err = errors.New("more than one JSON value")
+	}
+	if err != nil {
 		return Config{}, fmt.Errorf("parse layout: %w", err)
 	}
-	var err error
 	switch {
 	case in.Grid != nil && in.PIP != nil:
 		err = fmt.Errorf("both grid and pip")

@@ -54,6 +54,8 @@ type Tile struct {
 	Rect          Rect
 	Fill          FillMode // never Unset
 	Z             int
+	CornerRadius  int    // pixels
+	Region        string // id of the region of a custom layout
 }
 
 // Compute lays out everyone who takes a tile, in drawing order.
@@ -62,15 +64,23 @@ func Compute(cfg Config, canvas Size, ps []Participant) []Tile {
 	if canvas.W < 2 || canvas.H < 2 {
 		return nil
 	}
-	shown := slices.Clone(ps)
-	if cfg.OmitStoppedVideo {
-		shown = slices.DeleteFunc(shown, func(p Participant) bool { return !p.ShowsVideo() })
+	shown := slices.DeleteFunc(slices.Clone(ps), func(p Participant) bool {
+		return cfg.OmitStoppedVideo && !p.ShowsVideo() ||
+			slices.ContainsFunc(cfg.Hide, func(s Selector) bool { return s.Matches(&p) })
+	})
+	if cfg.Kind == Custom {
+		return custom(&cfg, canvas, shown)
 	}
 	order(cfg.OrderAttribute, shown)
+	place := grid
 	if cfg.Kind == PIP {
-		return pip(&cfg, canvas, shown)
+		place = pip
 	}
-	return grid(&cfg, canvas, shown)
+	tiles := place(&cfg, canvas, shown)
+	for i := range tiles {
+		tiles[i].CornerRadius = length(&cfg, canvas, cfg.CornerRadius)
+	}
+	return tiles
 }
 
 // even rounds down to an even number.

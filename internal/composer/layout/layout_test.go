@@ -61,9 +61,9 @@ func TestGridTable(t *testing.T) {
 func TestGridPlaces(t *testing.T) {
 	got := Compute(Default(), hd, people(3))
 	want := []Tile{
-		{"A", Rect{0, 0, 638, 358}, Cover, 0},
-		{"B", Rect{640, 0, 638, 358}, Cover, 0},
-		{"C", Rect{320, 360, 638, 358}, Cover, 0},
+		{ParticipantID: "A", Rect: Rect{0, 0, 638, 358}, Fill: Cover},
+		{ParticipantID: "B", Rect: Rect{640, 0, 638, 358}, Fill: Cover},
+		{ParticipantID: "C", Rect: Rect{320, 360, 638, 358}, Fill: Cover},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -77,10 +77,10 @@ func TestFeatured(t *testing.T) {
 	cfg := Default()
 	cfg.FeaturedAttribute = "screen"
 	want := []Tile{
-		{"C", Rect{0, 0, 1280, 538}, Contain, 0},
-		{"A", Rect{158, 540, 320, 180}, Cover, 0},
-		{"B", Rect{480, 540, 320, 180}, Cover, 0},
-		{"D", Rect{802, 540, 320, 180}, Cover, 0},
+		{ParticipantID: "C", Rect: Rect{0, 0, 1280, 538}, Fill: Contain},
+		{ParticipantID: "A", Rect: Rect{158, 540, 320, 180}, Fill: Cover},
+		{ParticipantID: "B", Rect: Rect{480, 540, 320, 180}, Fill: Cover},
+		{ParticipantID: "D", Rect: Rect{802, 540, 320, 180}, Fill: Cover},
 	}
 	if diff := cmp.Diff(want, Compute(cfg, hd, ps)); diff != "" {
 		t.Error(diff)

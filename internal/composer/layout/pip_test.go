@@ -37,7 +37,7 @@ func TestPIPWindow(t *testing.T) {
 			ps, cfg := people(2), pipConfig()
 			ps[0] = with(ps[0], "cam", "true")
 			c.change(&cfg, &ps[0])
-			want := []Tile{{"B", Rect{0, 0, 1280, 720}, Cover, 0}, {"A", c.want, Cover, 1}}
+			want := []Tile{{ParticipantID: "B", Rect: Rect{0, 0, 1280, 720}, Fill: Cover}, {ParticipantID: "A", Rect: c.want, Fill: Cover, Z: 1}}
 			if diff := cmp.Diff(want, Compute(cfg, hd, ps)); diff != "" {
 				t.Error(diff)
 			}
@@ -51,10 +51,10 @@ func TestPIPMainArea(t *testing.T) {
 	cfg := pipConfig()
 	got := Compute(cfg, hd, ps)
 	want := []Tile{ // gap 0, whole cells
-		{"A", Rect{0, 0, 640, 360}, Cover, 0},
-		{"C", Rect{640, 0, 640, 360}, Cover, 0},
-		{"D", Rect{320, 360, 640, 360}, Cover, 0},
-		{"B", Rect{960, 540, 320, 180}, Cover, 1},
+		{ParticipantID: "A", Rect: Rect{0, 0, 640, 360}, Fill: Cover},
+		{ParticipantID: "C", Rect: Rect{640, 0, 640, 360}, Fill: Cover},
+		{ParticipantID: "D", Rect: Rect{320, 360, 640, 360}, Fill: Cover},
+		{ParticipantID: "B", Rect: Rect{960, 540, 320, 180}, Fill: Cover, Z: 1},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -23,6 +23,10 @@ type Tile struct {
 	Fill    layout.FillMode // Unset counts as Cover
 	Picture *av.Picture     // nil: a placeholder
 	Label   string          // of the placeholder, which shows its initial
+
+	CornerRadius int    // pixels; what is below shows at the corners
+	Name         string // of the name plate, where the look has them: scene.Scene.PlateName
+	Speaking     bool   // a border, where the look has one
 }
 
 // Mixer draws tiles. It belongs to one goroutine.
@@ -30,6 +34,7 @@ type Mixer struct {
 	canvas *av.Canvas
 	last   []Tile // what is on the canvas; its pictures are retained
 	badges badges
+	look   *Look // nil: none
 }
 
 // New returns a mixer with a black canvas.
@@ -40,6 +45,10 @@ func New(cfg Config) (*Mixer, error) {
 	}
 	return &Mixer{canvas: canvas}, nil
 }
+
+// SetLook makes the next Compose draw everything anew with this look, which is for canvases of the mixer's size;
+// nil is for none.
+func (m *Mixer) SetLook(l *Look) { m.look = l }
 
 // Compose draws the tiles and returns the canvas, which is valid until Close and changes with the next
 // Compose. The pictures remain the caller's; the mixer retains those it needs to tell changes. Rectangles
