@@ -2,6 +2,7 @@ package composition
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -10,22 +11,19 @@ import (
 	"github.com/footlight-live/footlight/internal/composer/wire"
 )
 
-// How composers are supervised.
+// How composers are replaced.
 const (
-	readyTimeout     = 10 * time.Second       // from the start of the program until it is subscribed
-	heartbeatTimeout = 2 * time.Second        // four heartbeats
-	stopTimeout      = 10 * time.Second       // from Stop until the program is gone
-	firstBackOff     = 250 * time.Millisecond // after a second crash in a row; the first one is answered at once
-	lastBackOff      = 4 * time.Second
-	provenAfter      = 5 * time.Second // a composer that has been ready for so long is no failure from the start
-	giveUpAfter      = time.Minute     // of attempts none of which was proven
+	firstBackOff = 250 * time.Millisecond // after a second crash in a row; the first one is answered at once
+	lastBackOff  = 4 * time.Second
+	provenAfter  = 5 * time.Second // a composer that has been ready for so long is no failure from the start
+	giveUpAfter  = time.Minute     // of attempts none of which was proven
 )
 
-// request asks a composition to end.
+// request asks the goroutine of a composition for one thing: exactly one of stop and scene is set.
 type request struct {
-	reason string // for the log
-	cause  Cause  // of a failure; zero for a graceful end
-	taken  chan error
+	stop  *Cause      // end; failed when it has a code
+	scene *wire.Scene // look like this from now on
+	taken chan error  // has room for the answer
 }
 
 // live is a composition with its goroutine, run, which alone touches the fields below the channels.
@@ -36,20 +34,25 @@ type live struct {
 	gone     chan struct{} // closed when the record has been removed, or the manager closes
 
 	record  Record
+	pending []Event   // not yet stored with the record
 	healthy time.Time // when a composer last proved itself, or this run began
 	crashes int       // in a row, without a proven composer between
 
-	heartbeat atomic.Pointer[wire.Heartbeat] // the latest; nil while there is no composer
+	seen   vitals // what vitals tells others
+	vitals atomic.Pointer[vitals]
 }
 
 func (l *live) run() {
 	defer close(l.gone)
 	ctx := l.manager.ctx
-	l.healthy = l.manager.Now()
+	now := l.manager.Now()
+	l.healthy = now
+	l.tell(func(v *vitals) { v.idleSince = now })
 	l.reconnect("the server started again")
 	for !l.record.State.Ended() {
 		if l.record.State == Stopping {
-			l.end(Cause{Reason: "the server restarted while it stopped"})
+			// The server ended while the composition did. There is nothing left to flush.
+			l.end(l.record.Cause)
 			break
 		}
 		l.attempt(ctx)
@@ -60,27 +63,31 @@ func (l *live) run() {
 	l.retire(ctx)
 }
 
+// tell changes what Status and Heartbeat show.
+func (l *live) tell(change func(*vitals)) {
+	change(&l.seen)
+	v := l.seen
+	l.vitals.Store(&v)
+}
+
 // attempt runs one composer until the composition has ended, or the composer has.
 func (l *live) attempt(ctx context.Context) {
-	job, err := l.manager.Job(ctx, l.record)
-	if errors.Is(err, ErrStageGone) {
+	p, err := l.launch(ctx)
+	switch {
+	case errors.Is(err, ErrStageGone):
 		l.end(stageDeleted)
 		return
-	}
-	var p *process
-	if err == nil {
-		p, err = launch(l.manager.Composer, job, l.log)
-	}
-	switch {
 	case err != nil && ctx.Err() != nil:
 		return
 	case err != nil:
 		l.crashed(ctx, err.Error())
 		return
 	}
-	reason := l.serve(ctx, p)
+	l.tell(func(v *vitals) { v.pid, v.since = p.pid, l.manager.Now() })
+	c := conversation{live: l, p: p}
+	reason := c.run(ctx)
 	p.kill()
-	l.heartbeat.Store(nil)
+	l.tell(func(v *vitals) { v.pid, v.heartbeat, v.cores = 0, nil, 0 })
 	switch {
 	case ctx.Err() != nil || l.record.State.Ended():
 	case l.record.State == Stopping:
@@ -91,6 +98,20 @@ func (l *live) attempt(ctx context.Context) {
 	}
 }
 
+// launch starts a composer with a new job.
+func (l *live) launch(ctx context.Context) (*process, error) {
+	job, err := l.manager.Job(ctx, l.record)
+	if err != nil {
+		return nil, err
+	}
+	if job.Scene, err = l.manager.sceneOf(ctx, l.record.Scene); err != nil {
+		// A picture that has gone meanwhile costs the scene, not the composition.
+		l.log.Error("composing without the scene", "error", err)
+		job.Scene = wire.Scene{}
+	}
+	return l.manager.launch(job, l.log)
+}
+
 // crashed makes ready for the next attempt: destinations reconnect, and repeated crashes wait longer.
 func (l *live) crashed(ctx context.Context, reason string) {
 	l.log.Error("the composer is gone and will be replaced", "reason", reason, "crashes", l.crashes+1)
@@ -99,19 +120,29 @@ func (l *live) crashed(ctx context.Context, reason string) {
 		return
 	}
 	l.reconnect(reason)
+	l.tell(func(v *vitals) { v.restarts, v.lastExit = v.restarts+1, reason })
 	l.crashes++
 	if l.crashes == 1 {
 		return
 	}
 	wait := time.NewTimer(min(firstBackOff<<min(l.crashes-2, 8), lastBackOff))
 	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case r := <-l.requests:
-		l.take(r)
-		l.end(r.cause)
-		r.taken <- nil
-	case <-ctx.Done():
+	for {
+		select {
+		case <-wait.C:
+			return
+		case r := <-l.requests:
+			if r.stop != nil {
+				l.take(*r.stop)
+				l.end(*r.stop)
+				r.taken <- nil
+				return
+			}
+			l.look(*r.scene)
+			r.taken <- nil
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -119,8 +150,10 @@ func (l *live) crashed(ctx context.Context, reason string) {
 func (l *live) reconnect(reason string) {
 	changed := false
 	for i := range l.record.Destinations {
-		if d := &l.record.Destinations[i]; d.State == Active {
-			changed = l.moveDestination(d, Reconnecting, Cause{Reason: reason}) || changed
+		d := &l.record.Destinations[i]
+		if d.State == Active && l.moveDestination(d, Reconnecting, Cause{Reason: reason}) {
+			l.event("Destination Reconnecting", d.ID, Cause{})
+			changed = true
 		}
 	}
 	if changed {
@@ -128,138 +161,20 @@ func (l *live) reconnect(reason string) {
 	}
 }
 
-// serve talks with a composer until the composition has ended or the composer is lost; it says why.
-func (l *live) serve(ctx context.Context, p *process) (reason string) {
-	alive := time.NewTimer(readyTimeout)
-	defer alive.Stop()
-	idle := time.NewTimer(idleTimeout)
-	defer idle.Stop()
-	age := time.NewTimer(maxDuration - l.manager.Now().Sub(l.record.Started))
-	defer age.Stop()
-	silence := "not ready in time"
-	var ready time.Time // zero until it is
-	stop := func(r request) {
-		l.take(r)
-		if err := p.conn.Send(wire.Message{Stop: &wire.Stop{Reason: r.reason}}); err != nil {
-			l.log.Warn("cannot ask the composer to stop", "error", err)
-		}
-		alive.Reset(stopTimeout)
-		silence = "did not stop in time"
-	}
-	for {
-		select {
-		case m, ok := <-p.messages:
-			if !ok {
-				<-p.exited
-				return "it ended: " + exitText(p.err)
-			}
-			switch {
-			case m.Ready != nil:
-				l.ready()
-				ready = l.manager.Now()
-				silence = "no heartbeat"
-				alive.Reset(heartbeatTimeout)
-			case m.Heartbeat != nil:
-				l.heartbeat.Store(m.Heartbeat)
-				if m.Heartbeat.Publishing > 0 {
-					idle.Reset(idleTimeout)
-				}
-				// Before it is ready, and while it stops, other times run.
-				if !ready.IsZero() && l.record.State != Stopping {
-					alive.Reset(heartbeatTimeout)
-					if now := l.manager.Now(); now.Sub(ready) > provenAfter {
-						l.healthy, l.crashes = now, 0
-					}
-				}
-			case m.Destination != nil && l.record.State != Stopping:
-				l.heard(*m.Destination)
-				if l.record.State.Ended() {
-					return "every destination failed"
-				}
-			case m.Stopped != nil:
-				l.log.Info("the composer stopped", "reason", m.Stopped.Reason, "error", m.Stopped.Error)
-			}
-		case r := <-l.requests:
-			switch {
-			case l.record.State != Stopping:
-				stop(r)
-			case r.cause != Cause{}: // it fails after all
-				l.record.Cause = r.cause
-				l.save()
-			}
-			r.taken <- nil
-		case <-alive.C:
-			return silence
-		case <-idle.C:
-			if l.record.State != Stopping {
-				stop(request{reason: "nobody has published for a minute"})
-			}
-		case <-age.C:
-			if l.record.State != Stopping {
-				stop(request{reason: "it has run for 24 hours"})
-			}
-		case <-ctx.Done():
-			return "the server ends"
-		}
-	}
-}
-
-// ready is called when a composer has subscribed to the stage and its clock runs.
-func (l *live) ready() {
-	if l.move(Active, Cause{}) {
-		l.event("Session Start", "", Cause{})
-		l.save()
-	}
-}
-
-// heard takes up what the composer says of a destination.
-func (l *live) heard(m wire.Destination) {
-	d := l.record.destination(m.ID)
-	if d == nil || d.State.Ended() {
-		return
-	}
-	cause := Cause{Code: m.Code, Reason: m.Reason}
-	switch m.State {
-	case wire.Active:
-		first := d.Started.IsZero()
-		if !l.moveDestination(d, Active, Cause{}) {
-			return
-		}
-		if first {
-			d.Started = l.manager.Now()
-			l.event("Destination Start", d.ID, Cause{})
-		}
-	case wire.Reconnecting:
-		if !l.moveDestination(d, Reconnecting, cause) {
-			return
-		}
-		l.event("Destination Reconnecting", d.ID, Cause{})
-	case wire.Failed:
-		l.moveDestination(d, Failed, cause)
-		l.event("Destination Failure", d.ID, cause)
-		if l.allFailed() {
-			l.end(destinationFailed)
-			return
-		}
-	default:
-		return
+// look takes up another scene.
+func (l *live) look(s wire.Scene) {
+	l.record.Scene = s.Document
+	if string(s.Document) == "null" {
+		l.record.Scene = json.RawMessage(nil)
 	}
 	l.save()
 }
 
-func (l *live) allFailed() bool {
-	for _, d := range l.record.Destinations {
-		if d.State != Failed {
-			return false
-		}
-	}
-	return true
-}
-
-// take moves the composition and its destinations to STOPPING. The cause, when there is one, decides how it ends.
-func (l *live) take(r request) {
-	l.log.Info("stopping", "reason", r.reason)
-	l.move(Stopping, r.cause)
+// take moves the composition and its destinations to STOPPING. The cause stays with the record and decides how
+// the composition ends, whoever ends it.
+func (l *live) take(cause Cause) {
+	l.log.Info("stopping", "reason", cause.Reason)
+	l.move(Stopping, cause)
 	for i := range l.record.Destinations {
 		l.moveDestination(&l.record.Destinations[i], Stopping, Cause{})
 	}
@@ -280,20 +195,16 @@ func (l *live) end(cause Cause) {
 		}
 		l.event("Destination End", d.ID, Cause{})
 	}
-	failed := cause.Code != ""
-	if failed {
+	l.record.Ended = l.manager.Now()
+	if cause.Code != "" {
 		l.move(Failed, cause)
+		l.event("Session Failure", "", cause)
 	} else {
 		l.move(Stopping, Cause{})
 		l.move(Stopped, cause)
-	}
-	l.record.Ended = l.manager.Now()
-	l.save()
-	if failed {
-		l.event("Session Failure", "", cause)
-	} else {
 		l.event("Session End", "", Cause{})
 	}
+	l.save()
 }
 
 // retire keeps the record for a while after the end, then removes it. Requests to stop are granted: it has.
@@ -303,10 +214,21 @@ func (l *live) retire(ctx context.Context) {
 	for {
 		select {
 		case r := <-l.requests:
+			if r.scene != nil {
+				r.taken <- refuse(ErrConflict, "The composition has ended")
+				continue
+			}
 			r.taken <- nil
 		case <-timer.C:
-			if err := l.manager.records.Delete(ctx, l.record.ID); err != nil && ctx.Err() == nil {
-				l.log.Error("cannot remove the record; the next start of the server will", "error", err)
+			// What could not be stored before must be now, or its events would be lost.
+			if len(l.pending) > 0 && !l.save() {
+				timer.Reset(lastBackOff)
+				continue
+			}
+			if err := l.manager.books.remove(ctx, l.record.ID); err != nil {
+				l.log.Error("cannot remove the record yet", "error", err)
+				timer.Reset(lastBackOff)
+				continue
 			}
 			l.manager.forget(l.record.ID)
 			return
@@ -314,11 +236,4 @@ func (l *live) retire(ctx context.Context) {
 			return
 		}
 	}
-}
-
-func exitText(err error) string {
-	if err == nil {
-		return "exit status 0"
-	}
-	return err.Error()
 }

@@ -1,6 +1,7 @@
 package composition
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,12 +15,8 @@ import (
 	"github.com/footlight-live/footlight/internal/store"
 )
 
-// The limits of a composition's life (spec/composition.md §3).
-const (
-	idleTimeout = 60 * time.Second // without a publisher
-	maxDuration = 24 * time.Hour
-	retention   = 5 * time.Minute // of the record after the end
-)
+// retention is how long a record stays after the end (spec/composition.md §3).
+const retention = 5 * time.Minute
 
 // Manager holds all compositions of a node. Set the fields, then Start, then use it from any goroutine. What only
 // reads may be used from Open on; the fields that Open does not need can be set until Start.
@@ -29,13 +26,19 @@ type Manager struct {
 	// Job says what a composer is to do. It is asked at every start of a process, since tokens and addresses change.
 	// ErrStageGone ends the composition, any other error is followed by another attempt.
 	Job func(context.Context, Record) (wire.Job, error)
+	// Images reads the images of a scene by their names, PNG or JPEG. Without it there are none.
+	Images func(ctx context.Context, names []string) (map[string][]byte, error)
 	// Finish ends a channel's live stream at once, for when its composer cannot say goodbye itself. It may be nil.
 	Finish func(channelARN string)
-	Log    *slog.Logger
-	Now    func() time.Time // wall clock; default time.Now
+	// MaxMemory is how much a composer may have resident, in bytes, before it is replaced; default 1 GiB.
+	MaxMemory uint64
+	Log       *slog.Logger
+	Now       func() time.Time // wall clock; default time.Now
 
 	records *store.Bucket[Record] // by composition id
-	ctx     context.Context       // of the goroutines
+	books   books                 // what the goroutines write; Start sets them and launch
+	launch  func(wire.Job, *slog.Logger) (*process, error)
+	ctx     context.Context // of the goroutines
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
@@ -70,6 +73,10 @@ func (m *Manager) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start compositions: %w", err)
 	}
+	m.books = &ledger{m.records}
+	m.launch = func(job wire.Job, log *slog.Logger) (*process, error) {
+		return launch(m.Composer, job, m.maxMemory(), log)
+	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.lives = map[string]*live{}
 	for _, r := range all {
@@ -90,6 +97,8 @@ func (m *Manager) Close() {
 		m.running.Wait()
 	}
 }
+
+func (m *Manager) maxMemory() uint64 { return cmp.Or(m.MaxMemory, 1<<30) }
 
 // begin gives a record to a goroutine of its own, which owns it until it is removed.
 func (m *Manager) begin(r Record) {
@@ -203,24 +212,9 @@ func (m *Manager) ChangeTags(ctx context.Context, id string, change func(map[str
 	return err
 }
 
-// Heartbeat is what a composition's composer measured last; false while there is no composer.
-func (m *Manager) Heartbeat(id string) (wire.Heartbeat, bool) {
-	m.mu.Lock()
-	l := m.lives[id]
-	m.mu.Unlock()
-	if l == nil {
-		return wire.Heartbeat{}, false
-	}
-	h := l.heartbeat.Load()
-	if h == nil {
-		return wire.Heartbeat{}, false
-	}
-	return *h, true
-}
-
 // Stop asks a composition to end gracefully and returns once it is STOPPING, or at once when it has ended.
 func (m *Manager) Stop(ctx context.Context, id string) error {
-	return m.ask(ctx, id, request{reason: "StopComposition"})
+	return m.ask(ctx, id, request{stop: &Cause{Reason: "StopComposition"}})
 }
 
 // InUse says whether a composition that has not ended refers to the resource.
@@ -258,7 +252,7 @@ func (m *Manager) StageDeleted(ctx context.Context, stageARN string) error {
 		if r.StageARN != stageARN || r.State.Ended() {
 			continue
 		}
-		if err := m.ask(ctx, r.ID, request{reason: stageDeleted.Reason, cause: stageDeleted}); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := m.ask(ctx, r.ID, request{stop: &stageDeleted}); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
@@ -267,9 +261,7 @@ func (m *Manager) StageDeleted(ctx context.Context, stageARN string) error {
 
 // ask hands a request to the composition's goroutine and waits until it has been taken up.
 func (m *Manager) ask(ctx context.Context, id string, r request) error {
-	m.mu.Lock()
-	l := m.lives[id]
-	m.mu.Unlock()
+	l := m.life(id)
 	if l == nil {
 		return store.ErrNotFound
 	}

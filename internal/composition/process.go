@@ -17,18 +17,29 @@ import (
 	"github.com/footlight-live/footlight/internal/composer/wire"
 )
 
-// process is one run of the composer program. The composition's goroutine owns it.
+// process is one run of a composer. The composition's goroutine owns it.
 type process struct {
-	cmd      *exec.Cmd
+	pid      int
 	conn     *wire.Conn
-	messages chan wire.Message // closed after the last one; then wait for exited
-	exited   chan struct{}     // closed when the program is gone and everything of it has been read
-	err      error             // how it ended; read it after exited
-	stop     context.CancelFunc
+	messages chan wire.Message      // closed after the last one; then wait for exited
+	exited   chan struct{}          // closed when the program is gone and everything of it has been read
+	err      error                  // how it ended; read it after exited
+	signal   func()                 // ends the program at once, without waiting
+	resident func() (uint64, error) // bytes of memory
+
+	ctx  context.Context // of receive
+	stop context.CancelFunc
+}
+
+// newProcess is a process that speaks over a connection, and is run by whoever closes exited at its end.
+func newProcess(conn io.ReadWriteCloser) *process {
+	p := &process{conn: wire.NewConn(conn), messages: make(chan wire.Message), exited: make(chan struct{})}
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	return p
 }
 
 // launch starts the composer program with a socket at descriptor 3 and gives it its job.
-func launch(program string, job wire.Job, log *slog.Logger) (*process, error) {
+func launch(program string, job wire.Job, maxMemory uint64, log *slog.Logger) (*process, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("start the composer: %w", err)
@@ -45,8 +56,7 @@ func launch(program string, job wire.Job, log *slog.Logger) (*process, error) {
 		ours.Close()
 		return nil, fmt.Errorf("start the composer %s: %w", program, err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	p := &process{cmd: cmd, conn: wire.NewConn(ours), messages: make(chan wire.Message), exited: make(chan struct{}), stop: stop}
+	p := newProcess(ours)
 	started := make(chan error)
 	go func() {
 		defer close(p.exited)
@@ -54,20 +64,29 @@ func launch(program string, job wire.Job, log *slog.Logger) (*process, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
-		started <- err
 		if err != nil {
+			started <- err
 			return
 		}
-		log := log.With("pid", cmd.Process.Pid)
+		p.pid = cmd.Process.Pid
+		// It ends the program and whatever that has started, which could hold its log open. An error means that it is
+		// gone already: its id stays taken until exited.
+		p.signal = func() { _ = syscall.Kill(-p.pid, syscall.SIGKILL) }
+		p.resident = func() (uint64, error) { return residentMemory(p.pid) }
+		started <- nil
+		log := log.With("pid", p.pid)
+		if err := limitMemory(p.pid, maxMemory); err != nil {
+			log.Warn("the composer's memory is watched, but not limited by the system", "error", err)
+		}
 		var readers sync.WaitGroup
 		readers.Go(func() { forwardLog(stderr, log) })
-		readers.Go(func() { p.receive(ctx, log) })
+		readers.Go(func() { p.receive(log) })
 		readers.Wait()
 		p.err = cmd.Wait()
 		p.conn.Close()
 	}()
 	if err := <-started; err != nil {
-		stop()
+		p.stop()
 		ours.Close()
 		return nil, fmt.Errorf("start the composer %s: %w", program, err)
 	}
@@ -96,20 +115,20 @@ func socketPair() (net.Conn, *os.File, error) {
 }
 
 // receive passes on what the composer says, until it closes its end or talks nonsense: then it is ended.
-func (p *process) receive(ctx context.Context, log *slog.Logger) {
+func (p *process) receive(log *slog.Logger) {
 	defer close(p.messages)
 	for {
 		m, err := p.conn.Receive()
 		if err != nil {
-			if err != io.EOF && ctx.Err() == nil {
+			if err != io.EOF && p.ctx.Err() == nil {
 				log.Error("the composer does not speak the protocol", "error", err)
 			}
-			p.signalKill()
+			p.signal()
 			return
 		}
 		select {
 		case p.messages <- m:
-		case <-ctx.Done():
+		case <-p.ctx.Done():
 			return
 		}
 	}
@@ -118,15 +137,9 @@ func (p *process) receive(ctx context.Context, log *slog.Logger) {
 // kill ends the program at once and waits until it is gone.
 func (p *process) kill() {
 	p.stop()
-	p.signalKill()
+	p.signal()
 	p.conn.Close()
 	<-p.exited
-}
-
-// signalKill kills the program and whatever it has started, which could hold its log open.
-func (p *process) signalKill() {
-	// An error means that it is gone already: its id stays taken until exited.
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 }
 
 // forwardLog turns the composer's JSON log lines into ours.

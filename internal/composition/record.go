@@ -73,9 +73,12 @@ type Record struct {
 	Started      time.Time         `json:"startTime"`
 	Ended        time.Time         `json:"endTime,omitzero"`
 	Cause        Cause             `json:"cause,omitzero"`
-	Layout       json.RawMessage   `json:"layout"` // LayoutConfiguration, defaults filled in
+	Layout       json.RawMessage   `json:"layout"`         // LayoutConfiguration, defaults filled in
+	Scene        json.RawMessage   `json:"scene,omitzero"` // a document of package scene; empty: nothing beyond the layout
 	Destinations []Destination     `json:"destinations"`
 	Tags         map[string]string `json:"tags,omitempty"`
+
+	Untold []Event `json:"untold,omitempty"` // happened, in order, and not yet in the event log
 
 	IdempotencyToken string `json:"idempotencyToken,omitzero"`
 	RequestHash      string `json:"requestHash,omitzero"` // of the request without the token

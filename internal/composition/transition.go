@@ -1,13 +1,6 @@
 package composition
 
-import (
-	"context"
-	"errors"
-	"slices"
-	"time"
-
-	"github.com/footlight-live/footlight/internal/store"
-)
+import "slices"
 
 // move changes the composition's state and reports whether it did: what may not follow is refused.
 func (l *live) move(to State, cause Cause) bool {
@@ -35,24 +28,21 @@ func (l *live) transition(what, id string, state *State, why *Cause, to State, c
 	return true
 }
 
-// event logs what EventBridge would tell (spec/composition.md §3).
+// event notes what EventBridge would tell (spec/composition.md §3). The next save stores it with the new state.
 func (l *live) event(name, destination string, cause Cause) {
 	l.log.Info("event", "event_name", name, "stage_arn", l.record.StageARN, "id", destination, "error_code", cause.Code, "reason", cause.Reason)
+	l.pending = append(l.pending, Event{
+		ID: newEventID(), Time: l.manager.Now().UTC(), Name: name, DestinationID: destination, Cause: cause,
+	})
 }
 
-// save writes the record, but for the tags, which callers change by themselves. The media does not wait for a
-// store that is away: the next change writes everything.
-func (l *live) save() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_, err := l.manager.records.Update(ctx, l.record.ID, func(r *Record) error {
-		tags := r.Tags
-		*r = l.record
-		r.Destinations = slices.Clone(l.record.Destinations)
-		r.Tags = tags
-		return nil
-	})
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+// save writes the record with its events and reports whether it could. The media does not wait for a store that is
+// away: the next change writes everything.
+func (l *live) save() bool {
+	if err := l.manager.books.write(l.record, l.pending); err != nil {
 		l.log.Error("cannot store the composition's state", "error", err)
+		return false
 	}
+	l.pending = nil
+	return true
 }
