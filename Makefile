@@ -4,7 +4,7 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench generate clean
+.PHONY: help demo build test soak lint bench generate clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -22,6 +22,11 @@ test: build ## run every test, the end-to-end ones included
 	@scripts/setup.sh test
 	@# One package at a time: many run real media in real time, and two cores carry one such test.
 	$(GO) test -p 1 -timeout 20m ./cmd/... ./internal/... ./web/... ./docs/... ./test/...
+
+SOAK ?= 30m
+soak: build ## let people come and go at random for SOAK=30m, and judge every moment
+	@scripts/setup.sh test
+	FOOTLIGHT_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 24h -run TestSoak ./test
 
 lint: ## check formatting, vet, staticcheck, shell scripts
 	@scripts/setup.sh test

@@ -99,8 +99,9 @@ func (p *plan) carryOut(t *testing.T, s *harness.Server, stage *types.Stage) {
 		st.act()
 		begin := time.Now().Add(reaction)
 		spans[i] = span{begin, begin.Add(st.holds)}
-		until(st.name, spans[i].to)
+		<-time.After(time.Until(spans[i].to)) // the pace of the plan
 	}
+	until("the last step", spans[len(spans)-1].to)
 	stop()
 	c := <-recorded
 	if c == nil {
@@ -109,8 +110,13 @@ func (p *plan) carryOut(t *testing.T, s *harness.Server, stage *types.Stage) {
 	for i := range p.steps {
 		p.steps[i].judge(t, c, places, spans[i])
 	}
-	if cadence := c.Cadence(); cadence.Duplicates > 0 || cadence.Missing*10 > cadence.Frames || len(c.SoundGaps) > 0 {
+	t.Logf("%d pictures, %d missing, %.0f ms the longest between two", len(c.Frames), c.Cadence().Missing, 1e3*c.Cadence().Longest.Seconds())
+	// On a machine that is too slow pictures give way, never the sound.
+	if cadence := c.Cadence(); cadence.Duplicates > 0 || cadence.Missing > cadence.Frames/2 || len(c.SoundGaps) > 0 {
 		t.Errorf("cadence over all steps: %+v, gaps in the sound: %v", cadence, c.SoundGaps)
+	}
+	if sync := c.LipSync(ada); len(sync.Offsets) < 5 || sync.Median.Abs() > 40*time.Millisecond {
+		t.Errorf("Ada's lip sync: %+v", sync)
 	}
 	if _, err := s.RealTime.StopComposition(t.Context(), &ivsrealtime.StopCompositionInput{Arn: composition.Arn}); err != nil {
 		t.Errorf("stop-composition: %v", err)
@@ -164,7 +170,7 @@ func (st *step) judge(t *testing.T, c *judge.Capture, places []image.Rectangle, 
 		if want.blank && hits+strangers > 0 {
 			t.Errorf("%s: participant %d is at %v in %d of %d pictures, want a placeholder", st.name, want.index, want.place, hits+strangers, len(frames))
 		}
-		if !want.blank && (share < 0.9 || strangers > 0) {
+		if !want.blank && (share < 0.7 || strangers > 0) {
 			t.Errorf("%s: participant %d is at %v in %.0f %% of the pictures, somebody else in %d", st.name, want.index, want.place, 100*share, strangers)
 		}
 	}
@@ -189,7 +195,7 @@ func TestPlan(t *testing.T) {
 	const grace, share = 5, 7
 	featured := map[string]string{"screen-share": "true"}
 	cfg := layout.Default()
-	cfg.FeaturedAttribute = "screen-share"
+	cfg.FeaturedAttribute, cfg.Fill = "screen-share", layout.Contain
 	alone := harness.Tiles(cfg, camera("ada", nil))
 	two := harness.Tiles(cfg, camera("ada", nil), camera("grace", nil))
 	turned := harness.Tiles(cfg, camera("ada", nil), camera("grace", nil, 360, 640))
@@ -201,7 +207,9 @@ func TestPlan(t *testing.T) {
 	s.WaitPublishing(stage, 1)
 	var graces, shares *synth.Publisher
 	p := plan{
-		layout: &types.LayoutConfiguration{Grid: &types.GridConfiguration{FeaturedParticipantAttribute: new("screen-share")}},
+		layout: &types.LayoutConfiguration{Grid: &types.GridConfiguration{
+			FeaturedParticipantAttribute: new("screen-share"), VideoFillMode: types.VideoFillModeContain,
+		}},
 		steps: []step{
 			{"Ada is alone", func() {}, []sight{{ada, alone[0], false}}, []int{ada}, time.Second},
 			{"Grace joins", func() {

@@ -101,33 +101,3 @@ func TestServerKilled(t *testing.T) {
 	c := record(t, *channel.PlaybackUrl, settled+2*time.Second, 1)
 	seen(t, c, settled, judge.Forever, 4)
 }
-
-// TestPeopleComeAndGo follows who is in the picture while people come, go, fall silent and change.
-func TestPeopleComeAndGo(t *testing.T) {
-	s := harness.StartServer(t)
-	channel, stage := s.CreateChannel("people"), s.CreateStage("people")
-	ada := s.Publish(stage, 0, "Ada")
-	s.WaitPublishing(stage, 1)
-	composition := s.StartComposition(stage, channel, "")
-	s.WaitDestination(composition.Arn, types.DestinationStateActive)
-
-	harness.WaitPlayable(t, *channel.PlaybackUrl)
-	alone := record(t, *channel.PlaybackUrl, settled+2*time.Second, 1)
-	seen(t, alone, settled, judge.Forever, 0)
-
-	grace := s.Publish(stage, 5, "Grace")
-	s.WaitPublishing(stage, 2)
-	two := record(t, *channel.PlaybackUrl, settled+2*time.Second, 2)
-	seen(t, two, settled, judge.Forever, 0, 5)
-
-	if err := ada.Close(); err != nil {
-		t.Errorf("Ada leaves: %v", err)
-	}
-	s.WaitPublishing(stage, 1)
-	one := record(t, *channel.PlaybackUrl, settled+2*time.Second, 1)
-	seen(t, one, settled, judge.Forever, 5)
-	if tones := one.Tones(settled, judge.Forever); len(tones) != 1 || tones[0] != 5 {
-		t.Errorf("the mix holds the tones of %v, want 5 only", tones)
-	}
-	grace.Close()
-}
