@@ -1,6 +1,7 @@
 package composer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/footlight-live/footlight/internal/av"
 	"github.com/footlight-live/footlight/internal/composer/clock"
-	"github.com/footlight-live/footlight/internal/composer/layout"
 	"github.com/footlight-live/footlight/internal/composer/video"
 	"github.com/footlight-live/footlight/internal/composer/wire"
 )
@@ -50,24 +50,31 @@ func formatOf(j wire.OutputJob) format { return format{j.Width, j.Height, j.Fram
 // Picture n has timestamp n/rate, whenever it is made. Its goroutine is run.
 type canvas struct {
 	format
-	layout  layout.Config
 	clock   *clock.Clock
 	cast    *atomic.Pointer[cast]
+	look    atomic.Pointer[look] // never nil
 	outputs []*output
 	shared  bool // other canvases look at the same pictures
+	meters  *meters
 	log     *slog.Logger
 
 	mixer   *video.Mixer
 	encoder *av.H264Encoder
+	encodes string             // with which encoder, in words
+	worn    *look              // what the mixer has
 	shown   map[*session]int64 // PTS of the picture shown last
+	dark    darkness
 
 	frames, late, missed atomic.Uint64
 	ticked               atomic.Int64 // composer time of the latest tick
+	calm                 atomic.Int64 // until that composer time the machine counts as too slow
+	tiles                atomic.Pointer[[]placed]
 }
 
 // open makes mixer and encoder; run closes them.
 func (c *canvas) open() error {
-	encoder, err := av.NewH264Encoder(encodingFor(c.format))
+	cfg := encodingFor(c.format)
+	encoder, err := av.NewH264Encoder(cfg)
 	if err != nil {
 		return err
 	}
@@ -77,6 +84,8 @@ func (c *canvas) open() error {
 		return err
 	}
 	c.encoder, c.mixer, c.shown = encoder, mixer, map[*session]int64{}
+	c.encodes = fmt.Sprintf("x264 %s, %s profile, %d b/s", cmp.Or(cfg.Preset, av.DefaultPreset), cfg.Profile, cfg.BitRate)
+	c.tiles.Store(&[]placed{})
 	return nil
 }
 
@@ -96,8 +105,7 @@ func (c *canvas) run(ctx context.Context) error {
 	defer c.mixer.Close()
 	n := int64(math.Ceil(c.clock.Now().Seconds() * c.frameRate))
 	nextKey := n
-	opened := n              // where the opening of the stream ends
-	calm := time.Duration(0) // until then the machine counts as too slow
+	opened := n // where the opening of the stream ends
 	for sleep(ctx, c.clock.Until(c.at(n))) {
 		c.ticked.Store(int64(c.clock.Now()))
 		used, begins := c.wanted()
@@ -121,9 +129,9 @@ func (c *canvas) run(ctx context.Context) error {
 		if lag := c.clock.Now() - c.at(n); lag > 0 && used {
 			c.late.Add(1)
 			if lag > maxLag {
-				calm = c.clock.Now() + strained
+				c.calm.Store(int64(c.clock.Now() + strained))
 			}
-			if c.clock.Now() < calm {
+			if c.overloaded() {
 				skip := int64(math.Ceil(lag.Seconds() * c.frameRate))
 				c.missed.Add(uint64(skip))
 				n += skip
@@ -147,15 +155,19 @@ func (c *canvas) wanted() (used, key bool) {
 	return used, key && !fed
 }
 
+// overloaded tells whether pictures are left out because the machine is too slow.
+func (c *canvas) overloaded() bool { return c.clock.Now() < time.Duration(c.calm.Load()) }
+
 // picture composes, encodes and offers picture n.
 func (c *canvas) picture(n int64, key bool) error {
+	began := c.clock.Now()
 	// The picture stands for the time until the next one: looking at its middle keeps sound and picture
 	// together to within half a tick either way.
-	tiles := c.tiles((c.at(n) + c.at(n+1)) / 2)
-	drawn := c.mixer.Compose(tiles)
-	for _, t := range tiles {
-		t.Picture.Release()
-	}
+	s := c.see((c.at(n) + c.at(n+1)) / 2)
+	drawn := c.mixer.Compose(s.tiles)
+	c.dark.look(began, drawn, s.tiles)
+	s.release()
+	composed := c.clock.Now()
 	coded, err := c.encoder.Encode(drawn, n, key)
 	if err != nil {
 		return fmt.Errorf("encode picture %d: %w", n, err)
@@ -164,63 +176,15 @@ func (c *canvas) picture(n int64, key bool) error {
 	if err != nil {
 		return fmt.Errorf("encode picture %d: %w", n, err)
 	}
-	p := &packet{video: true, key: coded.Key, pts: c.at(n), data: data}
+	now := c.clock.Now()
+	p := &packet{video: true, key: coded.Key, pts: c.at(n), data: data, made: now}
 	for _, o := range c.outputs {
 		o.offer(p)
 	}
+	c.meters.draw.add(now, composed-began)
+	c.meters.encode.add(now, now-composed)
+	for _, complete := range s.fresh {
+		c.meters.latency.add(now, now-complete)
+	}
 	return nil
-}
-
-// tiles lays the participants out as they are at t. The caller releases the pictures.
-func (c *canvas) tiles(t time.Duration) []video.Tile {
-	sc := c.cast.Load()
-	ps := make([]layout.Participant, 0, len(sc.entries))
-	byID := make(map[string]*entry, len(sc.entries))
-	for i := range sc.entries {
-		e := &sc.entries[i]
-		st := e.input.status(t)
-		if st.video == waiting && t-e.input.born < arriving {
-			continue
-		}
-		byID[e.ID] = e
-		ps = append(ps, layout.Participant{ID: e.ID, UserID: e.UserID, Attributes: e.Attributes,
-			HasVideo: st.video == live || st.video == waiting, VideoWidth: st.width, VideoHeight: st.height, Joined: int64(i)})
-	}
-	placed := layout.Compute(c.layout, layout.Size{W: c.width, H: c.height}, ps)
-	out := make([]video.Tile, len(placed))
-	shown := make(map[*session]int64, len(placed))
-	for i, p := range placed {
-		e := byID[p.ParticipantID]
-		out[i] = video.Tile{Rect: p.Rect, Fill: p.Fill, Label: e.label(), Picture: c.look(e.input, t, shown)}
-	}
-	c.shown = shown
-	return out
-}
-
-// look takes the picture of an input for time t.
-func (c *canvas) look(in *input, t time.Duration, shown map[*session]int64) *av.Picture {
-	s := in.session.Load()
-	if s == nil {
-		return nil
-	}
-	last, ok := c.shown[s]
-	if !ok {
-		last = math.MinInt64
-	}
-	slop := min(maxSlop, time.Duration(float64(time.Second)/c.frameRate/4))
-	keep := time.Duration(0)
-	if c.shared {
-		keep = maxLag + 2*slop
-	}
-	pic := s.pictures.at(t, slop, keep, last)
-	if pic != nil {
-		last = pic.PTS
-		tooLarge := layout.Participant{HasVideo: true, VideoWidth: pic.Width, VideoHeight: pic.Height}
-		if !tooLarge.ShowsVideo() { // more than 1080p counts as audio only, as on IVS
-			pic.Release()
-			pic = nil
-		}
-	}
-	shown[s] = last
-	return pic
 }

@@ -1,9 +1,10 @@
 package composer
 
 import (
-	"cmp"
+	"context"
 
 	"github.com/footlight-live/footlight/internal/composer/audio"
+	"github.com/footlight-live/footlight/internal/composer/layout"
 )
 
 // cast is who publishes on the stage, in order of arrival: an immutable snapshot for canvases and sound.
@@ -17,9 +18,9 @@ type entry struct {
 	input *input
 }
 
-// label is what a placeholder shows: a name that people gave, if any.
-func (e *entry) label() string {
-	return cmp.Or(e.Attributes["username"], e.Attributes["name"], e.UserID, e.ID)
+// participant is the nth of the cast as a layout sees it, but for its video.
+func (e *entry) participant(n int) layout.Participant {
+	return layout.Participant{ID: e.ID, UserID: e.UserID, Attributes: e.Attributes, Joined: int64(n)}
 }
 
 func (c *cast) timelines() []*audio.Timeline {
@@ -28,4 +29,41 @@ func (c *cast) timelines() []*audio.Timeline {
 		out = append(out, c.entries[i].input.timeline)
 	}
 	return out
+}
+
+// follow starts and ends inputs so that they match a snapshot of the stage.
+func (c *Composer) follow(ctx context.Context, ms []member) {
+	next := &cast{}
+	here := map[string]bool{}
+	for _, m := range ms {
+		if !m.Publishing || m.ID == "" || here[m.ID] {
+			continue
+		}
+		here[m.ID] = true
+		in := c.inputs[m.ID]
+		if in == nil {
+			in = c.start(ctx, m.ID)
+		}
+		in.mute(m)
+		next.entries = append(next.entries, entry{m, in.input})
+	}
+	for id, in := range c.inputs {
+		if !here[id] {
+			in.end()
+			delete(c.inputs, id)
+			c.Log.Info("participant left", "participant", id)
+		}
+	}
+	c.cast.Store(next)
+}
+
+func (c *Composer) start(ctx context.Context, id string) *running {
+	w := c.whep
+	w.url = c.job.WHIPURL + "/subscribe/" + id
+	in := &input{id: id, whep: &w, clock: c.clock, meters: &c.meters, log: c.Log, timeline: &audio.Timeline{}, born: c.clock.Now(), size: newLayerSize()}
+	ctx, end := context.WithCancel(ctx)
+	c.leaving.Go(func() { in.run(ctx) })
+	c.inputs[id] = &running{in, end}
+	c.Log.Info("participant publishes", "participant", id)
+	return c.inputs[id]
 }

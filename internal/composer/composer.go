@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/footlight-live/footlight/internal/composer/audio"
 	"github.com/footlight-live/footlight/internal/composer/clock"
 	"github.com/footlight-live/footlight/internal/composer/layout"
 	"github.com/footlight-live/footlight/internal/composer/wire"
@@ -36,9 +35,11 @@ type Composer struct {
 	Log  *slog.Logger
 
 	job    wire.Job
-	layout layout.Config
+	layout layout.Config // of the job; a scene may have another
 	clock  *clock.Clock
 	whep   whep
+	meters meters
+	usage  usage
 
 	inputs   map[string]*running // of the publishing participants
 	leaving  sync.WaitGroup      // of inputs that end
@@ -46,6 +47,7 @@ type Composer struct {
 	canvases []*canvas
 	sound    sound
 	outputs  []*output
+	scenes   chan wire.Scene // to the dresser: the newest one only
 }
 
 // running is an input and what ends it.
@@ -129,12 +131,12 @@ func (c *Composer) prepare() error {
 	c.inputs = map[string]*running{}
 	c.cast.Store(&cast{})
 	for _, j := range c.job.Outputs {
-		o := newOutput(j, c.report, c.Log)
+		o := &output{job: j, clock: c.clock, meters: &c.meters, report: c.report, log: c.Log.With("destination", j.DestinationID), queue: make(chan *packet, outputQueue)}
 		c.outputs = append(c.outputs, o)
 		cv := c.canvasFor(formatOf(j))
 		cv.outputs = append(cv.outputs, o)
 	}
-	c.sound = sound{clock: c.clock, cast: &c.cast, outputs: c.outputs}
+	c.sound = sound{clock: c.clock, cast: &c.cast, outputs: c.outputs, meters: &c.meters}
 	if err := c.sound.open(); err != nil {
 		return err
 	}
@@ -148,6 +150,9 @@ func (c *Composer) prepare() error {
 			o.header = h
 		}
 	}
+	if err := c.dress(c.job.Scene); err != nil {
+		c.Log.Error("the composition begins without its scene", "reason", err)
+	}
 	return nil
 }
 
@@ -157,7 +162,8 @@ func (c *Composer) canvasFor(f format) *canvas {
 			return cv
 		}
 	}
-	cv := &canvas{format: f, layout: c.layout, clock: c.clock, cast: &c.cast, log: c.Log}
+	cv := &canvas{format: f, clock: c.clock, cast: &c.cast, meters: &c.meters, log: c.Log}
+	cv.look.Store(&look{layout: c.layout})
 	c.canvases = append(c.canvases, cv)
 	return cv
 }
@@ -178,6 +184,7 @@ func (c *Composer) compose(ctx context.Context, messages <-chan wire.Message, br
 	subscribing, unsubscribe := context.WithCancel(abort)
 	stop := make(chan struct{})
 
+	c.scenes = make(chan wire.Scene, 1)
 	snapshots := make(chan []member)
 	r := &roster{url: c.job.EventsURL, token: c.job.Token, log: c.Log, update: func(ctx context.Context, ms []member) {
 		select {
@@ -193,6 +200,7 @@ func (c *Composer) compose(ctx context.Context, messages <-chan wire.Message, br
 		loops.Go(func() { failed <- cv.run(media) })
 	}
 	loops.Go(func() { failed <- c.sound.run(media) })
+	loops.Go(func() { c.dresser(media) })
 	for _, o := range c.outputs {
 		senders.Go(func() { o.run(abort, stop) })
 	}
@@ -230,6 +238,9 @@ func (c *Composer) serve(ctx context.Context, messages <-chan wire.Message, brok
 			if m.Stop != nil {
 				return m.Stop.Reason, nil
 			}
+			if m.Scene != nil {
+				c.change(*m.Scene)
+			}
 		case err := <-broken:
 			return "", gone(err)
 		case <-ctx.Done():
@@ -250,47 +261,12 @@ func (c *Composer) serve(ctx context.Context, messages <-chan wire.Message, brok
 			if !c.alive() {
 				continue
 			}
+			c.resize()
 			if err := c.Conn.Send(wire.Message{Heartbeat: c.heartbeat()}); err != nil {
 				return "", gone(err)
 			}
 		}
 	}
-}
-
-// follow starts and ends inputs so that they match a snapshot of the stage.
-func (c *Composer) follow(ctx context.Context, ms []member) {
-	next := &cast{}
-	here := map[string]bool{}
-	for _, m := range ms {
-		if !m.Publishing || m.ID == "" || here[m.ID] {
-			continue
-		}
-		here[m.ID] = true
-		in := c.inputs[m.ID]
-		if in == nil {
-			in = c.start(ctx, m.ID)
-		}
-		next.entries = append(next.entries, entry{m, in.input})
-	}
-	for id, in := range c.inputs {
-		if !here[id] {
-			in.end()
-			delete(c.inputs, id)
-			c.Log.Info("participant left", "participant", id)
-		}
-	}
-	c.cast.Store(next)
-}
-
-func (c *Composer) start(ctx context.Context, id string) *running {
-	w := c.whep
-	w.url = c.job.WHIPURL + "/subscribe/" + id
-	in := &input{id: id, whep: &w, clock: c.clock, log: c.Log, timeline: &audio.Timeline{}, born: c.clock.Now()}
-	ctx, end := context.WithCancel(ctx)
-	c.leaving.Go(func() { in.run(ctx) })
-	c.inputs[id] = &running{in, end}
-	c.Log.Info("participant publishes", "participant", id)
-	return c.inputs[id]
 }
 
 // alive tells whether all loops tick.
@@ -303,19 +279,4 @@ func (c *Composer) alive() bool {
 		c.Log.Error("a media loop stands still")
 	}
 	return ok
-}
-
-func (c *Composer) heartbeat() *wire.Heartbeat {
-	h := &wire.Heartbeat{Time: time.Now().UTC()}
-	for _, cv := range c.canvases {
-		h.Frames += cv.frames.Load()
-		h.LateTicks += cv.late.Load()
-		h.MissedFrames += cv.missed.Load()
-	}
-	now := c.clock.Now()
-	for _, e := range c.cast.Load().entries {
-		h.Participants = append(h.Participants, e.input.report(now))
-	}
-	h.Publishing = len(h.Participants)
-	return h
 }

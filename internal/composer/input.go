@@ -3,16 +3,16 @@ package composer
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/footlight-live/footlight/internal/av"
 	"github.com/footlight-live/footlight/internal/composer/audio"
 	"github.com/footlight-live/footlight/internal/composer/clock"
+	"github.com/footlight-live/footlight/internal/composer/layout"
 	"github.com/footlight-live/footlight/internal/composer/wire"
 )
 
@@ -20,10 +20,12 @@ import (
 type trackState string
 
 const (
-	waiting trackState = "waiting" // nothing decoded yet
-	live    trackState = "live"
-	stalled trackState = "stalled" // nothing for stalledAfter
-	none    trackState = "none"    // the participant sends no such track
+	waiting  trackState = "waiting" // nothing decoded yet
+	live     trackState = "live"
+	muted    trackState = "muted"    // the participant says so, whatever it sends
+	stalled  trackState = "stalled"  // nothing for stalledAfter
+	none     trackState = "none"     // the participant sends no such track
+	tooLarge trackState = "tooLarge" // more than 1080p, which counts as audio only, as on IVS
 )
 
 // input is the media of one publishing participant, over as many connections as it takes. Its goroutine is
@@ -32,13 +34,29 @@ type input struct {
 	id       string
 	whep     *whep
 	clock    *clock.Clock
+	meters   *meters
 	log      *slog.Logger
 	timeline *audio.Timeline
 	born     time.Duration
 
-	session atomic.Pointer[session] // the connection of now; nil between two
-	decoded atomic.Uint64
-	lost    atomic.Uint64
+	session      atomic.Pointer[session] // the connection of now; nil between two
+	size         layerSize
+	videoStopped atomic.Bool
+	audioMuted   atomic.Bool
+
+	decoded, received, lost, keyRequests atomic.Uint64
+}
+
+// mute takes what the participant says of itself.
+func (in *input) mute(m member) {
+	in.timeline.Mute(m.AudioMuted)
+	in.audioMuted.Store(m.AudioMuted)
+	if in.videoStopped.Swap(m.VideoStopped) == m.VideoStopped {
+		return
+	}
+	if s := in.session.Load(); s != nil {
+		s.pictures.shut(m.VideoStopped)
+	}
 }
 
 // run subscribes, and again when the connection fails, until ctx ends.
@@ -73,7 +91,7 @@ func (in *input) connect(ctx context.Context) error {
 		wg.Wait()
 		s.pictures.clear()
 	}()
-	answer, end, err := in.whep.subscribe(ctx, &wg, func(pc *webrtc.PeerConnection) {
+	sub, err := in.whep.subscribe(ctx, &wg, func(pc *webrtc.PeerConnection) {
 		pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 			if state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
 				cancel(errConnection(state))
@@ -84,10 +102,12 @@ func (in *input) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer end()
-	s.hasVideo.Store(offersVideo(answer))
+	defer sub.end()
+	s.hasVideo.Store(sends(sub.answer, "video"))
+	s.hasAudio.Store(sends(sub.answer, "audio"))
 	in.session.Store(s)
-	<-ctx.Done()
+	s.pictures.shut(in.videoStopped.Load())
+	in.size.follow(ctx, sub.resize)
 	return context.Cause(ctx)
 }
 
@@ -97,139 +117,93 @@ func (e errConnection) Error() string {
 	return "connection " + webrtc.PeerConnectionState(e).String()
 }
 
-// session is one connection to the participant.
-type session struct {
-	*input
-	sync     *clock.Sync
-	pictures pictures
-	hasVideo atomic.Bool
-
-	mu        sync.Mutex
-	closed    bool
-	video     bool // its track has come
-	audio     bool
-	size      [2]int // of the last picture
-	lastVideo time.Duration
-	lastAudio time.Duration
-	everVideo bool
-	everAudio bool
+// view is what there is to see of a participant at one time.
+type view struct {
+	video   trackState
+	shown   *shot // with a reference of its own, for live only
+	session *session
 }
 
-// take starts the goroutines of a track. Called by the connection, once per track.
-func (s *session) take(ctx context.Context, wg *sync.WaitGroup, pc *webrtc.PeerConnection, t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
-	kind := clock.Audio
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
+// size of the picture shown, 0 while there is none.
+func (v *view) size() (width, height int) {
+	if v.shown == nil {
+		return 0, 0
 	}
-	switch {
-	case strings.EqualFold(t.Codec().MimeType, webrtc.MimeTypeH264) && !s.video:
-		s.video, kind = true, clock.Video
-	case strings.EqualFold(t.Codec().MimeType, webrtc.MimeTypeOpus) && !s.audio:
-		s.audio = true
-	default:
-		s.log.Warn("track is of no use", "participant", s.id, "codec", t.Codec().MimeType)
-		return
+	return v.shown.Width, v.shown.Height
+}
+
+func (v *view) picture() *av.Picture {
+	if v.shown == nil {
+		return nil
 	}
-	packets := make(chan rtpPacket, packetQueue)
-	wg.Go(func() { s.read(ctx, kind, t, packets) })
-	wg.Go(func() { s.reports(ctx, kind, r) })
-	if kind == clock.Video {
-		pli := []rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(t.SSRC())}}
-		wg.Go(func() {
-			v := &videoTrack{session: s, packets: packets, requestKey: func() {
-				// Asking is repeated as long as a key frame is missing.
-				_ = pc.WriteRTCP(pli)
-			}}
-			v.run(ctx)
-		})
-		return
-	}
-	wg.Go(func() { s.runAudio(ctx, packets) })
+	return v.shown.Picture
 }
 
-// packetQueue is how many packets may wait for a decoder, about two seconds of 720p.
-const packetQueue = 512
-
-// rtpPacket is a packet with its time of arrival.
-type rtpPacket struct {
-	seq     uint16
-	ts      int64 // RTP time, see clock.Sync.Arrive
-	marker  bool
-	payload []byte
-	arrival time.Duration
-}
-
-// read takes packets off the connection. When the decoder is behind it drops them: that counts as loss.
-func (s *session) read(ctx context.Context, k clock.Kind, t *webrtc.TrackRemote, out chan<- rtpPacket) {
-	defer close(out)
-	for {
-		p, _, err := t.ReadRTP()
-		if err != nil {
-			return // the connection is closed
-		}
-		now := s.clock.Now()
-		select {
-		case out <- rtpPacket{seq: p.SequenceNumber, ts: s.sync.Arrive(k, p.Timestamp, now), marker: p.Marker, payload: p.Payload, arrival: now}:
-		case <-ctx.Done():
-			return
-		default:
-			s.lost.Add(1)
-		}
-	}
-}
-
-// reports gives the sender's reports to the clock. Reading is also what drives the connection's own reports.
-func (s *session) reports(ctx context.Context, k clock.Kind, r *webrtc.RTPReceiver) {
-	for ctx.Err() == nil {
-		ps, _, err := r.ReadRTCP()
-		if err != nil {
-			return // the connection is closed
-		}
-		for _, p := range ps {
-			if sr, ok := p.(*rtcp.SenderReport); ok {
-				s.sync.Report(k, sr.NTPTime, sr.RTPTime)
-			}
-		}
-	}
-}
-
-// status is what the layout and the heartbeat need to know.
-type status struct {
-	video, audio  trackState
-	width, height int // of the video, 0 while unknown
-}
-
-// status of the input at composer time now.
-func (in *input) status(now time.Duration) status {
+// show takes the view at composer time t; pictures.at says what slop and keep are, and last tells what the
+// caller showed before of a session. The caller releases the picture.
+func (in *input) show(t, slop, keep time.Duration, last func(*session) int64) view {
 	s := in.session.Load()
+	v := view{video: waiting, session: s}
+	switch {
+	case in.videoStopped.Load():
+		v.video = muted
+		return v
+	case s == nil:
+		return v
+	}
+	shown, seen := s.pictures.at(t, slop, keep, last(s))
+	switch {
+	case shown != nil && !fits(shown.Picture):
+		shown.Release()
+		v.video = tooLarge
+	case shown != nil:
+		v.video, v.shown = live, shown
+	case seen:
+		v.video = stalled
+	case !s.hasVideo.Load() && !s.tookVideo():
+		v.video = none
+	}
+	return v
+}
+
+func fits(pic *av.Picture) bool {
+	p := layout.Participant{HasVideo: true, VideoWidth: pic.Width, VideoHeight: pic.Height}
+	return p.ShowsVideo()
+}
+
+// heard is the state of the sound at composer time now.
+func (in *input) heard(now time.Duration) trackState {
+	s := in.session.Load()
+	if in.audioMuted.Load() {
+		return muted
+	}
 	if s == nil {
-		return status{video: waiting, audio: waiting}
+		return waiting
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := status{video: waiting, audio: waiting, width: s.size[0], height: s.size[1]}
-	switch {
-	case !s.hasVideo.Load() && !s.video:
-		st.video = none
-	case s.everVideo && now-s.lastVideo > stalledAfter:
-		st.video = stalled
-	case s.everVideo:
-		st.video = live
-	}
 	switch {
 	case s.everAudio && now-s.lastAudio > stalledAfter:
-		st.audio = stalled
+		return stalled
 	case s.everAudio:
-		st.audio = live
+		return live
+	case !s.hasAudio.Load() && !s.audio:
+		return none
 	}
-	return st
+	return waiting
 }
 
 // report describes the input for the heartbeat.
 func (in *input) report(now time.Duration) wire.Input {
-	st := in.status(now)
-	return wire.Input{ID: in.id, Video: string(st.video), Audio: string(st.audio), Width: st.width, Height: st.height,
-		Decoded: in.decoded.Load(), Lost: in.lost.Load()}
+	v := in.show(now, 0, time.Hour, func(*session) int64 { return never })
+	r := wire.Input{ID: in.id, Video: string(v.video), Audio: string(in.heard(now)), Decoded: in.decoded.Load(), Received: in.received.Load(),
+		Lost: in.lost.Load(), KeyRequests: in.keyRequests.Load(), Level: in.timeline.Level(), Speaking: in.timeline.Speaking()}
+	r.Width, r.Height = v.size()
+	v.picture().Release()
+	if v.session != nil {
+		r.Jitter, r.Delay = milliseconds(v.session.sync.Jitter()), milliseconds(v.session.sync.Delay())
+	}
+	return r
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

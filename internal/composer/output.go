@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/footlight-live/footlight/internal/composer/clock"
 	"github.com/footlight-live/footlight/internal/composer/wire"
 )
 
@@ -16,6 +18,7 @@ type packet struct {
 	key   bool
 	pts   time.Duration // composer time; decoding time is the same
 	data  []byte        // AVCC for video, a raw frame for AAC
+	made  time.Duration // composer time when it was encoded
 }
 
 const (
@@ -38,9 +41,13 @@ var retryPauses = []time.Duration{250 * time.Millisecond, time.Second, 2 * time.
 type output struct {
 	job    wire.OutputJob
 	header headers // set before run starts
+	clock  *clock.Clock
+	meters *meters
 	report func(wire.Destination)
 	log    *slog.Logger
 	queue  chan *packet
+
+	bytes, retries atomic.Uint64
 
 	mu      sync.Mutex
 	open    bool // connected
@@ -50,8 +57,11 @@ type output struct {
 	logged  time.Time
 }
 
-func newOutput(job wire.OutputJob, report func(wire.Destination), log *slog.Logger) *output {
-	return &output{job: job, report: report, log: log.With("destination", job.DestinationID), queue: make(chan *packet, outputQueue)}
+// figures are for the heartbeat.
+func (o *output) figures() wire.DestinationFigure {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return wire.DestinationFigure{ID: o.job.DestinationID, Bytes: o.bytes.Load(), Dropped: o.dropped, Queue: len(o.queue), Retries: int(o.retries.Load())}
 }
 
 // wants tells whether frames are of use, and whether nothing but a key frame is.
@@ -144,6 +154,7 @@ func (o *output) run(ctx context.Context, stop <-chan struct{}) {
 		}
 		pause := retryPauses[min(retries, len(retryPauses)-1)]
 		retries++
+		o.retries.Add(1)
 		select {
 		case <-time.After(min(pause, max(patience-time.Since(since), retryPauses[0]))):
 		case <-stop:
@@ -181,7 +192,7 @@ func (o *output) publish(ctx context.Context, stop <-chan struct{}, active func(
 	for {
 		select {
 		case p := <-o.queue:
-			if err := conn.send(p); err != nil {
+			if err := o.send(conn, p); err != nil {
 				conn.close()
 				return sent, err
 			}
@@ -205,13 +216,23 @@ func (o *output) publish(ctx context.Context, stop <-chan struct{}, active func(
 	}
 }
 
+func (o *output) send(conn *rtmpConn, p *packet) error {
+	if err := conn.send(p); err != nil {
+		return err
+	}
+	now := o.clock.Now()
+	o.meters.publish.add(now, now-p.made)
+	o.bytes.Add(uint64(len(p.data)))
+	return nil
+}
+
 // flush sends what still waits. Canvas and sound have ended before.
 func (o *output) flush(conn *rtmpConn) {
 	until := time.Now().Add(flushTime)
 	for time.Now().Before(until) {
 		select {
 		case p := <-o.queue:
-			if conn.send(p) != nil {
+			if o.send(conn, p) != nil {
 				return
 			}
 		default:

@@ -1,6 +1,7 @@
 package composer
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -13,33 +14,47 @@ const stalledAfter = 2 * time.Second
 // maxPictures bounds what waits to be shown: the largest playout delay and lag at 60 pictures a second.
 const maxPictures = 48
 
+// never is the PTS of what somebody showed who showed nothing.
+const never = math.MinInt64
+
+// shot is a decoded picture with what the measurements need.
+type shot struct {
+	*av.Picture
+	complete time.Duration // when its last packet came
+}
+
 // pictures are the decoded pictures of one participant that are shown or still to be shown.
 // The track's goroutine pushes, the canvases look; it owns a reference of each picture in it.
 type pictures struct {
-	mu    sync.Mutex
-	queue []*av.Picture // by PTS, the RTP time
-	due   func(ts int64) time.Duration
+	mu     sync.Mutex
+	queue  []*shot // by PTS, the RTP time
+	due    func(ts int64) time.Duration
+	seen   bool // there has been a picture since it was opened
+	closed bool // what comes is dropped
 }
 
 // push takes the picture over.
-func (p *pictures) push(pic *av.Picture) {
+func (p *pictures) push(s *shot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.queue); n > 0 && pic.PTS <= p.queue[n-1].PTS {
-		pic.Release() // the sender's time went back: shown it could not be in order
+	if n := len(p.queue); p.closed || n > 0 && s.PTS <= p.queue[n-1].PTS {
+		s.Release() // the sender's time went back: shown it could not be in order
 		return
 	}
 	if len(p.queue) == maxPictures {
 		p.drop(1)
 	}
-	p.queue = append(p.queue, pic)
+	p.seen = true
+	p.queue = append(p.queue, s)
 }
 
 func (p *pictures) drop(n int) {
-	for _, pic := range p.queue[:n] {
-		pic.Release()
+	for _, s := range p.queue[:n] {
+		s.Release()
 	}
-	p.queue = append(p.queue[:0], p.queue[n:]...)
+	rest := copy(p.queue, p.queue[n:])
+	clear(p.queue[rest:])
+	p.queue = p.queue[:rest]
 }
 
 // clear gives everything back.
@@ -49,14 +64,25 @@ func (p *pictures) clear() {
 	p.drop(len(p.queue))
 }
 
+// shut ends or begins the showing of pictures. What came while it was shut, and before, is never shown: a
+// browser sends black pictures then.
+func (p *pictures) shut(closed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed, p.seen = closed, p.seen && !closed
+	if closed {
+		p.drop(len(p.queue))
+	}
+}
+
 // at returns the picture to show at composer time t, with a reference for the caller, or nil when there is
-// none or it is stale. last is the PTS of what the caller showed before (any smaller number for nothing);
-// keep is for how long older pictures must stay for other callers.
+// none or it is stale; seen tells whether there has ever been one. last is the PTS of what the caller showed
+// before, or never; keep is for how long older pictures must stay for other callers.
 //
 // A picture due within slop of the tick is taken or left so that senders and output of one frame rate give
 // one picture per tick, however the two clocks lie: the next one may come slop early, and a picture is
 // skipped only when its successor is overdue by slop too.
-func (p *pictures) at(t, slop, keep time.Duration, last int64) *av.Picture {
+func (p *pictures) at(t, slop, keep time.Duration, last int64) (shown *shot, seen bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := -1
@@ -67,9 +93,10 @@ func (p *pictures) at(t, slop, keep time.Duration, last int64) *av.Picture {
 		limit = t - slop
 	}
 	if i < 0 || p.due(p.queue[i].PTS) < t-stalledAfter {
-		return nil
+		return nil, p.seen
 	}
-	pic := p.queue[i].Retain()
+	shown = p.queue[i]
+	shown.Retain()
 	n := 0
 	for n < i && p.due(p.queue[n+1].PTS) <= t-keep {
 		n++
@@ -78,5 +105,5 @@ func (p *pictures) at(t, slop, keep time.Duration, last int64) *av.Picture {
 		n = i
 	}
 	p.drop(n)
-	return pic
+	return shown, true
 }

@@ -74,10 +74,10 @@ func TestCadence(t *testing.T) {
 			for i := 3; i < 100; i++ {
 				now = time.Duration(i) * tick
 				for n < len(all) && time.Duration(n)*c.interval < now+3*tick { // decoded ahead
-					p.push(all[n])
+					p.push(&shot{Picture: all[n]})
 					n++
 				}
-				pic := p.at(now, maxSlop, 0, last)
+				pic, _ := p.at(now, maxSlop, 0, last)
 				if pic == nil {
 					t.Fatalf("tick %d: nothing", i)
 				}
@@ -106,9 +106,9 @@ func TestCadence(t *testing.T) {
 func TestPicturesStall(t *testing.T) {
 	p := &pictures{due: func(ts int64) time.Duration { return time.Duration(ts) * time.Second }}
 	defer p.clear()
-	last := int64(math.MinInt64)
+	last := int64(never)
 	look := func(at time.Duration) int64 {
-		pic := p.at(at, maxSlop, 0, last)
+		pic, _ := p.at(at, maxSlop, 0, last)
 		if pic == nil {
 			return -1
 		}
@@ -120,8 +120,8 @@ func TestPicturesStall(t *testing.T) {
 		t.Error("something from nothing")
 	}
 	all := decoded(t, 3)
-	p.push(all[1])
-	p.push(all[0]) // goes back in time: dropped
+	p.push(&shot{Picture: all[1]})
+	p.push(&shot{Picture: all[0]}) // goes back in time: dropped
 	if got := look(500 * time.Millisecond); got != -1 {
 		t.Errorf("picture %d before its time", got)
 	}
@@ -134,8 +134,38 @@ func TestPicturesStall(t *testing.T) {
 	if got := look(time.Second + stalledAfter + time.Millisecond); got != -1 {
 		t.Errorf("stale picture %d", got)
 	}
-	p.push(all[2])
+	p.push(&shot{Picture: all[2]})
 	if got := look(2 * time.Second); got != 2 {
 		t.Errorf("picture %d after the stall", got)
 	}
+}
+
+// TestPicturesShut: what came before and while it was shut is never shown.
+func TestPicturesShut(t *testing.T) {
+	p := &pictures{due: func(ts int64) time.Duration { return time.Duration(ts) * time.Second }}
+	defer p.clear()
+	all := decoded(t, 3)
+	shows := func(want int64) {
+		t.Helper()
+		s, seen := p.at(10*time.Second, 0, time.Hour, never)
+		got := int64(-1)
+		if s != nil {
+			got = s.PTS
+			s.Release()
+		}
+		if got != want || seen != (want >= 0) {
+			t.Errorf("shows %d, seen %v, want %d", got, seen, want)
+		}
+	}
+	p.due = func(int64) time.Duration { return 9 * time.Second }
+	p.push(&shot{Picture: all[0]})
+	shows(0)
+	p.shut(true)
+	shows(-1)
+	p.push(&shot{Picture: all[1]})
+	shows(-1)
+	p.shut(false)
+	shows(-1)
+	p.push(&shot{Picture: all[2]})
+	shows(2)
 }

@@ -16,6 +16,9 @@ type member struct {
 	UserID     string            `json:"userId"`
 	Attributes map[string]string `json:"attributes"`
 	Publishing bool              `json:"isPublishing"`
+
+	AudioMuted   bool `json:"audioMuted"` // both are an extension that the greeting asks for
+	VideoStopped bool `json:"videoStopped"`
 }
 
 // roster follows the stage's events socket. Every snapshot goes to update, in order of arrival on the stage;
@@ -60,7 +63,7 @@ func (r *roster) follow(ctx context.Context) (got bool, err error) {
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxSnapshot)
-	if err := conn.Write(dialing, websocket.MessageText, []byte(`{"type":"PING"}`)); err != nil {
+	if err := conn.Write(dialing, websocket.MessageText, []byte(`{"type":"HELLO","ext":1}`)); err != nil {
 		return false, fmt.Errorf("greet the stage events: %w", err)
 	}
 	alive, stop := context.WithCancel(ctx)

@@ -27,11 +27,11 @@ func TestRosterReconnects(t *testing.T) {
 		}
 		defer conn.CloseNow()
 		nth := connections.Add(1)
-		if _, ping, err := conn.Read(r.Context()); err != nil || string(ping) != `{"type":"PING"}` || conn.Subprotocol() != "secret-token" {
-			t.Errorf("greeting %s, subprotocol %q, %v", ping, conn.Subprotocol(), err)
+		if _, hello, err := conn.Read(r.Context()); err != nil || string(hello) != `{"type":"HELLO","ext":1}` || conn.Subprotocol() != "secret-token" {
+			t.Errorf("greeting %s, subprotocol %q, %v", hello, conn.Subprotocol(), err)
 		}
 		for _, m := range []string{`{"type":"PONG"}`, `nonsense`, `{"type":"NEWS","payload":7}`,
-			`{"type":"STAGE_STATE","payload":{"stageId":"s","participants":[{"id":"b","isPublishing":true,"attributes":{"k":"v"}},{"id":"a","userId":"u"}]}}`} {
+			`{"type":"STAGE_STATE","payload":{"stageId":"s","participants":[{"id":"b","isPublishing":true,"audioMuted":true,"attributes":{"k":"v"}},{"id":"a","userId":"u"}]}}`} {
 			if err := conn.Write(r.Context(), websocket.MessageText, []byte(m)); err != nil {
 				t.Error(err)
 			}
@@ -47,7 +47,7 @@ func TestRosterReconnects(t *testing.T) {
 	got := 0
 	r := &roster{url: "ws" + strings.TrimPrefix(server.URL, "http") + "/events/s", token: "secret-token", log: slog.New(slog.NewTextHandler(&log, nil)),
 		update: func(_ context.Context, ms []member) {
-			if len(ms) != 2 || ms[0].ID != "b" || !ms[0].Publishing || ms[0].Attributes["k"] != "v" || ms[1].UserID != "u" || ms[1].Publishing {
+			if len(ms) != 2 || ms[0].ID != "b" || !ms[0].Publishing || !ms[0].AudioMuted || ms[0].VideoStopped || ms[0].Attributes["k"] != "v" || ms[1].UserID != "u" || ms[1].Publishing {
 				t.Errorf("snapshot %+v", ms)
 			}
 			if got++; got == 2 {
@@ -69,7 +69,7 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-func TestOffersVideo(t *testing.T) {
+func TestSends(t *testing.T) {
 	for answer, want := range map[string]bool{
 		"v=0\r\nm=audio 9 UDP\r\na=sendonly\r\nm=video 9 UDP\r\na=sendonly\r\n": true,
 		"v=0\r\nm=audio 9 UDP\r\na=sendonly\r\nm=video 9 UDP\r\na=inactive\r\n": false,
@@ -78,7 +78,7 @@ func TestOffersVideo(t *testing.T) {
 		"v=0\r\nm=audio 9 UDP\r\na=sendonly\r\n":                                false,
 		"":                                                                      false,
 	} {
-		if got := offersVideo(answer); got != want {
+		if got := sends(answer, "video"); got != want {
 			t.Errorf("%q: %v", answer, got)
 		}
 	}

@@ -24,11 +24,13 @@ type sound struct {
 	clock   *clock.Clock
 	cast    *atomic.Pointer[cast]
 	outputs []*output
+	meters  *meters
 
 	encoder *av.AACEncoder
 	config  mpeg4audio.AudioSpecificConfig
 	mixer   audio.Mixer
 	playing []*audio.Timeline // those mixed last: who leaves plays to the end
+	silent  silence
 	ticked  atomic.Int64
 }
 
@@ -53,9 +55,11 @@ func (s *sound) run(ctx context.Context) error {
 	pcm := make([]float32, 2*audio.Block)
 	n := int64(0)
 	for sleep(ctx, s.clock.Until(clock.Ticks(s.mixer.Next()+audio.Block, audio.Rate))) {
-		s.ticked.Store(int64(s.clock.Now()))
+		began := s.clock.Now()
+		s.ticked.Store(int64(began))
 		s.gather()
 		s.mixer.Mix(pcm, s.playing)
+		s.silent.listen(began, pcm, s.playing)
 		coded, err := s.encoder.Encode(pcm)
 		if err != nil {
 			return fmt.Errorf("encode audio frame %d: %w", n, err)
@@ -63,12 +67,14 @@ func (s *sound) run(ctx context.Context) error {
 		if coded == nil {
 			continue
 		}
+		now := s.clock.Now()
+		s.meters.mix.add(now, now-began)
 		pts := clock.Ticks(n*audio.Block-int64(s.encoder.Delay()), audio.Rate)
 		n++
 		if pts < 0 {
 			continue // priming
 		}
-		p := &packet{pts: pts, data: bytes.Clone(coded)}
+		p := &packet{pts: pts, data: bytes.Clone(coded), made: now}
 		for _, o := range s.outputs {
 			o.offer(p)
 		}

@@ -65,8 +65,12 @@ func (v *videoTrack) run(ctx context.Context) {
 }
 
 func (v *videoTrack) decode(au frame.AccessUnit) {
-	v.sync.Complete(clock.Video, au.Timestamp, au.Complete)
+	began := v.clock.Now()
 	pic, err := v.decoder.Decode(au.Data, au.Timestamp)
+	now := v.clock.Now()
+	v.meters.decode.add(now, now-began)
+	// The delay covers decoding too: what counts is when the picture can be shown.
+	v.sync.Complete(clock.Video, au.Timestamp, now)
 	if err != nil {
 		v.assembler.Reset()
 		v.log.Debug("video is damaged", "participant", v.id, "reason", err)
@@ -76,10 +80,7 @@ func (v *videoTrack) decode(au frame.AccessUnit) {
 		return
 	}
 	v.decoded.Add(1)
-	v.mu.Lock()
-	v.size, v.lastVideo, v.everVideo = [2]int{pic.Width, pic.Height}, v.clock.Now(), true
-	v.mu.Unlock()
-	v.pictures.push(pic)
+	v.pictures.push(&shot{pic, au.Complete})
 }
 
 // next asks for a key frame where one is missing, and returns how long nothing needs to be done.
@@ -93,6 +94,7 @@ func (v *videoTrack) next(now time.Duration) time.Duration {
 	if v.assembler.NeedKey() || v.decoder.NeedsKeyFrame() {
 		if !v.everAsked || now-v.asked >= pliInterval {
 			v.everAsked, v.asked = true, now
+			v.keyRequests.Add(1)
 			v.requestKey()
 		}
 		wait = v.asked + pliInterval - now

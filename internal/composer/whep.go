@@ -75,12 +75,19 @@ type whep struct {
 	url, bearer string
 }
 
-// subscribe opens a peer connection; setUp is called before anything can arrive on it.
-// It returns the answer, and end, which closes the connection and tells the server, in the background of wg.
-func (w *whep) subscribe(ctx context.Context, wg *sync.WaitGroup, setUp func(*webrtc.PeerConnection)) (answer string, end func(), err error) {
+// subscription is an open peer connection.
+type subscription struct {
+	answer string
+	end    func()                                             // closes it and tells the server, in the background
+	resize func(ctx context.Context, width, height int) error // tells the server which size is of use
+}
+
+// subscribe opens a peer connection; setUp is called before anything can arrive on it. What its end needs to
+// do runs in wg.
+func (w *whep) subscribe(ctx context.Context, wg *sync.WaitGroup, setUp func(*webrtc.PeerConnection)) (_ *subscription, err error) {
 	pc, err := w.api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
-		return "", nil, fmt.Errorf("subscribe: %w", err)
+		return nil, fmt.Errorf("subscribe: %w", err)
 	}
 	defer func() {
 		if err != nil {
@@ -91,36 +98,40 @@ func (w *whep) subscribe(ctx context.Context, wg *sync.WaitGroup, setUp func(*we
 	recvonly := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
 		if _, err := pc.AddTransceiverFromKind(kind, recvonly); err != nil {
-			return "", nil, fmt.Errorf("subscribe: %w", err)
+			return nil, fmt.Errorf("subscribe: %w", err)
 		}
 	}
 	offer, err := pc.CreateOffer(nil)
 	if err != nil {
-		return "", nil, fmt.Errorf("subscribe: make an offer: %w", err)
+		return nil, fmt.Errorf("subscribe: make an offer: %w", err)
 	}
 	gathered := webrtc.GatheringCompletePromise(pc)
 	if err := pc.SetLocalDescription(offer); err != nil {
-		return "", nil, fmt.Errorf("subscribe: set the offer: %w", err)
+		return nil, fmt.Errorf("subscribe: set the offer: %w", err)
 	}
 	select {
 	case <-gathered:
 	case <-ctx.Done():
-		return "", nil, ctx.Err()
+		return nil, ctx.Err()
 	}
 	answer, location, err := w.post(ctx, pc.LocalDescription().SDP)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
 		w.delete(location)
-		return "", nil, fmt.Errorf("subscribe: take the answer: %w", err)
+		return nil, fmt.Errorf("subscribe: take the answer: %w", err)
 	}
-	return answer, func() {
-		wg.Go(func() {
-			// The other side notices a closed connection anyway; saying so merely frees it sooner.
-			_ = pc.Close()
-			w.delete(location)
-		})
+	return &subscription{
+		answer: answer,
+		end: func() {
+			wg.Go(func() {
+				// The other side notices a closed connection anyway; saying so merely frees it sooner.
+				_ = pc.Close()
+				w.delete(location)
+			})
+		},
+		resize: func(ctx context.Context, width, height int) error { return w.resize(ctx, location, width, height) },
 	}, nil
 }
 
@@ -169,16 +180,44 @@ func (w *whep) delete(location string) {
 	}
 }
 
-// offersVideo tells whether an answer will send video: its section is neither rejected nor inactive.
-func offersVideo(answer string) bool {
-	video, sends := false, false
+// errFixedSize says that the server has one size for everybody.
+var errFixedSize = errors.New("the server offers no sizes")
+
+// resize tells the server at location how large the video is shown: POST …/size.
+func (w *whep) resize(ctx context.Context, location string, width, height int) error {
+	ctx, cancel := context.WithTimeout(ctx, whepTimeout)
+	defer cancel()
+	body := fmt.Sprintf(`{"width":%d,"height":%d}`, width, height)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, location+"/size", strings.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("ask for a size: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+w.bearer)
+	res, err := w.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask for a size: %w", err)
+	}
+	res.Body.Close()
+	switch res.StatusCode {
+	case http.StatusOK, http.StatusNoContent:
+		return nil
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return errFixedSize
+	}
+	return fmt.Errorf("ask for a size: %s", res.Status)
+}
+
+// sends tells whether an answer will send video, or audio: its section is neither rejected nor inactive.
+func sends(answer, kind string) bool {
+	here, sends := false, false
 	for line := range strings.Lines(answer) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "m=") {
-			video = strings.HasPrefix(line, "m=video ") && !strings.HasPrefix(line, "m=video 0 ")
-			sends = sends || video
+			here = strings.HasPrefix(line, "m="+kind+" ") && !strings.HasPrefix(line, "m="+kind+" 0 ")
+			sends = sends || here
 		}
-		if video && (line == "a=inactive" || line == "a=recvonly") {
+		if here && (line == "a=inactive" || line == "a=recvonly") {
 			return false
 		}
 	}

@@ -26,7 +26,7 @@ func (k Kind) rate() int64 {
 // Bounds of the playout delay, and what it keeps beyond the measured lateness for decoding and for the
 // grain of the output (one tick or one audio frame).
 const (
-	MinDelay = 80 * time.Millisecond
+	MinDelay = 40 * time.Millisecond
 	MaxDelay = 500 * time.Millisecond
 	margin   = 30 * time.Millisecond
 )
@@ -57,6 +57,8 @@ type track struct {
 	last    int64 // unwrapped RTP time of the latest packet, relative to first
 	transit minimum
 	base    time.Duration // what the window's minimum was when it last had one
+	before  time.Duration // transit of the packet before
+	jitter  time.Duration // of arrival, RFC 3550 section 6.4.1
 
 	reported bool
 	ntp      uint64
@@ -78,8 +80,12 @@ func (s *Sync) Arrive(k Kind, rtp uint32, now time.Duration) int64 {
 	ts := t.unwrap(rtp)
 	transit := now - Ticks(ts, k.rate())
 	if t.transit.any && (transit < t.base-leapAhead || transit > t.base+leapBack) {
-		t.transit, t.reported = minimum{}, false
+		t.transit, t.reported, t.jitter = minimum{}, false, 0
 	}
+	if t.transit.any {
+		t.jitter += ((transit - t.before).Abs() - t.jitter) / 16
+	}
+	t.before = transit
 	t.last = ts
 	t.base = t.transit.add(now, transit)
 	return ts
@@ -136,6 +142,13 @@ func (s *Sync) Delay() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.delay
+}
+
+// Jitter is the interarrival jitter of the track that has more of it (RFC 3550 section 6.4.1).
+func (s *Sync) Jitter() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.tracks[Audio].jitter, s.tracks[Video].jitter)
 }
 
 // offset is what to add to a track's RTP time to get the earliest possible arrival of media captured then.
