@@ -50,6 +50,8 @@ type Control struct {
 	// writing from finding that nothing refers to a resource until that is gone.
 	references sync.RWMutex
 
+	decoding sync.Mutex // one image at a time has its pixels in memory
+
 	stageJournal  *journal
 	streamJournal *journal
 }

@@ -10,7 +10,6 @@ import (
 	"image"
 	_ "image/jpeg" // the formats that a scene's images may have
 	_ "image/png"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/footlight-live/footlight/internal/api"
 	"github.com/footlight-live/footlight/internal/composer/scene"
+	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/store"
 )
 
@@ -39,18 +39,20 @@ type Image struct {
 }
 
 // PutImage stores a PNG or JPEG picture under a name, in place of the one that had it. It has been decoded
-// before, so that what is stored can be drawn. Compositions that use the name are given the new picture.
+// before, so that what is stored can be drawn. Compositions that use the name are given the new picture at once.
 func (c *Control) PutImage(ctx context.Context, name string, data []byte) (Image, error) {
 	if err := checkName("image", name); err != nil {
 		return Image{}, err
 	}
-	c.references.Lock() // nobody counts on the picture that goes, and one picture at a time is decoded
-	defer c.references.Unlock()
+	c.decoding.Lock()
 	img, err := inspect(data)
+	c.decoding.Unlock()
 	if err != nil {
 		return Image{}, err
 	}
 	img.Name, img.Changed = name, c.Now().UTC()
+	c.references.Lock() // nobody counts on the picture that goes
+	defer c.references.Unlock()
 	if _, err := c.images.Info(ctx, name); errors.Is(err, store.ErrNotFound) {
 		all, err := c.images.List(ctx)
 		if err != nil {
@@ -71,13 +73,38 @@ func (c *Control) PutImage(ctx context.Context, name string, data []byte) (Image
 			return Image{}, api.ValidationException("%s uses the image: %s", u.what, message(err))
 		}
 	}
-	return img, c.images.Put(ctx, name, data, map[string]string{
+	err = c.images.Put(ctx, name, data, map[string]string{
 		"type": img.Type, "width": strconv.Itoa(img.Width), "height": strconv.Itoa(img.Height),
 	})
+	if err == nil {
+		c.redraw(ctx, users)
+	}
+	return img, err
+}
+
+// redraw gives compositions their scene again, so that their composers get its images as they are now.
+func (c *Control) redraw(ctx context.Context, users []user) {
+	m, err := c.manager()
+	if err != nil {
+		return
+	}
+	for _, u := range users {
+		if u.composition == "" {
+			continue
+		}
+		// One that has ended meanwhile needs no picture.
+		err := m.SetScene(ctx, u.composition, u.document)
+		if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, composition.ErrConflict) {
+			c.Log.Error("a composition keeps an old image until its composer starts again", "composition", u.composition, "error", err)
+		}
+	}
 }
 
 // Image reads a picture.
 func (c *Control) Image(ctx context.Context, name string) (Image, []byte, error) {
+	if err := checkName("image", name); err != nil {
+		return Image{}, nil, err
+	}
 	o, err := c.images.Info(ctx, name)
 	if err != nil {
 		return Image{}, nil, orNotFound(err, "image/"+name)
@@ -96,6 +123,9 @@ func (c *Control) Images(ctx context.Context) ([]Image, error) {
 
 // DeleteImage removes a picture, unless a scene or a composition that has not ended uses it.
 func (c *Control) DeleteImage(ctx context.Context, name string) error {
+	if err := checkName("image", name); err != nil {
+		return err
+	}
 	c.references.Lock()
 	defer c.references.Unlock()
 	users, err := c.usersOf(ctx, name)
@@ -150,6 +180,9 @@ func inspect(data []byte) (Image, error) {
 func (c *Control) checkImages(ctx context.Context, names []string, sizes map[string]int) error {
 	total := 0
 	for _, name := range names {
+		if err := checkName("image", name); err != nil {
+			return err
+		}
 		size, ok := sizes[name]
 		if !ok {
 			o, err := c.images.Info(ctx, name)
@@ -170,28 +203,39 @@ func (c *Control) checkImages(ctx context.Context, names []string, sizes map[str
 
 // user is something that uses an image: a scene by name, or a composition that has not ended.
 type user struct {
-	what   string // for messages
-	images []string
+	what        string // for messages
+	composition string // its id; empty for a scene
+	document    json.RawMessage
+	images      []string
 }
 
 // usersOf finds who uses an image.
 func (c *Control) usersOf(ctx context.Context, image string) ([]user, error) {
-	documents := map[string]json.RawMessage{}
-	scenes, err := c.scenes.List(ctx, "")
+	scenes, err := c.Scenes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range scenes {
-		documents["scene "+s.Name] = s.Document
+	all := each(scenes, func(s NamedScene) user { return user{what: "scene " + s.Name, document: s.Document} })
+	if m, err := c.manager(); err == nil {
+		compositions, err := m.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range compositions {
+			if !r.State.Ended() {
+				all = append(all, user{what: "composition " + r.ID, composition: r.ID, document: r.Scene})
+			}
+		}
 	}
 	var users []user
-	for _, what := range slices.Sorted(maps.Keys(documents)) {
-		s, err := scene.Parse(documents[what])
+	for _, u := range all {
+		s, err := scene.Parse(u.document)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
+			return nil, fmt.Errorf("%s: %w", u.what, err)
 		}
 		if slices.Contains(s.Images, image) {
-			users = append(users, user{what, s.Images})
+			u.images = s.Images
+			users = append(users, u)
 		}
 	}
 	return users, nil

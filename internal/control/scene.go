@@ -37,8 +37,8 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// NamedScene is a look that compositions can be started with, or be given while they run. They keep a copy, so
-// that neither a change of it nor its end reaches those that have it already.
+// NamedScene is a look that compositions can be started with, or be given while they run. They keep a copy:
+// neither a change of it nor its end reaches those that have it already.
 type NamedScene struct {
 	Name     string          `json:"name"`
 	Changed  time.Time       `json:"changed"`
@@ -89,6 +89,9 @@ func allowOneMore(ctx context.Context, scenes *store.Bucket[NamedScene], name st
 
 // Scene reads a scene.
 func (c *Control) Scene(ctx context.Context, name string) (NamedScene, error) {
+	if err := checkName("scene", name); err != nil {
+		return NamedScene{}, err
+	}
 	s, _, err := c.scenes.Get(ctx, name)
 	return s, orNotFound(err, "scene/"+name)
 }
@@ -102,7 +105,39 @@ func (c *Control) Scenes(ctx context.Context) ([]NamedScene, error) {
 
 // DeleteScene removes a scene. Compositions that have it keep it.
 func (c *Control) DeleteScene(ctx context.Context, name string) error {
+	if err := checkName("scene", name); err != nil {
+		return err
+	}
 	return orNotFound(c.scenes.Delete(ctx, name), "scene/"+name)
+}
+
+// UseScene lets use store or draw a scene that a caller wrote: a document, or {"name": "…"} for one that is kept
+// under a name. use gets the document, checked, and may count on its images until it returns.
+func (c *Control) UseScene(ctx context.Context, document json.RawMessage, use func(json.RawMessage) error) error {
+	c.references.RLock()
+	defer c.references.RUnlock()
+	if name, ok := sceneName(document); ok {
+		s, err := c.Scene(ctx, name)
+		if err != nil {
+			return err
+		}
+		document = s.Document
+	}
+	document, err := c.checkScene(ctx, document)
+	if err != nil {
+		return err
+	}
+	return use(document)
+}
+
+// sceneName reads {"name": "…"}, which is no scene: scenes have no member of that name.
+func sceneName(document json.RawMessage) (string, bool) {
+	var members map[string]json.RawMessage
+	var name string
+	if json.Unmarshal(document, &members) != nil || len(members) != 1 || members["name"] == nil {
+		return "", false
+	}
+	return name, json.Unmarshal(members["name"], &name) == nil
 }
 
 // checkScene refuses a document that is none, or whose images are not all here, and returns it without the

@@ -35,6 +35,9 @@ func (c *Control) playbackURL(channelID string) string {
 	return c.urls().HTTP + "/api/video/v1/" + c.Account.Region + "." + c.Account.ID + ".channel." + channelID + ".m3u8"
 }
 
+// PlaybackURL is where a channel of this account is watched, by the channel's id.
+func (c *Control) PlaybackURL(channelID string) string { return c.playbackURL(channelID) }
+
 // channelARN, and the functions after it, name resources of this account.
 func (c *Control) channelARN(id string) string   { return c.Account.Of(arn.Channel, id).String() }
 func (c *Control) streamKeyARN(id string) string { return c.Account.Of(arn.StreamKey, id).String() }

@@ -71,7 +71,7 @@ func (s *Server) startStages(_, background context.Context) error {
 }
 
 func (s *Server) startCompositions(ctx, _ context.Context) error {
-	s.compositions.Job, s.compositions.Finish = s.control.CompositionJob, s.channels.Finish
+	s.compositions.Job, s.compositions.Images, s.compositions.Finish = s.control.CompositionJob, s.control.ImageData, s.channels.Finish
 	if err := s.compositions.Start(ctx); err != nil {
 		return err
 	}

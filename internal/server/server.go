@@ -25,6 +25,7 @@ import (
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/console"
 	"github.com/footlight-live/footlight/internal/control"
+	"github.com/footlight-live/footlight/internal/extension"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
 )
@@ -181,6 +182,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("/whip/", stages)
 	mux.Handle("/events/", stages)
 	mux.Handle("/console/", console.Handler())
+	mux.Handle(extension.Root, s.extension())
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", s.metrics())
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -203,4 +205,11 @@ func (s *Server) handler() http.Handler {
 func (s *Server) apiHandler() *api.Handler {
 	operations := append(ivs.Operations(s.control.IVS()), ivsrealtime.Operations(s.control.RealTime())...)
 	return &api.Handler{Operations: operations, Keys: s.keys, Log: s.Log}
+}
+
+func (s *Server) extension() *extension.Handler {
+	return &extension.Handler{
+		Control: s.control, Compositions: s.compositions, Streams: s.channels,
+		Keys: s.keys, Composer: s.Config.Composer, Log: s.Log,
+	}
 }

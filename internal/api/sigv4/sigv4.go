@@ -43,7 +43,7 @@ type Keys interface {
 // Verifier checks requests. It may be used by many goroutines once its fields are set.
 type Verifier struct {
 	Keys     Keys
-	Services []string         // names accepted in the credential scope; any region is
+	Services []string         // names accepted in the credential scope, any when empty; any region is
 	MaxSkew  time.Duration    // either way; DefaultMaxSkew when 0
 	MaxBody  int64            // bytes; DefaultMaxBody when 0
 	Now      func() time.Time // wall clock; time.Now when nil
@@ -69,7 +69,7 @@ func (v *Verifier) Verify(r *http.Request) (Identity, []byte, error) {
 	if err != nil {
 		return Identity{}, nil, err
 	}
-	if !slices.Contains(v.Services, sig.scope.service) {
+	if len(v.Services) > 0 && !slices.Contains(v.Services, sig.scope.service) {
 		return Identity{}, nil, invalid("Credential should be scoped to correct service: %s.", quoteAny(v.Services))
 	}
 	if err := v.checkTime(sig); err != nil {
