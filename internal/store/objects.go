@@ -5,19 +5,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Objects keeps values that are too large for a record, such as pictures, under names. It holds no state and
-// may be used from any goroutine; of two writes of one name at the same time, either may win.
+// Objects keeps values that are too large for a record, such as pictures, under names. It may be used from any
+// goroutine.
 //
 // A write replaces the value in one step: readers see the old one or the new one, whole, and so does the next
 // start after a crash. What a crash in the midst of a write may leave is space that nobody uses.
 type Objects struct {
 	name string
 	os   jetstream.ObjectStore
+	// mu keeps a value from being removed while it is read: JetStream would wait in vain for the rest of it.
+	mu sync.RWMutex
 }
 
 // Object describes a value.
@@ -48,6 +51,8 @@ func (o *Objects) fail(op, name string, err error) error {
 
 // Put writes a value whether or not there is one of that name.
 func (o *Objects) Put(ctx context.Context, name string, data []byte, about map[string]string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	meta := jetstream.ObjectMeta{Name: name, Metadata: about}
 	if _, err := o.os.Put(ctx, meta, bytes.NewReader(data)); err != nil {
 		return o.fail("put", name, err)
@@ -57,6 +62,8 @@ func (o *Objects) Put(ctx context.Context, name string, data []byte, about map[s
 
 // Get reads a value, whose digest has been checked. ErrNotFound when there is none.
 func (o *Objects) Get(ctx context.Context, name string) ([]byte, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
 	data, err := o.os.GetBytes(ctx, name)
 	if err != nil {
 		return nil, o.fail("get", name, err)
@@ -91,6 +98,8 @@ func (o *Objects) List(ctx context.Context) ([]Object, error) {
 
 // Delete removes a value that must exist; otherwise ErrNotFound.
 func (o *Objects) Delete(ctx context.Context, name string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if _, err := o.os.GetInfo(ctx, name); err != nil {
 		return o.fail("delete", name, err)
 	}
