@@ -152,7 +152,8 @@ func TestEveryFlagIsDocumented(t *testing.T) {
 
 func TestEveryMetricIsDocumented(t *testing.T) {
 	var built []string
-	for _, m := range regexp.MustCompile(`\b(gauge|counter)\("([a-z_]+)"`).FindAllStringSubmatch(read(t, "../internal/server/metrics.go"), -1) {
+	source := read(t, "../internal/server/metrics.go") + read(t, "../internal/server/compositionmetrics.go")
+	for _, m := range regexp.MustCompile(`\b(gauge|counter)\("([a-z_]+)"`).FindAllStringSubmatch(source, -1) {
 		built = append(built, "footlight_"+m[2])
 	}
 	if len(built) == 0 {

@@ -35,5 +35,6 @@ func (s *Server) metrics() http.Handler {
 		}
 		return float64(n)
 	})
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	registry.MustRegister(&compositionMetrics{compositions: s.compositions, streams: s.channels, log: s.Log})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
