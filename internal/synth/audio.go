@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"github.com/footlight-live/footlight/internal/av"
 	"github.com/footlight-live/footlight/internal/synth/signal"
@@ -27,19 +26,23 @@ func (s *session) sendAudio(ctx context.Context) error {
 	defer encoder.Close()
 	pcm := make([]float32, 2*packetSamples)
 	packet := make([]byte, 1500)
-	for first := signal.SampleAt(time.Now()); ; first += packetSamples {
+	for first := signal.SampleAt(p.now()); ; first += packetSamples {
 		// After a stall of more than a second the sound goes on from now: nobody wants the old one.
-		if late := signal.SampleAt(time.Now()) - first; late > signal.SampleRate {
+		if late := signal.SampleAt(p.now()) - first; late > signal.SampleRate {
 			first += late / packetSamples * packetSamples
 		}
-		if err := sleepUntil(ctx, signal.TimeOf(first+packetSamples)); err != nil {
+		if err := p.sleepUntil(ctx, signal.TimeOf(first+packetSamples)); err != nil {
 			return err
 		}
 		faults := p.currentFaults()
 		if faults.Silent || faults.PauseAudio {
 			continue
 		}
-		signal.FillSound(pcm, p.Index, first+opusDelay)
+		if p.currentMuted().Audio {
+			clear(pcm)
+		} else {
+			signal.FillSound(pcm, p.Index, first+opusDelay)
+		}
 		n, err := encoder.Encode(pcm, packet)
 		if err != nil {
 			return fmt.Errorf("encode sample %d: %w", first, err)

@@ -8,10 +8,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/footlight-live/footlight/internal/synth/signal"
 )
 
 // State is where a publisher is in its life.
@@ -42,17 +41,43 @@ type Publisher struct {
 	Preset    string  `json:"preset,omitzero"`       // of x264; ultrafast by default
 	AudioOnly bool    `json:"audioOnly,omitzero"`    // offers video, which stages demand, but sends none
 	VideoOnly bool    `json:"videoOnly,omitzero"`    // offers no audio
+	Layers    int     `json:"layers,omitzero"`       // of simulcast: 2 or 3, each half as large as the one before; 1 by default, without simulcast
+	Content   Content `json:"content,omitzero"`      // of the picture; Camera by default
+	Muted     Muted   `json:"muted,omitzero"`        // at the start
 
 	HTTPClient *http.Client                     `json:"-"` // http.DefaultClient's transport by default
 	OnState    func(state State, reason string) `json:"-"` // called in order; must not block
 	Log        *slog.Logger                     `json:"-"`
 
-	state  State
-	faults atomic.Pointer[Faults]
-	counts counters
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error
+	state        State
+	faults       atomic.Pointer[Faults]
+	muted        atomic.Pointer[Muted]
+	mutedChanged chan struct{}
+	clock        timepiece
+	counts       counters
+	cancel       context.CancelFunc
+	done         chan struct{}
+	err          error
+}
+
+// Content is what a publisher's picture shows, besides the strip and the lamp.
+type Content string
+
+// The contents.
+const (
+	Camera Content = "camera" // a name, a clock, and a ball that swings
+	Screen Content = "screen" // a page of text, which stands still and scrolls by turns
+)
+
+// layerNames are the rids of simulcast layers, from the largest to the smallest.
+var layerNames = []string{"hi", "mid", "low"}
+
+// rids are the publisher's simulcast layers, nil without simulcast.
+func (p *Publisher) rids() []string {
+	if p.Layers == 1 {
+		return nil
+	}
+	return layerNames[:p.Layers]
 }
 
 // counters are what a publisher has sent so far, over all its connections.
@@ -96,6 +121,7 @@ func (p *Publisher) Start(ctx context.Context) error {
 	p.FrameRate = cmp.Or(p.FrameRate, 30)
 	p.BitRate, p.Audio = cmp.Or(p.BitRate, 1_000_000), cmp.Or(p.Audio, 64_000)
 	p.Preset = cmp.Or(p.Preset, "ultrafast")
+	p.Layers, p.Content = cmp.Or(p.Layers, 1), cmp.Or(p.Content, Camera)
 	p.Log = cmp.Or(p.Log, slog.Default()).With("component", "synth", "participant", p.Name)
 	if p.AudioOnly && p.VideoOnly {
 		return fmt.Errorf("start publisher %q: audio only and video only exclude each other", p.Name)
@@ -103,14 +129,21 @@ func (p *Publisher) Start(ctx context.Context) error {
 	if p.FrameRate < 1 || p.FrameRate > 60 {
 		return fmt.Errorf("start publisher %q: frame rate %v is not within 1 to 60", p.Name, p.FrameRate)
 	}
-	if _, err := signal.NewPainter(p.Index, p.Name, p.Width, p.Height); err != nil {
+	if p.Layers < 1 || p.Layers > len(layerNames) {
+		return fmt.Errorf("start publisher %q: %d simulcast layers are not within 1 to %d", p.Name, p.Layers, len(layerNames))
+	}
+	if _, err := p.newPainter(p.Width, p.Height); err != nil {
 		return fmt.Errorf("start publisher %q: %w", p.Name, err)
 	}
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.done = make(chan struct{})
+	p.mutedChanged = make(chan struct{}, 1)
 	p.state = Idle
 	go func() {
 		defer close(p.done)
+		var presence sync.WaitGroup
+		presence.Go(func() { p.present(ctx) })
+		defer presence.Wait()
 		defer p.cancel()
 		p.err = p.run(ctx)
 	}()

@@ -14,6 +14,7 @@ import (
 	"github.com/pion/rtp/codecs"
 
 	"github.com/footlight-live/footlight/internal/av"
+	"github.com/footlight-live/footlight/internal/synth/link"
 	"github.com/footlight-live/footlight/internal/synth/signal"
 	"github.com/footlight-live/footlight/test/judge"
 )
@@ -358,7 +359,7 @@ func TestFaults(t *testing.T) {
 func TestLoss(t *testing.T) {
 	s := newStage(t)
 	p := publish(t, s, &Publisher{})
-	p.SetFaults(Faults{Loss: 0.2})
+	p.SetFaults(Faults{Up: link.Conditions{Loss: 0.2}})
 	missing, got := 0, 0
 	last := s.next("audio").SequenceNumber
 	for range 200 {

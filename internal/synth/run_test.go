@@ -70,6 +70,11 @@ func TestRunPublishers(t *testing.T) {
 	send(`{"index":0,"faults":{}}{"index":1,"close":true}`)
 	expect("Ada", Live)
 	expect("Grace", Closed)
+	send(`{"index":0,"mute":{"audio":true}}{"index":0,"faults":{"up":{"loss":0.1,"jitter":20}}}`)
+	send(fmt.Sprintf(`{"join":{"whipUrl":"%s/whip","token":"secret","name":"Margaret","index":3,"width":320,"height":180,"content":"screen"}}`, s.URL))
+	expect("Margaret", Live)
+	send(`{"index":3,"close":true}`)
+	expect("Margaret", Closed)
 	if err := end(); err != nil {
 		t.Errorf("ended with %v", err)
 	}
@@ -77,7 +82,8 @@ func TestRunPublishers(t *testing.T) {
 }
 
 func TestRunPublishersRefusesNonsense(t *testing.T) {
-	for _, input := range []string{``, `{}`, `[null]`, `[{"width":3}]`, `[] nonsense`, `[{"index":"one"}]`} {
+	for _, input := range []string{``, `{}`, `[null]`, `[{"width":3}]`, `[] nonsense`, `[{"index":"one"}]`,
+		`[{"content":"nonsense"}]`, `[{"layers":4}]`, `[]{"join":{"width":3}}`} {
 		send, _, end := run(t)
 		send(input)
 		if err := end(); err == nil {

@@ -5,16 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/logging"
-	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/footlight-live/footlight/internal/synth/link"
 )
 
 // session is one connection to the stage. The publisher's goroutine owns it.
@@ -22,12 +24,18 @@ type session struct {
 	publisher *Publisher
 	peer      *webrtc.PeerConnection
 	mux       ice.UDPMux
-	url       string // to DELETE; "" when the server gave none
-	video     *outlet
-	audio     *outlet // nil when VideoOnly
+	url       string    // to DELETE; "" when the server gave none
+	video     []*outlet // the simulcast layers from the largest on, or one
+	audio     *outlet   // nil when VideoOnly
 	states    chan webrtc.PeerConnectionState
+}
 
-	keyWanted atomic.Bool // a receiver asked for a key frame
+// outlets are all streams.
+func (s *session) outlets() []*outlet {
+	if s.audio == nil {
+		return s.video
+	}
+	return append(slices.Clone(s.video), s.audio)
 }
 
 const (
@@ -100,6 +108,11 @@ func (s *session) open() error {
 	if err != nil {
 		return fmt.Errorf("register codecs: %w", err)
 	}
+	if s.publisher.Layers > 1 {
+		if err := webrtc.ConfigureSimulcastExtensionHeaders(media); err != nil {
+			return fmt.Errorf("register the names of layers: %w", err)
+		}
+	}
 	// Sender reports are our own: those of the interceptor take the time of sending for that of capture.
 	responder, err := nack.NewResponderInterceptor()
 	if err != nil {
@@ -108,10 +121,14 @@ func (s *session) open() error {
 	interceptors := new(interceptor.Registry)
 	interceptors.Add(responder)
 
-	wire, err := newWire(s.publisher.currentFaults)
+	conn, err := net.ListenUDP("udp4", nil)
 	if err != nil {
-		return err
+		return fmt.Errorf("open a media socket: %w", err)
 	}
+	p := s.publisher
+	wire := link.Wrap(conn,
+		func() link.Conditions { return p.currentFaults().up() },
+		func() link.Conditions { return p.currentFaults().down() })
 	// What pion has to say arrives as states and errors too.
 	quiet := &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
 	s.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: wire, Logger: quiet.NewLogger("ice")})
@@ -131,11 +148,15 @@ func (s *session) open() error {
 		default: // more changes than anybody waits for: the first ones decide
 		}
 	})
-	if s.video, err = s.newOutlet(h264); err != nil || s.publisher.VideoOnly {
+	if s.video, err = s.newOutlets(h264, p.rids()); err != nil || p.VideoOnly {
 		return err
 	}
-	s.audio, err = s.newOutlet(opus)
-	return err
+	audio, err := s.newOutlets(opus, nil)
+	if err != nil {
+		return err
+	}
+	s.audio = audio[0]
+	return nil
 }
 
 // offer returns a complete offer: candidates are gathered.
@@ -187,23 +208,6 @@ func (s *session) send(ctx context.Context) error {
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		}
-	}
-}
-
-// readFeedback reads what receivers say about an outlet until the connection is closed.
-func (s *session) readFeedback(sender *webrtc.RTPSender) {
-	for {
-		packets, _, err := sender.ReadRTCP()
-		if err != nil {
-			return
-		}
-		for _, packet := range packets {
-			switch packet.(type) {
-			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-				s.publisher.counts.keyRequests.Add(1)
-				s.keyWanted.Store(true)
-			}
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // BenchmarkPicture is what one picture of 640x360 costs: drawing and encoding.
 func BenchmarkPicture(b *testing.B) {
-	film, err := newCamera(&Publisher{Name: "Ada", FrameRate: 30, BitRate: 1_000_000, Preset: "ultrafast"}, 640, 360)
+	film, err := newCamera(&Publisher{Name: "Ada", FrameRate: 30, BitRate: 1_000_000, Preset: "ultrafast", Content: Camera}, nil, 0, 640, 360)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -35,6 +35,7 @@ const (
 	whipTimeout  = 10 * time.Second
 	maxRedirects = 5 // as the senders that are documented for IVS allow
 	maxAnswer    = 256 << 10
+	userAgent    = "footlight-synth"
 )
 
 // postOffer does the WHIP exchange (RFC 9725) and returns the answer and the session's URL. It follows
@@ -85,7 +86,7 @@ func (p *Publisher) request(ctx context.Context, method, target, body string) (*
 		return nil, fmt.Errorf("%s %s: %w", method, target, err)
 	}
 	request.Header.Set("Authorization", "Bearer "+p.Token)
-	request.Header.Set("User-Agent", "footlight-synth")
+	request.Header.Set("User-Agent", userAgent)
 	if body != "" {
 		request.Header.Set("Content-Type", "application/sdp")
 	}

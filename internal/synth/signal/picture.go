@@ -30,26 +30,16 @@ type Painter struct {
 // NewPainter prepares pictures of width by height pixels, both even and at least MinWidth by MinHeight,
 // for the participant with this index (0 to MaxIndex) and name.
 func NewPainter(index int, name string, width, height int) (*Painter, error) {
-	switch {
-	case index < 0 || index > MaxIndex:
-		return nil, fmt.Errorf("paint participant %d: index must be 0 to %d", index, MaxIndex)
-	case width < MinWidth || height < MinHeight || width%2 != 0 || height%2 != 0:
-		return nil, fmt.Errorf("paint %dx%d: sides must be even and at least %dx%d", width, height, MinWidth, MinHeight)
+	if err := checkSize(index, width, height); err != nil {
+		return nil, err
 	}
 	p := &Painter{index: index, still: image.NewYCbCr(image.Rect(0, 0, width, height), image.YCbCrSubsampleRatio420)}
 	w, h := float64(width), float64(height)
 	p.ball = newColour(oklch(0.86, 0.11, hue(index)))
 	drawBackground(p.still, index)
 
-	panel := shape{
-		x0: (StripLeft - 0.012) * w, y0: StripTop*h - 0.012*w,
-		x1: (StripLeft + StripWidth + 0.012) * w, y1: (StripTop+StripHeight)*h + 0.012*w, radius: 0.014 * w,
-	}
-	panel.fill(p.still, colour{black, neutral, neutral}, 1)
-	p.lamp = shape{
-		x0: LampLeft * w, y0: LampTop * h,
-		x1: (LampLeft + LampWidth) * w, y1: (LampTop + LampHeight) * h, radius: LampHeight * h / 2,
-	}
+	stripPanel(w, h).fill(p.still, colour{black, neutral, neutral}, 1)
+	p.lamp = lampShape(w, h)
 	p.lamp.fill(p.still, newColour(oklch(0.20, 0.04, hue(index))), 0.82)
 
 	title, err := fittingMask(gobold.TTF, name, 0.21*h, 0.84*w)
@@ -65,6 +55,16 @@ func NewPainter(index int, name string, width, height int) (*Painter, error) {
 	return p, nil
 }
 
+func checkSize(index, width, height int) error {
+	switch {
+	case index < 0 || index > MaxIndex:
+		return fmt.Errorf("paint participant %d: index must be 0 to %d", index, MaxIndex)
+	case width < MinWidth || height < MinHeight || width%2 != 0 || height%2 != 0:
+		return fmt.Errorf("paint %dx%d: sides must be even and at least %dx%d", width, height, MinWidth, MinHeight)
+	}
+	return nil
+}
+
 // NewFrame returns a picture of the painter's size to draw into.
 func (p *Painter) NewFrame() *image.YCbCr {
 	return image.NewYCbCr(p.still.Rect, image.YCbCrSubsampleRatio420)
@@ -76,7 +76,7 @@ func (p *Painter) Draw(dst *image.YCbCr, t time.Time) {
 	copyRows(dst.Y, dst.YStride, p.still.Y, p.still.YStride)
 	copyRows(dst.Cb, dst.CStride, p.still.Cb, p.still.CStride)
 	copyRows(dst.Cr, dst.CStride, p.still.Cr, p.still.CStride)
-	p.drawStrip(dst, t)
+	drawStrip(dst, p.index, t)
 	at := p.clock
 	for _, c := range t.Format("15:04:05.000") {
 		blendMask(dst, p.glyphs[c], at, white)
@@ -93,8 +93,24 @@ func (p *Painter) Draw(dst *image.YCbCr, t time.Time) {
 	ball.fill(dst, p.ball, 1)
 }
 
-func (p *Painter) drawStrip(dst *image.YCbCr, t time.Time) {
-	cells := EncodeStrip(p.index, t.UnixMilli())
+// stripPanel is the dark ground of the strip.
+func stripPanel(w, h float64) shape {
+	return shape{
+		x0: (StripLeft - 0.012) * w, y0: StripTop*h - 0.012*w,
+		x1: (StripLeft + StripWidth + 0.012) * w, y1: (StripTop+StripHeight)*h + 0.012*w, radius: 0.014 * w,
+	}
+}
+
+func lampShape(w, h float64) shape {
+	return shape{
+		x0: LampLeft * w, y0: LampTop * h,
+		x1: (LampLeft + LampWidth) * w, y1: (LampTop + LampHeight) * h, radius: LampHeight * h / 2,
+	}
+}
+
+// drawStrip paints the white cells; the ground must be black.
+func drawStrip(dst *image.YCbCr, index int, t time.Time) {
+	cells := EncodeStrip(index, t.UnixMilli())
 	for i := range StripCells {
 		if cells>>(StripCells-1-i)&1 == 0 {
 			continue
