@@ -63,27 +63,6 @@ func (c *Canvas) DrawPicture(p *Picture, src, dst image.Rectangle) error {
 	return nil
 }
 
-// DrawRGBA blends img (premultiplied, as the image package defines) over the canvas with its bounds' corner
-// at the given point, which must be even; what lies outside the canvas is cut off.
-func (c *Canvas) DrawRGBA(img *image.RGBA, at image.Point) error {
-	if c.c == nil {
-		return fmt.Errorf("draw image: %w", ErrClosed)
-	}
-	if odd(at) {
-		return fmt.Errorf("draw image at %v: %w", at, ErrInvalid)
-	}
-	b := img.Bounds()
-	dst := b.Add(at.Sub(b.Min)).Intersect(c.Bounds())
-	if dst.Empty() {
-		return nil
-	}
-	from := dst.Min.Add(b.Min).Sub(at)
-	last := dst.Max.Add(b.Min).Sub(at).Sub(image.Pt(1, 1))
-	pix := img.Pix[img.PixOffset(from.X, from.Y) : img.PixOffset(last.X, last.Y)+4]
-	C.fl_canvas_blend(c.c, (*C.uint8_t)(&pix[0]), C.int(img.Stride), cRect(dst))
-	return nil
-}
-
 // Plane returns plane 0 (Y), 1 (U) or 2 (V) and its stride. The slice is the canvas's own memory: it must
 // not be used after Close.
 func (c *Canvas) Plane(i int) (pix []byte, stride int) {

@@ -23,5 +23,3 @@ void fl_canvas_free(FLCanvas *c);
 void fl_canvas_fill(FLCanvas *c, FLRect r, int y, int u, int v);
 // fl_canvas_draw scales src of the picture into dst. dst is even and on the canvas, src lies in the picture.
 int fl_canvas_draw(FLCanvas *c, const AVFrame *f, FLRect src, FLRect dst, int full_range, int bt601);
-// fl_canvas_blend draws premultiplied RGBA of w x h at (x, y), all on the canvas, x and y even.
-void fl_canvas_blend(FLCanvas *c, const uint8_t *rgba, int stride, FLRect dst);

@@ -71,51 +71,6 @@ func TestDrawPictureConvertsColours(t *testing.T) {
 	}
 }
 
-func TestDrawRGBA(t *testing.T) {
-	c := newCanvas(t, 64, 64)
-	img := image.NewRGBA(image.Rect(10, 10, 21, 19)) // odd sides, a corner of its own
-	for _, swatch := range swatches {
-		for y := 10; y < 19; y++ {
-			for x := 10; x < 21; x++ {
-				img.Set(x, y, swatch)
-			}
-		}
-		if err := c.DrawRGBA(img, image.Pt(4, 6)); err != nil {
-			t.Fatal(err)
-		}
-		got := c.Image().YCbCrAt(8, 10)
-		y, cb, cr := encodeRGB(swatch, false, BT709)
-		for _, d := range []int{int(got.Y) - int(y), int(got.Cb) - int(cb), int(got.Cr) - int(cr)} {
-			if d < -1 || d > 1 {
-				t.Errorf("%v: %v, want %d %d %d", swatch, got, y, cb, cr)
-				break
-			}
-		}
-		if out := c.Image(); out.YCbCrAt(3, 6).Y != 16 || out.YCbCrAt(15, 6).Y != 16 || out.YCbCrAt(4, 15).Y != 16 {
-			t.Errorf("%v: painted outside", swatch)
-		}
-	}
-
-	c.Fill(c.Bounds(), 100, 90, 160)
-	before := c.Image()
-	if err := c.DrawRGBA(image.NewRGBA(image.Rect(0, 0, 64, 64)), image.Pt(0, 0)); err != nil {
-		t.Fatal(err)
-	}
-	if after := c.Image(); after.YCbCrAt(5, 5) != before.YCbCrAt(5, 5) {
-		t.Errorf("a transparent image changed %v to %v", before.YCbCrAt(5, 5), after.YCbCrAt(5, 5))
-	}
-	half := image.NewRGBA(image.Rect(0, 0, 64, 64))
-	for i := range half.Pix {
-		half.Pix[i] = 128 // premultiplied: white, half covering
-	}
-	if err := c.DrawRGBA(half, image.Pt(0, 0)); err != nil {
-		t.Fatal(err)
-	}
-	if got := c.Image().YCbCrAt(5, 5); got.Y < 166 || got.Y > 169 || got.Cb < 108 || got.Cb > 110 || got.Cr < 143 || got.Cr > 145 {
-		t.Errorf("half of white over 100 90 160 is %v", got)
-	}
-}
-
 // Whatever the rectangles, drawing stays inside: a frame around the place keeps its colour.
 func TestDrawingStaysInside(t *testing.T) {
 	pics := map[image.Point]*Picture{}

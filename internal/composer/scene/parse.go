@@ -53,7 +53,7 @@ func (r *reader) scene(data json.RawMessage) Scene {
 		"height":        r.number(&s.Reference.H, 16, maxSide),
 		"layout":        func(_ string, v json.RawMessage) { look = v },
 		"hide":          r.list(maxHide, func(path string, v json.RawMessage) { s.Hide = append(s.Hide, r.hidden(path, v)) }),
-		"tiles":         r.nested(members{"cornerRadius": r.number(&s.CornerRadius, 0, maxRadius)}),
+		"tiles":         r.nested(members{"cornerRadius": r.number(&s.CornerRadius, 0, maxRadius), "color": r.color(&s.TileColor)}),
 		"background":    r.nested(members{"color": r.color(&s.Background.Color), "image": r.name(&s.Background.Image)}),
 		"placeholder":   r.nested(members{"color": r.color(&s.Placeholder.Color), "image": r.name(&s.Placeholder.Image)}),
 		"overlays":      r.list(maxOverlays, func(path string, v json.RawMessage) { r.overlay(path, v, &s) }),

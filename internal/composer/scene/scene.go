@@ -23,6 +23,7 @@ type Scene struct {
 
 	Hide          []layout.Selector // who takes no tile, in any layout
 	CornerRadius  int               // of the tiles of GRID and PIP
+	TileColor     color.RGBA        // where a picture leaves its tile free, opaque; zero: black
 	Background    Background
 	Placeholder   Placeholder
 	Overlays      []Overlay // in drawing order, without the hidden ones

@@ -1,7 +1,9 @@
-// Package video draws the composite picture: tiles with pictures or placeholders on a canvas.
+// Package video draws the composite picture: tiles with pictures or placeholders on a canvas, and what a scene
+// adds to them.
 //
-// Guarantees: Compose never fails and never blocks; it draws only what changed since the last call; a
-// picture keeps its shape under COVER and CONTAIN to within 1/64 of each side; areas without tile are black.
+// Guarantees: Compose never fails and never blocks; it draws only what changed since the last call, and the
+// canvas is nevertheless as if all had been drawn; a picture keeps its shape under COVER and CONTAIN to within
+// 1/64 of each side; areas without tile are black, or show the scene's background.
 package video
 
 import (
@@ -32,9 +34,14 @@ type Tile struct {
 // Mixer draws tiles. It belongs to one goroutine.
 type Mixer struct {
 	canvas *av.Canvas
-	last   []Tile // what is on the canvas; its pictures are retained
-	badges badges
-	look   *Look // nil: none
+	look   *Look
+	fresh  bool    // everything is to be drawn: there is another look, or nothing has been drawn yet
+	last   []Tile  // what is on the canvas; its pictures are retained
+	places []place // where the last tiles are
+	dirty  []image.Rectangle
+	badges cache[badgeKey]
+	plates cache[plateKey]
+	images cache[image.Point] // of placeholders that are images, by the size of the tile
 }
 
 // New returns a mixer with a black canvas.
@@ -43,35 +50,55 @@ func New(cfg Config) (*Mixer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new video mixer: %w", err)
 	}
-	return &Mixer{canvas: canvas}, nil
+	return &Mixer{canvas: canvas, look: &plain, fresh: true}, nil
 }
 
 // SetLook makes the next Compose draw everything anew with this look, which is for canvases of the mixer's size;
 // nil is for none.
-func (m *Mixer) SetLook(l *Look) { m.look = l }
+func (m *Mixer) SetLook(l *Look) {
+	if l == nil {
+		l = &plain
+	}
+	m.look, m.fresh = l, true
+	m.plates, m.images = cache[plateKey]{}, cache[image.Point]{}
+}
 
 // Compose draws the tiles and returns the canvas, which is valid until Close and changes with the next
 // Compose. The pictures remain the caller's; the mixer retains those it needs to tell changes. Rectangles
 // are cut to the canvas and to even pixels, as layout.Compute makes them anyway.
 func (m *Mixer) Compose(tiles []Tile) *av.Canvas {
-	if !m.sameRects(tiles) {
-		m.canvas.Fill(m.canvas.Bounds(), 16, 128, 128)
-		m.forget()
+	fresh := m.fresh || !m.samePlaces(tiles)
+	if fresh {
+		m.look.drawBackground(m.canvas)
+		m.settle(tiles)
 	}
-	var drawn []image.Rectangle // this time
+	// A tile is drawn when it changed, or when one below it is drawn.
+	m.dirty = m.dirty[:0]
 	for i := range tiles {
-		t := &tiles[i]
-		r := m.rect(t.Rect)
-		if r.Empty() {
-			continue
+		p := &m.places[i]
+		p.draw = !p.rect.Empty() && (fresh || !m.same(&tiles[i], &m.last[i]) || overlaps(p.rect, m.dirty))
+		if p.draw {
+			m.dirty = append(m.dirty, p.rect)
 		}
-		if len(m.last) > 0 && same(t, &m.last[i]) && !overlaps(r, drawn) {
-			continue
-		}
-		m.draw(t, r)
-		drawn = append(drawn, r)
 	}
+	if !fresh {
+		for i := len(m.places) - 1; i >= 0; i-- {
+			if p := &m.places[i]; p.draw {
+				p.uncover(m.canvas)
+			}
+		}
+	}
+	for i := range tiles {
+		if p := &m.places[i]; p.draw {
+			m.draw(&tiles[i], p)
+		}
+	}
+	if fresh {
+		m.dirty = append(m.dirty[:0], m.canvas.Bounds())
+	}
+	m.look.drawOverlays(m.canvas, m.dirty)
 	m.remember(tiles)
+	m.fresh = false
 	return m.canvas
 }
 
@@ -81,22 +108,32 @@ func (m *Mixer) Close() {
 	m.canvas.Close()
 }
 
-// sameRects tells whether the tiles have the places of the last time.
-func (m *Mixer) sameRects(tiles []Tile) bool {
+// samePlaces tells whether the tiles have the places of the last time.
+func (m *Mixer) samePlaces(tiles []Tile) bool {
 	if len(tiles) != len(m.last) {
 		return false
 	}
 	for i := range tiles {
-		if tiles[i].Rect != m.last[i].Rect {
+		if tiles[i].Rect != m.last[i].Rect || tiles[i].CornerRadius != m.last[i].CornerRadius {
 			return false
 		}
 	}
 	return true
 }
 
+// settle makes the places anew.
+func (m *Mixer) settle(tiles []Tile) {
+	clear(m.places)
+	m.places = m.places[:0]
+	for i := range tiles {
+		m.places = append(m.places, newPlace(m.rect(tiles[i].Rect), tiles[i].CornerRadius))
+	}
+}
+
 // same tells whether two tiles of the same place look the same.
-func same(a, b *Tile) bool {
-	return a.Picture == b.Picture && a.Fill == b.Fill && (a.Picture != nil || a.Label == b.Label)
+func (m *Mixer) same(a, b *Tile) bool {
+	return a.Picture == b.Picture && a.Fill == b.Fill && (a.Picture != nil || a.Label == b.Label) &&
+		(m.look.plates == nil || a.Name == b.Name) && (m.look.border == nil || a.Speaking == b.Speaking)
 }
 
 func overlaps(r image.Rectangle, others []image.Rectangle) bool {
@@ -133,14 +170,27 @@ func (m *Mixer) rect(r layout.Rect) image.Rectangle {
 	return out.Intersect(m.canvas.Bounds())
 }
 
-func (m *Mixer) draw(t *Tile, r image.Rectangle) {
+// draw draws a tile with all that belongs to it.
+func (m *Mixer) draw(t *Tile, p *place) {
+	p.grab(m.canvas)
 	if t.Picture == nil {
-		m.drawPlaceholder(t.Label, r)
-		return
+		m.drawPlaceholder(t.Label, p.rect)
+	} else {
+		m.drawPicture(t, p.rect)
 	}
+	if m.look.plates != nil {
+		m.drawPlate(t.Name, p.rect)
+	}
+	if m.look.border != nil && t.Speaking {
+		m.look.border.draw(m.canvas, p)
+	}
+	p.cover(m.canvas)
+}
+
+func (m *Mixer) drawPicture(t *Tile, r image.Rectangle) {
 	src, dst := fit(t.Fill, t.Picture.Width, t.Picture.Height, r)
-	for _, bar := range bars(r, dst) {
-		m.canvas.Fill(bar, 16, 128, 128)
+	for _, bar := range around(r, dst) {
+		m.look.bars.fill(m.canvas, bar)
 	}
 	if err := m.canvas.DrawPicture(t.Picture, src, dst); err != nil {
 		// Only for lack of memory: fit keeps to the picture and to the tile.
@@ -148,8 +198,8 @@ func (m *Mixer) draw(t *Tile, r image.Rectangle) {
 	}
 }
 
-// bars returns what dst leaves of r.
-func bars(r, dst image.Rectangle) []image.Rectangle {
+// around returns what dst leaves of r.
+func around(r, dst image.Rectangle) []image.Rectangle {
 	if r == dst {
 		return nil
 	}

@@ -114,18 +114,23 @@ func TestCloseGivesPicturesBack(t *testing.T) {
 	p.Retain()
 }
 
-func TestBadgeCacheIsBounded(t *testing.T) {
-	var b badges
-	for size := 8; size < 400; size += 2 {
-		b.get("ann", size)
+func TestCacheIsBounded(t *testing.T) {
+	var c cache[int]
+	made := 0
+	get := func(size int) *av.Layer {
+		return c.get(size, func() *image.RGBA { made++; return image.NewRGBA(image.Rect(0, 0, size, size)) })
 	}
-	if len(b.images) > maxBadges || len(b.order) > maxBadges {
-		t.Errorf("%d images, %d keys", len(b.images), len(b.order))
+	for size := 2; size < 400; size += 2 {
+		get(size)
 	}
-	if first, again := b.get("ann", 100), b.get("ann", 100); first != again {
-		t.Error("not cached")
+	if len(c.layers) > maxCached || len(c.order) > maxCached {
+		t.Errorf("%d layers, %d keys", len(c.layers), len(c.order))
 	}
-	if b.get("ann", 6) != nil {
-		t.Error("a badge too small to see")
+	made = 0
+	if first, again := get(100), get(100); first != again || made != 1 {
+		t.Errorf("made %d times", made)
+	}
+	if c.get(0, func() *image.RGBA { return nil }) != nil {
+		t.Error("a layer of no image")
 	}
 }

@@ -5,18 +5,15 @@ import (
 	"image"
 	"image/color"
 	"math"
-	"sync"
-	"unicode"
 
-	"golang.org/x/image/font"
-	"golang.org/x/image/font/gofont/goregular"
-	"golang.org/x/image/font/opentype"
-	"golang.org/x/image/math/fixed"
+	"golang.org/x/image/draw"
+
+	"github.com/footlight-live/footlight/internal/composer/video/text"
 )
 
-// A placeholder is dark grey (#1f1f1f, in limited range) with a badge in the middle: a coloured disc with
-// the label's initial, or with a figure where there is no initial.
-const greyY = 43
+// A placeholder is dark grey with a badge in the middle: a coloured disc with the label's initial, or with a
+// figure where there is no initial. A scene can give it another colour, or an image in place of all that.
+var darkGrey = color.RGBA{0x1f, 0x1f, 0x1f, 0xff}
 
 // discs are the colours of badges; a label always has the same one.
 var discs = []color.RGBA{
@@ -27,90 +24,46 @@ var discs = []color.RGBA{
 var ink = color.RGBA{0xf2, 0xf2, 0xf2, 0xff}
 
 func (m *Mixer) drawPlaceholder(label string, r image.Rectangle) {
-	m.canvas.Fill(r, greyY, 128, 128)
-	img := m.badges.get(label, min(r.Dx(), r.Dy())/2)
-	if img == nil {
+	m.look.placeholder.fill(m.canvas, r)
+	if full := m.look.placeholderImage; full != nil {
+		layer := m.images.get(r.Size(), func() *image.RGBA { return coverWith(full, r.Size()) })
+		_ = m.canvas.DrawLayer(layer, r.Min, r) // the only error is that of a closed canvas
 		return
 	}
-	at := r.Min.Add(r.Size().Sub(img.Bounds().Size()).Div(2))
-	at.X, at.Y = at.X&^1, at.Y&^1
-	// It fits the tile, so the only errors are those of a closed canvas.
-	_ = m.canvas.DrawRGBA(img, at)
+	size := (min(r.Dx(), r.Dy()) / 2) &^ 1
+	if size < 8 { // too small to see
+		return
+	}
+	initial := text.Initial(label)
+	badge := m.badges.get(badgeKey{size, initial, discOf(label)}, func() *image.RGBA { return drawBadge(size, initial, discs[discOf(label)]) })
+	at := r.Min.Add(r.Size().Sub(image.Pt(size, size)).Div(2))
+	_ = m.canvas.DrawLayer(badge, image.Pt(at.X&^1, at.Y&^1), r)
 }
 
-// maxBadges bounds the cache: twice as many as a stage has publishers.
-const maxBadges = 24
+func discOf(label string) int {
+	hash := fnv.New32a()
+	hash.Write([]byte(label))
+	return int(hash.Sum32() % uint32(len(discs)))
+}
 
+// badgeKey tells badges apart.
 type badgeKey struct {
 	size    int
-	initial rune // 0: none that can be drawn
+	initial string // "": the figure
 	disc    int
 }
 
-// badges caches drawn badges. Its zero value is empty.
-type badges struct {
-	images map[badgeKey]*image.RGBA
-	order  []badgeKey // oldest first
-}
-
-// get returns the badge of the label, size pixels wide, or nil when that is too small to see.
-func (b *badges) get(label string, size int) *image.RGBA {
-	size &^= 1
-	if size < 8 {
-		return nil
-	}
-	hash := fnv.New32a()
-	hash.Write([]byte(label))
-	key := badgeKey{size, initial(label), int(hash.Sum32()) % len(discs)}
-	if img, ok := b.images[key]; ok {
+func drawBadge(size int, initial string, background color.RGBA) *image.RGBA {
+	img := image.NewRGBA(image.Rect(0, 0, size, size))
+	half := float64(size) / 2
+	disc(img, half, half, half, half, background, nil)
+	if initial == "" {
+		drawFigure(img, half)
 		return img
 	}
-	if b.images == nil {
-		b.images = map[badgeKey]*image.RGBA{}
-	}
-	if len(b.order) == maxBadges {
-		delete(b.images, b.order[0])
-		b.order = b.order[1:]
-	}
-	img := drawBadge(key)
-	b.images[key] = img
-	b.order = append(b.order, key)
-	return img
-}
-
-// initial returns the first letter or digit that the font can draw, in upper case, or 0.
-func initial(label string) rune {
-	for _, r := range label {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			continue
-		}
-		r = unicode.ToUpper(r)
-		if i, err := typeface().GlyphIndex(nil, r); err != nil || i == 0 {
-			return 0
-		}
-		return r
-	}
-	return 0
-}
-
-// typeface is the Go font, which has Latin, Greek and Cyrillic letters.
-var typeface = sync.OnceValue(func() *opentype.Font {
-	f, err := opentype.Parse(goregular.TTF)
-	if err != nil {
-		panic("video: built-in font: " + err.Error())
-	}
-	return f
-})
-
-func drawBadge(key badgeKey) *image.RGBA {
-	img := image.NewRGBA(image.Rect(0, 0, key.size, key.size))
-	half := float64(key.size) / 2
-	disc(img, half, half, half, half, discs[key.disc], nil)
-	if key.initial == 0 {
-		drawFigure(img, half)
-	} else {
-		drawInitial(img, key.initial)
-	}
+	line := text.New(initial, half)
+	middle := line.Ink.Min.Add(line.Ink.Max)
+	line.Draw(img, half-float64(middle.X)/2, half-float64(middle.Y)/2, ink)
 	return img
 }
 
@@ -146,16 +99,13 @@ func blend(img *image.RGBA, x, y int, c color.RGBA, cover float64) {
 	}
 }
 
-func drawInitial(img *image.RGBA, letter rune) {
-	size := img.Bounds().Dx()
-	face, err := opentype.NewFace(typeface(), &opentype.FaceOptions{Size: float64(size) * 0.5, DPI: 72})
-	if err != nil {
-		return // never for the built-in font
-	}
-	defer face.Close()
-	bounds, advance := font.BoundString(face, string(letter))
-	middle := fixed.I(size) / 2
-	d := font.Drawer{Dst: img, Src: image.NewUniform(ink), Face: face}
-	d.Dot = fixed.Point26_6{X: middle - advance/2, Y: middle - (bounds.Min.Y+bounds.Max.Y)/2}
-	d.DrawString(string(letter))
+// coverWith scales an image so that it covers size, and cuts off what is too much at the sides.
+func coverWith(img image.Image, size image.Point) *image.RGBA {
+	b := img.Bounds()
+	w, h := cover(b.Dx(), b.Dy(), size.X, size.Y)
+	w, h = min(w, b.Dx()), min(h, b.Dy())
+	at := b.Min.Add(image.Pt((b.Dx()-w)/2, (b.Dy()-h)/2))
+	out := image.NewRGBA(image.Rectangle{Max: size})
+	draw.CatmullRom.Scale(out, out.Bounds(), img, image.Rectangle{Min: at, Max: at.Add(image.Pt(w, h))}, draw.Src, nil)
+	return out
 }
