@@ -15,6 +15,12 @@ import (
 	"unsafe"
 )
 
+// The encoders.
+const (
+	X264     = "x264"
+	OpenH264 = "openh264"
+)
+
 // DefaultPreset is the x264 preset of an H264Config that names none.
 //
 // Measured on a 1280x720 grid at 2.5 Mb/s, one thread of 2.4 GHz: veryfast takes 9.6 ms per picture for
@@ -29,8 +35,9 @@ type H264Config struct {
 	FrameRate     float64 // pictures per second, 1 to 240; 0: 30
 	BitRate       int     // bits per second, also held over any one second; 0: 2.5 Mb/s
 	KeyInterval   int     // pictures from one key frame to the next; 0: two seconds
-	Preset        string  // of x264; "": DefaultPreset
-	Profile       string  // baseline, main or high; "": main
+	Encoder       string  // X264 or OpenH264; "": X264
+	Preset        string  // of x264, "": DefaultPreset; or low or medium of OpenH264, "": medium
+	Profile       string  // baseline, main or (x264) high; "": main
 	OmitHeaders   bool    // leave SPS and PPS out of the stream: they are in SPS and PPS
 	Threads       int     // slices encoded in parallel; 0: 1, which costs least
 }
@@ -43,10 +50,11 @@ type EncodedPicture struct {
 	Key   bool     // an IDR picture
 }
 
-// H264Encoder encodes canvases with x264 and no delay: each call returns its own picture.
+// H264Encoder encodes canvases without delay: each call returns its own picture, and none is left out.
 // The stream is limited-range BT.709 and says so.
 type H264Encoder struct {
 	c             *C.FLEncoder
+	words         string
 	width, height int
 	sps, pps      []byte
 	data          []byte
@@ -65,11 +73,12 @@ func NewH264Encoder(config H264Config) (*H264Encoder, error) {
 		bits < 1 || bits > 1<<30 || keys < 1 || threads < 1 || threads > 16 {
 		return nil, fmt.Errorf("open h264 encoder %+v: %w", config, ErrInvalid)
 	}
-	preset := C.CString(cmp.Or(config.Preset, DefaultPreset))
+	encoder, presetName, profileName := config.withDefaults()
+	preset := C.CString(presetName)
 	defer C.free(unsafe.Pointer(preset))
-	profile := C.CString(cmp.Or(config.Profile, "main"))
+	profile := C.CString(profileName)
 	defer C.free(unsafe.Pointer(profile))
-	c := C.fl_encoder_new(&C.FLEncoderConfig{
+	settings := C.FLEncoderConfig{
 		width:        C.int(w),
 		height:       C.int(h),
 		fps_num:      C.int(num),
@@ -80,17 +89,39 @@ func NewH264Encoder(config H264Config) (*H264Encoder, error) {
 		threads:      C.int(threads),
 		preset:       preset,
 		profile:      profile,
-	})
+	}
+	var c *C.FLEncoder
+	switch encoder {
+	case X264:
+		c = C.fl_x264_new(&settings)
+	case OpenH264:
+		c = C.fl_openh264_new(&settings)
+	}
 	if c == nil {
 		return nil, fmt.Errorf("open h264 encoder %+v: %w", config, ErrInvalid)
 	}
-	e := &H264Encoder{c: c, width: w, height: h}
+	words := fmt.Sprintf("%s %s, %s profile, %d kb/s", encoder, presetName, profileName, bits/1000)
+	if threads > 1 {
+		words += fmt.Sprintf(", %d threads", threads)
+	}
+	e := &H264Encoder{c: c, words: words, width: w, height: h}
 	if err := e.readHeaders(); err != nil {
 		e.Close()
 		return nil, err
 	}
 	return e, nil
 }
+
+func (c H264Config) withDefaults() (encoder, preset, profile string) {
+	encoder, preset = cmp.Or(c.Encoder, X264), DefaultPreset
+	if encoder == OpenH264 {
+		preset = "medium"
+	}
+	return encoder, cmp.Or(c.Preset, preset), cmp.Or(c.Profile, "main")
+}
+
+// String names the encoder and its settings.
+func (e *H264Encoder) String() string { return e.words }
 
 // frameRate writes the rate as a fraction; the NTSC rates come out exactly.
 func frameRate(rate float64) (num, den int) {
@@ -117,7 +148,7 @@ func (e *H264Encoder) readHeaders() error {
 	return nil
 }
 
-// take copies an access unit out of x264's memory.
+// take copies an access unit out of the encoder's memory.
 func (e *H264Encoder) take(out *C.FLEncoded) {
 	e.data = append(e.data[:0], unsafe.Slice((*byte)(out.data), int(out.size))...)
 	e.nalus = e.nalus[:0]

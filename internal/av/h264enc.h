@@ -1,10 +1,9 @@
-// H.264 encoding with x264: a canvas in, one access unit out at once.
+// H.264 encoding: a canvas in, one access unit out at once. Two encoders, x264.c and openh264.c, fill in the
+// same table of functions.
 #pragma once
 
 #include "canvas.h"
 #include <stdint.h>
-
-typedef struct FLEncoder FLEncoder;
 
 typedef struct {
 	int width, height;
@@ -23,12 +22,23 @@ typedef struct {
 	const uint8_t *data; // Annex B
 	int size;
 	int key;
-	int nals;                 // number of NAL units
-	int begin[FL_MAX_NALS];   // offset of each unit's payload, after its start code
+	int nals;               // number of NAL units
+	int begin[FL_MAX_NALS]; // offset of each unit's payload, after its start code
 	int end[FL_MAX_NALS];
 } FLEncoded;
 
-FLEncoder *fl_encoder_new(const FLEncoderConfig *config);
+typedef struct FLEncoder FLEncoder;
+
+struct FLEncoder {
+	void (*free)(FLEncoder *e);
+	int (*headers)(FLEncoder *e, FLEncoded *out);
+	int (*encode)(FLEncoder *e, const FLCanvas *c, int64_t pts, int force_key, FLEncoded *out);
+};
+
+// The new encoder is NULL where the configuration is not one that it takes.
+FLEncoder *fl_x264_new(const FLEncoderConfig *config);
+FLEncoder *fl_openh264_new(const FLEncoderConfig *config);
+
 void fl_encoder_free(FLEncoder *e);
 // fl_encoder_headers returns SPS, PPS in Annex B.
 int fl_encoder_headers(FLEncoder *e, FLEncoded *out);
