@@ -62,28 +62,38 @@ func TestComposeIsWithoutHistory(t *testing.T) {
 	pics := []*av.Picture{
 		nil, chart(t, 320, 180, 90, 90), chart(t, 64, 64, 160, 90), chart(t, 33, 71, 90, 160), chart(t, 640, 360, 128, 128),
 	}
+	looks := []*Look{nil, everything(t, 320, 180)}
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newMixer(t, 320, 180)
 		defer m.Close()
 		var tiles []Tile
-		for range 4 {
-			if len(tiles) == 0 || rapid.IntRange(0, 2).Draw(rt, "move") == 0 {
+		var look *Look
+		for range 5 {
+			if rapid.IntRange(0, 3).Draw(rt, "look") == 0 {
+				look = rapid.SampledFrom(looks).Draw(rt, "which")
+				m.SetLook(look)
+			}
+			if len(tiles) == 0 || rapid.IntRange(0, 3).Draw(rt, "move") == 0 {
 				tiles = make([]Tile, rapid.IntRange(0, 4).Draw(rt, "tiles"))
 			}
 			for i := range tiles {
 				if tiles[i].Rect.W == 0 {
 					tiles[i].Rect = layout.Rect{
-						X: rapid.IntRange(-20, 330).Draw(rt, "x"), Y: rapid.IntRange(-20, 200).Draw(rt, "y"),
+						X: rapid.IntRange(-20, 330).Draw(rt, "x"), Y: rapid.IntRange(-20, 190).Draw(rt, "y"),
 						W: rapid.IntRange(1, 330).Draw(rt, "w"), H: rapid.IntRange(1, 200).Draw(rt, "h"),
 					}
+					tiles[i].CornerRadius = rapid.SampledFrom([]int{0, 0, 2, 13, 40, 300}).Draw(rt, "radius")
 				}
 				if rapid.Bool().Draw(rt, "change") {
 					tiles[i].Picture = rapid.SampledFrom(pics).Draw(rt, "picture")
 					tiles[i].Label = rapid.SampledFrom([]string{"", "a", "b"}).Draw(rt, "label")
+					tiles[i].Name = rapid.SampledFrom([]string{"", "Ann", "Bob with a very long name indeed"}).Draw(rt, "name")
+					tiles[i].Speaking = rapid.Bool().Draw(rt, "speaking")
 					tiles[i].Fill = rapid.SampledFrom([]layout.FillMode{layout.Unset, layout.Fill, layout.Cover, layout.Contain}).Draw(rt, "fill")
 				}
 			}
 			fresh := newMixer(t, 320, 180)
+			fresh.SetLook(look)
 			if !bytes.Equal(planes(m.Compose(tiles)), planes(fresh.Compose(tiles))) {
 				rt.Fatalf("differs from a new mixer: %+v", tiles)
 			}
