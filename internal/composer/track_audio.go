@@ -18,6 +18,7 @@ func (s *session) runAudio(ctx context.Context, packets <-chan rtpPacket) {
 	}
 	defer decoder.Close()
 	r := &audio.Receiver{Decoder: decoder, Timeline: s.timeline, Due: func(ts int64) time.Duration { return s.sync.Due(clock.Audio, ts) }}
+	defer r.End()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var decoded, lost uint64

@@ -15,6 +15,11 @@ const (
 	pliInterval = 500 * time.Millisecond
 	// decodeTime is what to leave between the last retransmission and the time a picture is due.
 	decodeTime = 30 * time.Millisecond
+	// repairTime is for how long a missing packet may still come. A picture that comes late shows for less time
+	// or not at all, but those after it need no key frame: that costs the tile less than giving up.
+	repairTime = 600 * time.Millisecond
+	// hopeless is when a key frame is asked for all the same, in case the repair fails.
+	hopeless = 250 * time.Millisecond
 )
 
 // videoTrack assembles and decodes. One goroutine, run, owns it.
@@ -52,9 +57,10 @@ func (v *videoTrack) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		now := v.clock.Now()
-		v.assembler.Wait = max(v.sync.Delay()-decodeTime, decodeTime)
+		v.assembler.Wait, v.assembler.Overdue = repairTime, max(v.sync.Delay()-decodeTime, decodeTime)
 		for {
 			au, ok := v.assembler.Pop(now)
+			v.noteLoss()
 			if !ok {
 				break
 			}
@@ -83,21 +89,29 @@ func (v *videoTrack) decode(au frame.AccessUnit) {
 	v.pictures.push(&shot{pic, au.Complete})
 }
 
-// next asks for a key frame where one is missing, and returns how long nothing needs to be done.
-func (v *videoTrack) next(now time.Duration) time.Duration {
+// noteLoss lets the decoder begin anew behind a loss.
+func (v *videoTrack) noteLoss() {
 	if lost := v.assembler.Lost(); lost != v.lostSeen {
 		v.lost.Add(lost - v.lostSeen)
 		v.lostSeen = lost
 		v.decoder.Flush()
 	}
+}
+
+// next asks for a key frame where one is missing, and returns how long nothing needs to be done.
+func (v *videoTrack) next(now time.Duration) time.Duration {
 	wait := time.Hour
-	if v.assembler.NeedKey() || v.decoder.NeedsKeyFrame() {
+	missing := v.assembler.Missing(now)
+	switch {
+	case v.assembler.NeedKey() || v.decoder.NeedsKeyFrame() || missing >= hopeless:
 		if !v.everAsked || now-v.asked >= pliInterval {
 			v.everAsked, v.asked = true, now
 			v.keyRequests.Add(1)
 			v.requestKey()
 		}
 		wait = v.asked + pliInterval - now
+	case missing > 0:
+		wait = hopeless - missing
 	}
 	if at, ok := v.assembler.Deadline(); ok {
 		wait = min(wait, at-now)

@@ -51,7 +51,7 @@ func newAPI() (*webrtc.API, error) {
 		return nil, fmt.Errorf("register codecs: %w", err)
 	}
 	registry := &interceptor.Registry{}
-	generator, err := nack.NewGeneratorInterceptor(nack.GeneratorInterval(nackInterval), nack.GeneratorMaxNacksPerPacket(10))
+	generator, err := nack.NewGeneratorInterceptor(nack.GeneratorInterval(nackInterval), nack.GeneratorMaxNacksPerPacket(20))
 	if err != nil {
 		return nil, fmt.Errorf("set up retransmission: %w", err)
 	}

@@ -18,10 +18,14 @@ const (
 	maxPacket = 5760
 	// window is how many packets may wait for one that is missing.
 	window = 64
-	// conceal is up to how much loss is covered; beyond it there is silence, as nothing sensible can be made up.
+	// conceal is up to how much lost sound is made up, 100 ms; beyond it nothing sensible can be.
 	conceal = 4800
 	// slack is how long before a lost packet is due it is given up: one packet of 20 ms and some.
 	slack = 25 * time.Millisecond
+	// lead is how long before it is due the next sound must be there; else what is there dies away.
+	lead = 10 * time.Millisecond
+	// ending is how long it takes to do so, 20 ms.
+	ending = 960
 	// jump is how far sound may be from its place before it is moved there at once, 20 ms; below that it is
 	// stretched or squeezed by at most 1/200, which nobody hears. Quiet sound is moved at once from quietJump
 	// on, 2 ms: there nobody hears that either.
@@ -45,7 +49,8 @@ type Receiver struct {
 
 	nextTS int64 // RTP time after the last sample decoded
 	wrote  bool
-	pos    int64   // position after the last sample written
+	ended  bool    // died away behind what was written last
+	pos    int64   // position after the last sample written, but for that
 	drift  float64 // smoothed distance of what was written from its place, samples
 
 	pcm     [2 * maxPacket]float32
@@ -94,7 +99,7 @@ func (r *Receiver) Push(seq uint16, ts int64, payload []byte) {
 	r.newest = max(r.newest, n)
 }
 
-// Run decodes what can be decoded at now. It returns when to call again at the latest, if a packet is missing.
+// Run decodes what can be decoded at now. It returns when to call again at the latest, if there is a need.
 func (r *Receiver) Run(now time.Duration) (again time.Duration, waiting bool) {
 	for r.started && r.next <= r.newest {
 		if s := r.at(r.next); s != nil {
@@ -116,7 +121,33 @@ func (r *Receiver) Run(now time.Duration) (again time.Duration, waiting bool) {
 		r.lost += uint64(after - r.next)
 		r.next = after
 	}
+	if !r.wrote || r.ended {
+		return 0, false
+	}
+	if limit := r.Due(r.nextTS) - lead; now < limit {
+		return limit, true
+	}
+	r.End()
 	return 0, false
+}
+
+// End lets what was written last die away, as the decoder makes it up: the sender pauses, has left, or its
+// packets are late. Sound that still comes goes on where that began.
+func (r *Receiver) End() {
+	if !r.wrote || r.ended {
+		return
+	}
+	r.ended = true
+	n, err := r.Decoder.DecodeLost(r.pcm[:], ending)
+	if err != nil {
+		return // then it ends with the Timeline's own fade
+	}
+	for i := range n {
+		g := slope[fade-i*fade/n]
+		r.pcm[2*i] *= g
+		r.pcm[2*i+1] *= g
+	}
+	r.Timeline.Write(r.pos, r.pcm[:2*n])
 }
 
 func (r *Receiver) at(seq int64) *slot {
@@ -140,28 +171,30 @@ func (r *Receiver) decode(ts int64, payload []byte) {
 	r.write(ts, n)
 }
 
-// cover makes up for missing packets before s: in-band FEC for the last one, concealment for those before it.
+// cover makes up for missing packets before s: in-band FEC for the last one, concealment for those before it, as
+// long as that sounds like something; in the middle of a long loss there is silence.
 func (r *Receiver) cover(missing int64, s *slot) {
 	gap := s.ts - r.nextTS
-	if !r.wrote || gap <= 0 || gap > conceal || gap%missing != 0 || len(s.payload) == 0 {
+	if !r.wrote || gap <= 0 || gap%missing != 0 || len(s.payload) == 0 {
 		return
 	}
-	each := int(gap / missing)
-	if each%120 != 0 {
+	each := gap / missing
+	if each%120 != 0 || each > maxPacket {
 		return
 	}
+	first := r.nextTS
 	for i := range missing {
-		var n int
-		var err error
-		if i == missing-1 {
-			n, err = r.Decoder.DecodeFEC(s.payload, r.pcm[:], each)
-		} else {
-			n, err = r.Decoder.DecodeLost(r.pcm[:], each)
+		ts := first + i*each
+		switch {
+		case i == missing-1:
+			if n, err := r.Decoder.DecodeFEC(s.payload, r.pcm[:], int(each)); err == nil && n > 0 {
+				r.write(ts, n)
+			}
+		case (i+1)*each <= conceal:
+			if n, err := r.Decoder.DecodeLost(r.pcm[:], int(each)); err == nil && n > 0 {
+				r.write(ts, n)
+			}
 		}
-		if err != nil || n == 0 {
-			return
-		}
-		r.write(r.nextTS, n)
 	}
 }
 
@@ -188,7 +221,7 @@ func (r *Receiver) write(ts int64, n int) {
 	}
 	r.Timeline.Write(r.pos, pcm)
 	r.pos += int64(len(pcm) / 2)
-	r.nextTS, r.wrote = ts+int64(n), true
+	r.nextTS, r.wrote, r.ended = ts+int64(n), true, false
 }
 
 func loudest(pcm []float32) (peak float32) {

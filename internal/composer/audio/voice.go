@@ -27,9 +27,9 @@ type voice struct {
 func (v *voice) add(square float64, n int) {
 	v.square += (square - v.square) * (1 - math.Exp(-float64(n)/smooth))
 	switch {
-	case v.square >= speakLevel:
+	case square >= speakLevel:
 		v.loud, v.pause = min(v.loud+n, attack), 0
-	case v.square < pauseLevel:
+	case square < pauseLevel:
 		v.loud, v.pause = max(0, v.loud-n), v.pause+n
 	}
 	switch {

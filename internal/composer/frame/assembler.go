@@ -41,6 +41,8 @@ type AccessUnit struct {
 type Assembler struct {
 	// Wait is how long to wait for a missing packet before giving up what depends on it.
 	Wait time.Duration
+	// Overdue is how long to wait while a whole key frame is there to go on with.
+	Overdue time.Duration
 
 	slots   [window]slot
 	started bool
@@ -129,7 +131,19 @@ func (a *Assembler) Deadline() (time.Duration, bool) {
 	if !missing {
 		return 0, false
 	}
+	if _, ok := a.keyBehind(after.seq); ok && a.Overdue < a.Wait {
+		return after.Arrival + a.Overdue, true
+	}
 	return after.Arrival + a.Wait, true
+}
+
+// Missing is for how long a packet has been missing at now, since a later one came; 0 when none is.
+func (a *Assembler) Missing(now time.Duration) time.Duration {
+	after, missing := a.gap()
+	if !missing {
+		return 0
+	}
+	return max(0, now-after.Arrival)
 }
 
 // complete looks for the end of the access unit that starts at seq; the end is the number after its last packet.
@@ -217,24 +231,57 @@ func (a *Assembler) gap() (after *slot, missing bool) {
 	return nil, false
 }
 
-// giveUp skips to the next place where decoding can start again, when the missing packet is overdue.
-// It tells whether it changed anything.
-func (a *Assembler) giveUp(now time.Duration) bool {
-	after, missing := a.gap()
-	if !missing || now < after.Arrival+a.Wait {
-		return false
+// keyBehind finds the first whole key frame that begins at seq or later, by its first packet. One whose
+// beginning cannot be told from the middle of another picture is not found.
+func (a *Assembler) keyBehind(seq int64) (first int64, ok bool) {
+	for ; seq <= a.newest; seq++ {
+		s := a.at(seq)
+		if s == nil || !startsUnit(s.Payload) {
+			continue
+		}
+		end, whole := a.complete(seq)
+		if !whole {
+			continue
+		}
+		for i := seq; i < end; i++ {
+			if hasIDR(a.at(i).Payload) {
+				return seq, true
+			}
+		}
 	}
-	// Drop what the loss touched: everything up to the first packet after it that starts an access unit.
-	// What is dropped behind may be a key frame in part; the next whole one brings the picture back.
-	a.Reset()
-	for a.next < after.seq {
+	return 0, false
+}
+
+// drop forgets the packets up to seq and counts those that never came.
+func (a *Assembler) drop(seq int64) {
+	for ; a.next < seq; a.next++ {
 		if s := a.at(a.next); s != nil {
 			*s = slot{}
 		} else {
 			a.lost++
 		}
-		a.next++
 	}
+}
+
+// giveUp skips to the next place where decoding can start again, when the missing packet is overdue.
+// It tells whether it changed anything.
+func (a *Assembler) giveUp(now time.Duration) bool {
+	after, missing := a.gap()
+	if !missing || now < after.Arrival+min(a.Wait, a.Overdue) {
+		return false
+	}
+	if key, ok := a.keyBehind(after.seq); ok {
+		a.Reset()
+		a.drop(key)
+		return true
+	}
+	if now < after.Arrival+a.Wait {
+		return false
+	}
+	// Drop what the loss touched: everything up to the first packet after it that starts an access unit.
+	// What is dropped behind may be a key frame in part; the next whole one brings the picture back.
+	a.Reset()
+	a.drop(after.seq)
 	ts := after.Timestamp
 	for a.next <= a.newest {
 		s := a.at(a.next)

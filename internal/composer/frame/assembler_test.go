@@ -135,7 +135,7 @@ func TestAssembler(t *testing.T) {
 	} {
 		for _, first := range []uint16{0, 65530} {
 			t.Run(fmt.Sprint(c.name, " from ", first), func(t *testing.T) {
-				if got := run(&Assembler{Wait: 70 * ms}, c.change(packets(first, gop...))); got != c.want {
+				if got := run(&Assembler{Wait: 70 * ms, Overdue: 70 * ms}, c.change(packets(first, gop...))); got != c.want {
 					t.Fatalf("got %q, want %q", got, c.want)
 				}
 			})
@@ -189,7 +189,7 @@ func TestMarkerOnEverySlice(t *testing.T) {
 }
 
 func TestDeadline(t *testing.T) {
-	a := &Assembler{Wait: 70 * ms}
+	a := &Assembler{Wait: 70 * ms, Overdue: 70 * ms}
 	ps := packets(0, idr(0, 1), delta(1, 1), delta(2, 1))
 	for i, p := range ps {
 		if i != 4 {
@@ -209,11 +209,56 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// TestSkipsToKeyFrame: a whole key frame behind a loss is taken as soon as the loss is overdue; else it waits on.
+func TestSkipsToKeyFrame(t *testing.T) {
+	ps := packets(0, idr(0, 1), delta(1, 1), delta(2, 1), idr(3, 1), delta(4, 1))
+	a := &Assembler{Wait: 400 * ms, Overdue: 50 * ms}
+	pop := func(now time.Duration) (out []int64) {
+		for {
+			au, ok := a.Pop(now)
+			if !ok {
+				return out
+			}
+			out = append(out, au.Timestamp)
+		}
+	}
+	for i, p := range ps[:8] { // up to the second delta
+		if i != 4 {
+			a.Push(p)
+		}
+	}
+	late := ps[5].Arrival
+	if got := pop(late + 399*ms); !slices.Equal(got, []int64{0}) || a.NeedKey() {
+		t.Fatalf("got %v, needs a key %v", got, a.NeedKey())
+	}
+	if got := a.Missing(late + 399*ms); got != 399*ms {
+		t.Errorf("missing for %v", got)
+	}
+	for _, p := range ps[8:11] { // a key frame, but for its end
+		a.Push(p)
+	}
+	if at, ok := a.Deadline(); !ok || at != late+400*ms {
+		t.Errorf("deadline %v %v", at, ok)
+	}
+	a.Push(ps[11])
+	if at, ok := a.Deadline(); !ok || at != late+50*ms {
+		t.Errorf("deadline %v %v", at, ok)
+	}
+	if got := pop(late + 49*ms); len(got) > 0 {
+		t.Errorf("got %v too early", got)
+	}
+	a.Push(ps[12])
+	a.Push(ps[13])
+	if got := pop(late + 50*ms); !slices.Equal(got, []int64{3, 4}) || a.Lost() != 1 || a.Missing(time.Hour) != 0 {
+		t.Errorf("got %v, lost %d", got, a.Lost())
+	}
+}
+
 func FuzzAssembler(f *testing.F) {
 	f.Add([]byte{1, 0, 0x65, 1, 1, 0, 0x41}, uint64(1))
 	f.Add([]byte{0, 1, 0x7c, 0, 1, 1, 0x78}, uint64(2))
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
-		a := &Assembler{Wait: 10 * ms}
+		a := &Assembler{Wait: 10 * ms, Overdue: 5 * ms}
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		now, first := time.Duration(0), true
 		for seq := uint16(seed); len(data) > 2; {

@@ -103,3 +103,25 @@ func startsUnit(payload []byte) bool {
 	}
 	return t == nalSPS || t == 9 // access unit delimiter
 }
+
+// hasIDR tells whether a payload holds a key frame's slice or the beginning of one.
+func hasIDR(payload []byte) bool {
+	if len(payload) < 2 {
+		return false
+	}
+	switch payload[0] & 0x1f {
+	case nalIDR:
+		return true
+	case nalFUA:
+		return payload[1]&0x9f == 0x80|nalIDR
+	case nalSTAPA:
+		for rest := payload[1:]; len(rest) > 2; {
+			n := int(binary.BigEndian.Uint16(rest))
+			if rest[2]&0x1f == nalIDR {
+				return true
+			}
+			rest = rest[min(2+n, len(rest)):]
+		}
+	}
+	return false
+}
