@@ -1,6 +1,7 @@
 package scene
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -27,7 +28,7 @@ const (
 // Parse reads a scene document. Nothing, null and {} are the zero Scene. It refuses members that it does not
 // know, and members that are there twice.
 func Parse(data []byte) (Scene, error) {
-	if len(data) == 0 || string(data) == "null" {
+	if text := bytes.TrimSpace(data); len(text) == 0 || string(text) == "null" {
 		return Scene{}, nil
 	}
 	if len(data) > maxDocument {
