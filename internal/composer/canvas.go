@@ -1,7 +1,6 @@
 package composer
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -60,7 +59,6 @@ type canvas struct {
 
 	mixer   *video.Mixer
 	encoder *av.H264Encoder
-	encodes string             // with which encoder, in words
 	worn    *look              // what the mixer has
 	shown   map[*session]int64 // PTS of the picture shown last
 	dark    darkness
@@ -73,8 +71,7 @@ type canvas struct {
 
 // open makes mixer and encoder; run closes them.
 func (c *canvas) open() error {
-	cfg := encodingFor(c.format)
-	encoder, err := av.NewH264Encoder(cfg)
+	encoder, err := av.NewH264Encoder(encodingFor(c.format))
 	if err != nil {
 		return err
 	}
@@ -84,7 +81,6 @@ func (c *canvas) open() error {
 		return err
 	}
 	c.encoder, c.mixer, c.shown = encoder, mixer, map[*session]int64{}
-	c.encodes = fmt.Sprintf("x264 %s, %s profile, %d b/s", cmp.Or(cfg.Preset, av.DefaultPreset), cfg.Profile, cfg.BitRate)
 	c.tiles.Store(&[]placed{})
 	return nil
 }

@@ -68,7 +68,7 @@ func (c *Composer) resize() {
 
 // report describes the canvas for the heartbeat.
 func (c *canvas) report() wire.Canvas {
-	r := wire.Canvas{Encoder: c.encodes, Width: c.width, Height: c.height, FrameRate: c.frameRate}
+	r := wire.Canvas{Encoder: c.encoder.String(), Width: c.width, Height: c.height, FrameRate: c.frameRate}
 	for _, o := range c.outputs {
 		r.Destinations = append(r.Destinations, o.job.DestinationID)
 	}
