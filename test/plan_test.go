@@ -49,6 +49,9 @@ const ada = 0
 // is silent is given up after two seconds.
 const reaction = 3 * time.Second
 
+// afterglow is how long pictures of Ada's may take to be composed: until then the next step must not begin.
+const afterglow = time.Second
+
 // span is when a step's outcome must hold, by Ada's clock.
 type span struct{ from, to time.Time }
 
@@ -99,7 +102,7 @@ func (p *plan) carryOut(t *testing.T, s *harness.Server, stage *types.Stage) {
 		st.act()
 		begin := time.Now().Add(reaction)
 		spans[i] = span{begin, begin.Add(st.holds)}
-		<-time.After(time.Until(spans[i].to)) // the pace of the plan
+		<-time.After(time.Until(spans[i].to.Add(afterglow)))
 	}
 	until("the last step", spans[len(spans)-1].to)
 	stop()
@@ -151,10 +154,16 @@ func (st *step) judge(t *testing.T, c *judge.Capture, places []image.Rectangle, 
 			}
 		}
 	}
-	if len(frames) < 10 {
+	if len(frames) < 4 {
 		t.Errorf("%s: only %d pictures show it", st.name, len(frames))
 		return
 	}
+	from, to := frames[0].PTS, frames[len(frames)-1].PTS
+	defer func() {
+		if t.Failed() {
+			t.Logf("%s: seen were %+v", st.name, c.Presence(from, to))
+		}
+	}()
 	for _, want := range st.sees {
 		at := slices.Index(places, want.place)
 		hits, strangers := 0, 0
@@ -167,14 +176,13 @@ func (st *step) judge(t *testing.T, c *judge.Capture, places []image.Rectangle, 
 			}
 		}
 		share := float64(hits) / float64(len(frames))
-		if want.blank && hits+strangers > 0 {
+		if want.blank && (share > 0.2 || strangers > 0) {
 			t.Errorf("%s: participant %d is at %v in %d of %d pictures, want a placeholder", st.name, want.index, want.place, hits+strangers, len(frames))
 		}
 		if !want.blank && (share < 0.7 || strangers > 0) {
 			t.Errorf("%s: participant %d is at %v in %.0f %% of the pictures, somebody else in %d", st.name, want.index, want.place, 100*share, strangers)
 		}
 	}
-	from, to := frames[0].PTS, frames[len(frames)-1].PTS
 	if heard := c.Tones(from, to); !slices.Equal(heard, st.hears) {
 		t.Errorf("%s: the mix holds the tones of %v, want %v", st.name, heard, st.hears)
 	}
@@ -219,11 +227,18 @@ func TestPlan(t *testing.T) {
 			{"a screen is shared", func() {
 				shares = s.Publish(stage, share, "screen", func(p *synth.Publisher) {
 					p.Token = s.Token(stage, "screen", featured)
-					p.Width, p.Height, p.FrameRate, p.VideoOnly = 1280, 720, 10, true
+					p.Width, p.Height, p.FrameRate, p.VideoOnly, p.Content = 1280, 720, 10, true, synth.Screen
 				})
 				s.WaitPublishing(stage, 3)
 			}, []sight{{ada, three[0], false}, {grace, three[1], false}, {share, three[2], false}}, []int{ada, grace}, time.Second},
-			{"Grace falls silent", func() { graces.SetFaults(synth.Faults{Silent: true}) },
+			{"Grace mutes her camera", func() { graces.SetMuted(synth.Muted{Video: true}) },
+				[]sight{{ada, three[0], false}, {grace, three[1], true}, {share, three[2], false}}, []int{ada, grace}, time.Second},
+			{"Grace mutes her microphone instead", func() { graces.SetMuted(synth.Muted{Audio: true}) },
+				[]sight{{ada, three[0], false}, {grace, three[1], false}, {share, three[2], false}}, []int{ada}, time.Second},
+			{"Grace unmutes, and her connection stalls", func() {
+				graces.SetMuted(synth.Muted{})
+				graces.SetFaults(synth.Faults{Silent: true})
+			},
 				[]sight{{ada, three[0], false}, {grace, three[1], true}, {share, three[2], false}}, []int{ada}, time.Second},
 			{"Grace is back", func() { graces.SetFaults(synth.Faults{}) },
 				[]sight{{ada, three[0], false}, {grace, three[1], false}, {share, three[2], false}}, []int{ada, grace}, time.Second},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/footlight-live/footlight/internal/composer/layout"
 	"github.com/footlight-live/footlight/internal/synth"
+	"github.com/footlight-live/footlight/internal/synth/link"
 	"github.com/footlight-live/footlight/test/harness"
 )
 
@@ -66,6 +67,7 @@ type soak struct {
 type person struct {
 	index     int
 	faults    synth.Faults
+	muted     synth.Muted
 	publisher *synth.Publisher // from the moment of joining
 }
 
@@ -84,14 +86,14 @@ func (k *soak) step() step {
 	ps := make([]layout.Participant, len(k.people))
 	for i, p := range k.people {
 		ps[i] = camera(strconv.Itoa(i), nil)
-		if !p.faults.Silent && !p.faults.PauseAudio {
+		if !p.faults.Silent && !p.muted.Audio {
 			st.hears = append(st.hears, p.index)
 		}
 	}
 	slices.Sort(st.hears)
 	for i, place := range harness.Tiles(layout.Default(), ps...) {
 		p := k.people[i]
-		st.sees = append(st.sees, sight{p.index, place, p.faults.Silent || p.faults.PauseVideo})
+		st.sees = append(st.sees, sight{p.index, place, p.faults.Silent || p.faults.PauseVideo || p.muted.Video})
 	}
 	st.act = func() {
 		act()
@@ -119,8 +121,9 @@ func (k *soak) action() (string, func()) {
 	}
 	i := 1 + k.random.IntN(len(k.people)-1)
 	p := k.people[i]
-	faults, name := synth.Faults{}, "does well"
-	switch k.random.IntN(7) {
+	p.faults, p.muted = synth.Faults{}, synth.Muted{}
+	name := "does well"
+	switch k.random.IntN(9) {
 	case 0:
 		k.people = slices.Delete(k.people, i, i+1)
 		n := len(k.people)
@@ -129,18 +132,25 @@ func (k *soak) action() (string, func()) {
 			k.server.WaitPublishing(k.stage, n)
 		}
 	case 1:
-		faults, name = synth.Faults{Silent: true}, "falls silent"
+		p.faults, name = synth.Faults{Silent: true}, "falls silent"
 	case 2:
-		faults, name = synth.Faults{PauseVideo: true}, "stops the camera"
+		p.faults, name = synth.Faults{PauseVideo: true}, "stops the camera"
 	case 3:
-		faults, name = synth.Faults{PauseAudio: true}, "stops the microphone"
+		p.muted, name = synth.Muted{Audio: true}, "mutes the microphone"
 	case 4:
-		faults, name = synth.Faults{Loss: 0.02}, "loses 2 % of the packets"
+		p.muted, name = synth.Muted{Video: true}, "mutes the camera"
 	case 5:
-		faults, name = synth.Faults{Width: 320, Height: 180}, "sends 320x180"
+		p.faults, name = synth.Faults{Up: link.Conditions{Loss: 0.02}}, "loses 2 % of the packets"
+	case 6:
+		p.faults, name = synth.Faults{Up: link.Conditions{Jitter: 50}}, "has 50 ms of jitter"
+	case 7:
+		p.faults, name = synth.Faults{Width: 320, Height: 180}, "sends 320x180"
 	}
-	p.faults = faults
-	return fmt.Sprintf("%d %s", p.index, name), func() { p.publisher.SetFaults(faults) }
+	faults, muted := p.faults, p.muted
+	return fmt.Sprintf("%d %s", p.index, name), func() {
+		p.publisher.SetFaults(faults)
+		p.publisher.SetMuted(muted)
+	}
 }
 
 // hold measures both programs.
