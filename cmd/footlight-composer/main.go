@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/footlight-live/footlight/internal/composer"
+	"github.com/footlight-live/footlight/internal/composer/video/preview"
 	"github.com/footlight-live/footlight/internal/synth"
 )
 
@@ -23,6 +24,13 @@ program, or be named by "footlight serve --composer FILE".
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "publish" { // for demos and tests; not in the help
 		exit(publish())
+	}
+	if len(os.Args) == 2 && os.Args[1] == "preview" { // for "footlight layout preview" and the server; see package preview
+		if err := preview.Run(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err) // the words are for the user of those two
+			os.Exit(1)
+		}
+		return
 	}
 	if len(os.Args) > 1 {
 		out, code := os.Stderr, 2
