@@ -20,13 +20,17 @@ import (
 type trackState string
 
 const (
-	waiting  trackState = "waiting" // nothing decoded yet
+	waiting  trackState = "waiting" // nothing decoded yet, and that is no wonder
 	live     trackState = "live"
 	muted    trackState = "muted"    // the participant says so, whatever it sends
 	stalled  trackState = "stalled"  // nothing for stalledAfter
-	none     trackState = "none"     // the participant sends no such track
+	none     trackState = "none"     // the participant sends no such track, or never anything on it
 	tooLarge trackState = "tooLarge" // more than 1080p, which counts as audio only, as on IVS
 )
+
+// neverSends is how long after its arrival a participant's first picture or sound is waited for; after that
+// there is no such track.
+const neverSends = 3 * time.Second
 
 // input is the media of one publishing participant, over as many connections as it takes. Its goroutine is
 // run; canvases look at pictures, the sound loop at the timeline, both from their own goroutines.
@@ -144,9 +148,13 @@ func (v *view) picture() *av.Picture {
 func (in *input) show(t, slop, keep time.Duration, last func(*session) int64) view {
 	s := in.session.Load()
 	v := view{video: waiting, session: s}
+	young := t-in.born < neverSends
 	switch {
 	case in.videoStopped.Load():
 		v.video = muted
+		return v
+	case s == nil && !young:
+		v.video = stalled
 		return v
 	case s == nil:
 		return v
@@ -160,7 +168,7 @@ func (in *input) show(t, slop, keep time.Duration, last func(*session) int64) vi
 		v.video, v.shown = live, shown
 	case seen:
 		v.video = stalled
-	case !s.hasVideo.Load() && !s.tookVideo():
+	case !young || !s.hasVideo.Load() && !s.tookVideo():
 		v.video = none
 	}
 	return v
@@ -187,7 +195,7 @@ func (in *input) heard(now time.Duration) trackState {
 		return stalled
 	case s.everAudio:
 		return live
-	case !s.hasAudio.Load() && !s.audio:
+	case now-in.born >= neverSends || !s.hasAudio.Load() && !s.audio:
 		return none
 	}
 	return waiting

@@ -2,6 +2,7 @@ package composer
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -35,8 +36,9 @@ type rig struct {
 	http    *httptest.Server
 }
 
-// Admit takes "<id>" for a participant and "hidden" for a composer.
+// Admit takes "<id>.<claims>." for a participant and "hidden" for a composer.
 func (r *rig) Admit(_ context.Context, bearer string) (stage.Grant, error) {
+	bearer, _, _ = strings.Cut(bearer, ".")
 	return stage.Grant{StageID: stageID, StageARN: account.Of(arn.Stage, stageID).String(), ParticipantID: bearer, UserID: bearer,
 		Publish: bearer != "hidden", Subscribe: true, Hidden: bearer == "hidden", Expires: time.Now().Add(time.Hour)}, nil
 }
@@ -45,7 +47,11 @@ func (r *rig) ResolveStreamKey(_ context.Context, key string) (channel.Publisher
 	if key == "unknown" {
 		return channel.Publisher{}, channel.ErrUnknownStreamKey
 	}
-	ch, err := r.ResolveChannel(context.Background(), account.Region, account.ID, "chan00000001")
+	id := "chan00000001"
+	if key == "key2" {
+		id = "chan00000002"
+	}
+	ch, err := r.ResolveChannel(context.Background(), account.Region, account.ID, id)
 	return channel.Publisher{Channel: ch, Source: "composition/test", AllowPlain: true}, err
 }
 
@@ -80,11 +86,15 @@ func (r *rig) playback() string {
 	return r.http.URL + "/api/video/v1/" + account.Region + "." + account.ID + ".channel.chan00000001.m3u8"
 }
 
+// events is where the events sockets of all stages are.
+func (r *rig) events() string { return "ws" + strings.TrimPrefix(r.http.URL, "http") + "/events" }
+
 // publish puts a synthetic participant on the stage.
 func (r *rig) publish(index int, change func(*synth.Publisher)) *synth.Publisher {
 	r.t.Helper()
 	id := "participant" + string(rune('A'+index))
-	p := &synth.Publisher{WHIPURL: r.http.URL + "/whip", Token: id, Name: id, Index: index}
+	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"events_url":"` + r.events() + `","topic":"` + stageID + `"}`))
+	p := &synth.Publisher{WHIPURL: r.http.URL + "/whip", Token: id + "." + claims + ".", Name: id, Index: index, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(p)
 	}
@@ -115,7 +125,7 @@ func (r *rig) compose(change func(*wire.Job)) *server {
 	a, b := net.Pipe()
 	s := &server{Conn: wire.NewConn(a), t: r.t, done: make(chan error, 1), states: map[string][]wire.DestinationState{}}
 	s.cond.L = &s.mu
-	job := wire.Job{CompositionID: "composition1", EventsURL: "ws" + strings.TrimPrefix(r.http.URL, "http") + "/events/" + stageID,
+	job := wire.Job{CompositionID: "composition1", EventsURL: r.events() + "/" + stageID,
 		WHIPURL: r.http.URL + "/whip", Token: "hidden", Layout: json.RawMessage(`{}`),
 		Outputs: []wire.OutputJob{{DestinationID: "d1", URL: "rtmp://" + r.channel.RTMPAddress() + "/app/", StreamKey: "key", Width: 1280, Height: 720, FrameRate: 30, BitRate: 2_500_000}}}
 	if change != nil {
@@ -188,6 +198,33 @@ func (s *server) until(what string, ok func() bool) {
 		}
 		s.cond.Wait()
 	}
+}
+
+// participant is what the latest heartbeat says of one, empty while it says nothing. Its ID is as rig.publish makes it.
+func (s *server) participant(index int) (in wire.Input, tile wire.Tile) {
+	id := "participant" + string(rune('A'+index))
+	for _, p := range s.heartbeat.Participants {
+		if p.ID == id {
+			in = p
+		}
+	}
+	for _, c := range s.heartbeat.Canvases {
+		for _, t := range c.Tiles {
+			if t.ParticipantID == id {
+				tile = t
+			}
+		}
+	}
+	return in, tile
+}
+
+// shows waits for the state of a participant's video, and for the tile that goes with it.
+func (s *server) shows(index int, video trackState, shows string) {
+	s.t.Helper()
+	s.until("video "+string(video)+" that shows as "+shows, func() bool {
+		in, tile := s.participant(index)
+		return in.Video == string(video) && tile.Shows == shows
+	})
 }
 
 func (s *server) state(id string) wire.DestinationState {

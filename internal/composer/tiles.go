@@ -14,7 +14,7 @@ import (
 //
 //	before the first key frame   no tile for arriving, then a placeholder
 //	says that its video is off   a placeholder at once, whatever it sends; back with its first new picture
-//	sends no video track         a placeholder
+//	sends no video track         a placeholder; so does one that has sent no picture after neverSends
 //	sends nothing any more       its last picture for stalledAfter, then a placeholder; back with the next picture
 //	sends more than 1080p        a placeholder, as on IVS
 //

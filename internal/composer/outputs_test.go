@@ -1,0 +1,69 @@
+package composer
+
+import (
+	"testing"
+
+	"github.com/footlight-live/footlight/internal/composer/wire"
+	"github.com/footlight-live/footlight/internal/synth"
+)
+
+// twoOutputs adds a second destination, with a channel of its own.
+func twoOutputs(change func(*wire.OutputJob)) func(*wire.Job) {
+	return func(j *wire.Job) {
+		small(j)
+		other := j.Outputs[0]
+		other.DestinationID, other.StreamKey = "d2", "key2"
+		if change != nil {
+			change(&other)
+		}
+		j.Outputs = append(j.Outputs, other)
+	}
+}
+
+// TestSharedEncode: two destinations of the same settings get the same pictures, encoded once.
+func TestSharedEncode(t *testing.T) {
+	r := newRig(t)
+	s := r.compose(twoOutputs(nil))
+	r.publish(0, smallPublisher)
+	s.shows(0, live, "video")
+	s.until("two served destinations", func() bool {
+		d := s.heartbeat.Destinations
+		return s.state("d1") == wire.Active && s.state("d2") == wire.Active && d[0].Bytes > 50_000 && d[1].Bytes > 50_000
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cs := s.heartbeat.Canvases; len(cs) != 1 || len(cs[0].Destinations) != 2 || cs[0].Encoder == "" {
+		t.Errorf("canvases %+v", cs)
+	}
+}
+
+// TestSharedDecode: two destinations of different settings, among them 60 and 1 picture a second and a portrait
+// canvas, get their own pictures of participants who are decoded once.
+func TestSharedDecode(t *testing.T) {
+	r := newRig(t)
+	s := r.compose(func(j *wire.Job) {
+		twoOutputs(func(o *wire.OutputJob) { o.Width, o.Height, o.FrameRate = 180, 320, 1 })(j)
+		j.Outputs[0].FrameRate = 60
+	})
+	p := r.publish(0, func(p *synth.Publisher) { smallPublisher(p); p.AudioOnly = false })
+	s.shows(0, live, "video")
+	s.until("two served destinations", func() bool {
+		d := s.heartbeat.Destinations
+		return s.state("d1") == wire.Active && s.state("d2") == wire.Active && d[0].Bytes > 50_000 && d[1].Bytes > 50_000
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cs := s.heartbeat.Canvases
+	if len(cs) != 2 || cs[0].FrameRate != 60 || cs[1].FrameRate != 1 || cs[1].Height != 320 {
+		t.Fatalf("canvases %+v", cs)
+	}
+	for _, c := range cs {
+		if len(c.Tiles) != 1 || c.Tiles[0].Shows != "video" {
+			t.Errorf("canvas of %v pictures a second shows %+v", c.FrameRate, c.Tiles)
+		}
+	}
+	// Sound packets come at 50 a second, pictures at 15.
+	if in, _ := s.participant(0); in.Decoded > in.Received || p.Stats().Pictures == 0 {
+		t.Errorf("decoded %d of %d packets", in.Decoded, in.Received)
+	}
+}
