@@ -5,6 +5,8 @@ import (
 
 	"github.com/footlight-live/footlight/internal/composer/audio"
 	"github.com/footlight-live/footlight/internal/composer/layout"
+	"github.com/footlight-live/footlight/internal/composer/scene"
+	"github.com/footlight-live/footlight/internal/composer/video/text"
 )
 
 // cast is who publishes on the stage, in order of arrival: an immutable snapshot for canvases and sound.
@@ -45,7 +47,10 @@ func (c *Composer) follow(ctx context.Context, ms []member) {
 			in = c.start(ctx, m.ID)
 		}
 		in.mute(m)
-		next.entries = append(next.entries, entry{m, in.input})
+		e := entry{m, in.input}
+		p := e.participant(len(next.entries))
+		text.Warm(scene.DisplayName(&p)) // here, so that no canvas has to wait for a font
+		next.entries = append(next.entries, e)
 	}
 	for id, in := range c.inputs {
 		if !here[id] {

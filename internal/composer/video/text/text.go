@@ -74,6 +74,18 @@ func withEllipsis(all [][]rune) [][]rune {
 	return append(slices.Clone(all), []rune{'…'})
 }
 
+// Warm reads the fonts that s needs, which can take 50 ms for the first name in a script: whoever has to draw in
+// time has others call it before.
+func Warm(s string) {
+	all := clusters(s)
+	f := system()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range all {
+		f.faceFor(c)
+	}
+}
+
 // Initial returns the first letter, digit or emoji of a label that a font has, letters in upper case; "" when
 // there is none.
 func Initial(label string) string {

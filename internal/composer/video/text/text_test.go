@@ -119,6 +119,7 @@ func FuzzDraw(f *testing.F) {
 		if !(size >= 4 && size < 500) {
 			return
 		}
+		Warm(s)
 		if got := Initial(s); !utf8.ValidString(got) {
 			t.Errorf("initial %q", got)
 		}
