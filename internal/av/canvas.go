@@ -47,7 +47,7 @@ func (c *Canvas) Fill(r image.Rectangle, y, u, v uint8) {
 
 // DrawPicture scales src of the picture to dst of the canvas, and converts its colours to the canvas's.
 // dst must be even and lie on the canvas; src must have an even corner and lie in the picture. Ratios of
-// exactly 1, 2 and 4 on both sides are far cheaper than any other.
+// exactly 1, 2, 3, 4, 3/2 and 1/2 on both sides are far cheaper than any other.
 func (c *Canvas) DrawPicture(p *Picture, src, dst image.Rectangle) error {
 	if c.c == nil {
 		return fmt.Errorf("draw picture: %w", ErrClosed)

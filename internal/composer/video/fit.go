@@ -10,7 +10,7 @@ import (
 type ratio struct{ num, den int }
 
 // cheap are the ratios that av scales without a general filter.
-var cheap = []ratio{{1, 1}, {2, 1}, {4, 1}}
+var cheap = []ratio{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {3, 2}, {1, 2}}
 
 // snapLoss is how much of a side may be cut off to reach a cheap ratio: 1/64, as a 640x360 picture in the
 // 638x358 tile of a grid with gaps needs.

@@ -18,7 +18,10 @@ func TestFit(t *testing.T) {
 	}{
 		{"1:1 after a crop of one pixel", layout.Cover, 640, 360, image.Rect(0, 0, 638, 358), tile},
 		{"2:1", layout.Cover, 1280, 720, image.Rect(2, 2, 1278, 718), tile},
-		{"no cheap ratio", layout.Cover, 960, 540, image.Rect(0, 0, 960, 538), tile},
+		{"3:2", layout.Cover, 960, 540, image.Rect(0, 0, 957, 537), tile},
+		{"3:1", layout.Cover, 1920, 1080, image.Rect(2, 2, 1916, 1076), tile},
+		{"1:2", layout.Cover, 320, 180, image.Rect(0, 0, 319, 179), tile},
+		{"no cheap ratio", layout.Cover, 854, 480, image.Rect(0, 0, 854, 479), tile},
 		{"4:3 covers by cropping", layout.Cover, 640, 480, image.Rect(0, 60, 638, 418), tile},
 		{"portrait covers by cropping", layout.Cover, 360, 640, image.Rect(0, 218, 360, 420), tile},
 		{"fill stretches", layout.Fill, 640, 480, image.Rect(0, 0, 640, 480), tile},
