@@ -69,6 +69,7 @@ func TestPages(t *testing.T) {
 		"/console/join":               `id="token"`,
 		"/console/join?token=a.b.c":   `id="token"`,
 		"/console/watch?channel=/x.m": `id="video"`,
+		"/console/compositions":       `id="signin"`,
 		"/console/licenses.txt":       "hls.js",
 	} {
 		res := get(t, path)
@@ -105,7 +106,7 @@ func TestSecurityHeaders(t *testing.T) {
 // No page may hold inline code or style, nor load anything from elsewhere: the policy would block it.
 func TestPagesKeepToThePolicy(t *testing.T) {
 	bad := regexp.MustCompile(`(?i)<script[^>]*>[^<]|<style|\sstyle=|\son[a-z]+="|(src|href)="(https?:)?//`)
-	for _, path := range []string{"/console/", "/console/join", "/console/watch"} {
+	for _, path := range []string{"/console/", "/console/join", "/console/watch", "/console/compositions"} {
 		if found := bad.FindString(body(t, get(t, path).Body)); found != "" {
 			t.Errorf("%s contains %q", path, found)
 		}

@@ -3,6 +3,7 @@ import { errorFromResponse } from "../src/client/errors";
 import { startAt } from "../src/client/publisher";
 import { difference, readSnapshot } from "../src/client/snapshot";
 import { backOff } from "../src/client/wait";
+import { bitRate, bytes, lossOf, loudness, milliseconds, roundUp, shortName, span, sparkPoints } from "../src/compositions/format";
 import { bestGrid } from "../src/join/grid";
 import { explain } from "../src/join/messages";
 import { hueOf, toneOf } from "../src/join/pattern";
@@ -16,6 +17,22 @@ import { probe } from "../src/watch/probe";
  * browser; the result is a list of failures.
  */
 const tests: Record<string, () => void | Promise<void>> = {
+  "numbers are written for people": () => {
+    equal([0.44, 9.96, 319.4].map(milliseconds), ["0.4 ms", "10.0 ms", "319 ms"]);
+    equal([900, 131e6, 5.25e6, 2.5e9].map(bytes), ["1 kB", "131 MB", "5.3 MB", "2.50 GB"]);
+    equal([96_000, 2_500_000].map(bitRate), ["96 kb/s", "2.50 Mb/s"]);
+    equal([-1, 42, 187, 7500].map(span), ["0 s", "42 s", "3 min 07 s", "2 h 05 min"]);
+    equal([lossOf(0, 0), lossOf(0, 9), lossOf(1, 99), lossOf(1, 999_999), lossOf(2, 998)], ["–", "0 %", "1.0 %", "< 0.01 %", "0.20 %"]);
+    equal([-120, -60, -30, 0, 3].map(loudness), [0, 0, 0.5, 1, 1]);
+    equal([0, 0.3, 1, 30, 21, 600].map(roundUp), [0, 0.5, 1, 50, 50, 1000]);
+    equal(shortName("arn:aws:ivs:r:0:stage/abc"), "abc");
+  },
+  "a sparkline ends at the right edge": () => {
+    const size = { width: 100, height: 10, slots: 11 };
+    equal(sparkPoints([], 1, size), "");
+    equal(sparkPoints([0, 5, 20], 10, size), "80.0,10.0 90.0,5.0 100.0,0.0");
+    equal(sparkPoints([3], 0, size), "100.0,10.0");
+  },
   "a token's claims are read": () => {
     const token = decodeToken(`  ${jwt(claims)}\n`);
     equal(token.participantId, "p1");

@@ -1,0 +1,62 @@
+import { byId, make } from "../ui/dom";
+import type { Composition } from "./api";
+import { shortName, span } from "./format";
+import { Keyed, setText } from "./keyed";
+
+interface Row {
+  element: HTMLAnchorElement;
+  pill: HTMLElement;
+  facts: HTMLElement;
+}
+
+/** The list of compositions: links to themselves, as #<id>. */
+export class List {
+  #chosen = "";
+  #rows = new Keyed<Composition, Row>(
+    byId("list"),
+    ({ id }) => id,
+    ({ id, stageArn }) => {
+      const pill = make("span", "pill");
+      const facts = make("span", "row-facts");
+      const element = make("a", "row", make("span", "row-head", make("b", "", id), pill), make("span", "row-stage", `stage ${shortName(stageArn)}`), facts);
+      element.href = `#${id}`;
+      return { element, pill, facts };
+    },
+    ({ element, pill, facts }, c) => {
+      showState(pill, c.state);
+      setText(facts, summary(c));
+      element.classList.toggle("alarm", c.composer.overloaded || !!c.composer.alert);
+      if (c.id === this.#chosen) element.setAttribute("aria-current", "true");
+      else element.removeAttribute("aria-current");
+    },
+  );
+
+  show(compositions: readonly Composition[], chosen: string): void {
+    this.#chosen = chosen;
+    this.#rows.show(compositions);
+    byId("none").hidden = compositions.length > 0;
+  }
+
+  /** Goes to the composition before or after the chosen one. */
+  step(by: number): void {
+    const links = [...byId("list").querySelectorAll<HTMLAnchorElement>("a.row")];
+    const at = links.findIndex((link) => link.hasAttribute("aria-current"));
+    const next = links[Math.min(links.length - 1, Math.max(0, at + by))];
+    if (next) {
+      location.hash = next.hash;
+      next.focus();
+    }
+  }
+}
+
+function summary({ composer, startTime, endTime }: Composition): string {
+  if (endTime) return `ran for ${span((Date.parse(endTime) - Date.parse(startTime)) / 1000)}`;
+  return `${composer.publishing} on stage · ${composer.cpu.toFixed(2)} cores`;
+}
+
+/** A state of a composition or a destination as a pill. */
+export function showState(pill: HTMLElement, state: string): void {
+  const tone = { ACTIVE: "live", STARTING: "connecting", RECONNECTING: "reconnecting", STOPPING: "connecting", FAILED: "failed" }[state];
+  pill.dataset["state"] = tone ?? "ended";
+  setText(pill, state.charAt(0) + state.slice(1).toLowerCase());
+}

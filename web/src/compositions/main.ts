@@ -1,0 +1,217 @@
+import { delay } from "../client/wait";
+import { byId, memory, onKeys, setIcon } from "../ui/dom";
+import { setStatus } from "../ui/status";
+import { Player, needsNative } from "../watch/player";
+import { API, type Details, type Key, Refusal } from "./api";
+import { Figures } from "./figures";
+import { shortName, span } from "./format";
+import { setText } from "./keyed";
+import { List, showState } from "./list";
+import { Look } from "./look";
+import { Overlay, canvasOf } from "./overlay";
+import { askForKey, forget, rememberedKey } from "./signin";
+import { Tables } from "./tables";
+
+/** One question a second: heartbeats come twice as often. */
+const every = 1000;
+
+const list = new List();
+const overlay = new Overlay();
+const figures = new Figures();
+const tables = new Tables();
+const look = new Look(() => api, () => wake());
+
+let api: API | undefined;
+let chosen: Details | undefined;
+let player: Player | undefined;
+let wake = (): void => undefined; // ends the pause between two questions
+
+const video = byId<HTMLVideoElement>("video");
+const screen = byId("screen");
+const layoutButton = byId<HTMLButtonElement>("toggle-layout");
+
+function chosenId(): string {
+  return location.hash.slice(1);
+}
+
+/** Asks for as long as somebody is signed in and the page is seen. */
+async function run(): Promise<void> {
+  for (;;) {
+    if (api && !document.hidden) await ask(api);
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      void delay(every, new AbortController().signal).then(resolve);
+    });
+  }
+}
+
+async function ask(from: API): Promise<void> {
+  try {
+    const all = await from.compositions();
+    if (api !== from) return;
+    const id = all.some((c) => c.id === chosenId()) ? chosenId() : (all[0]?.id ?? "");
+    if (id !== chosenId()) history.replaceState(null, "", id === "" ? location.pathname : `#${id}`);
+    list.show(all, id);
+    byId("list-card").hidden = false;
+    const details = id === "" ? undefined : await from.composition(id);
+    if (api !== from || chosenId() !== id) return;
+    show(details);
+    setStatus("live", "Live");
+  } catch (error) {
+    if (api !== from) return;
+    if (error instanceof Refusal && error.status === 401) signOut(error.message);
+    else if (error instanceof Refusal && error.status === 404) wake(); // it has just gone
+    else if (error instanceof Refusal) setStatus("reconnecting", "Reconnecting…");
+    else throw error;
+  }
+}
+
+function show(now: Details | undefined): void {
+  byId("detail").hidden = now === undefined;
+  if (now === undefined) {
+    watch(undefined);
+    chosen = undefined;
+    return;
+  }
+  if (now.id !== chosen?.id) {
+    overlay.clear();
+    figures.clear();
+    tables.clear();
+  }
+  chosen = now;
+  showState(byId("state"), now.state);
+  setText(byId("name"), now.id);
+  setText(byId("stage"), `stage ${shortName(now.stageArn)}`);
+  setText(byId("age"), now.endTime ? `ended ${span((Date.now() - Date.parse(now.endTime)) / 1000)} ago` : `for ${span((Date.now() - Date.parse(now.startTime)) / 1000)}`);
+  setText(byId("restarts"), now.composer.restarts === 0 ? "" : `${now.composer.restarts} ${now.composer.restarts === 1 ? "restart" : "restarts"}`);
+  document.title = `${now.id} · Footlight`;
+  showBanners(now);
+  watch(now);
+  if (now.measurements) overlay.add(now.measurements);
+  figures.add(now);
+  tables.show(now);
+  look.show(now);
+}
+
+/** What somebody should know at once. */
+function showBanners(now: Details): void {
+  const said: [tone: string, title: string, text: string][] = [];
+  const { composer } = now;
+  const cause = [now.cause?.code, now.cause?.reason].filter(Boolean).join(": ");
+  if (now.state === "FAILED") said.push(["bad", "The composition has failed", cause]);
+  if (composer.overloaded) said.push(["bad", "The machine is too slow", "Pictures are left out, so that the sound goes on without a gap."]);
+  if (composer.alert) said.push(["bad", "Something is wrong with the output", `It is ${composer.alert}, although the participants are well.`]);
+  if (now.idleSince && now.stopsAt) {
+    said.push(["calm", "Nobody publishes", `The composition stops by itself in ${span((Date.parse(now.stopsAt) - Date.now()) / 1000)}.`]);
+  }
+  if (!now.endTime && now.state === "ACTIVE" && !composer.pid) said.push(["bad", "There is no composer", "A new one is being started."]);
+  if (composer.restarts > 0) said.push(["calm", `The composer was replaced ${composer.restarts === 1 ? "once" : `${composer.restarts} times`}`, composer.lastExit ?? ""]);
+  const key = JSON.stringify(said);
+  const banners = byId("banners");
+  if (banners.dataset["key"] === key) return;
+  banners.dataset["key"] = key;
+  banners.replaceChildren(
+    ...said.map(([tone, title, text]) => {
+      const banner = document.createElement("p");
+      banner.className = "message";
+      banner.dataset["tone"] = tone;
+      const strong = document.createElement("strong");
+      strong.textContent = title;
+      banner.append(strong, text);
+      return banner;
+    }),
+  );
+}
+
+/** Plays the first channel of a composition for as long as it is chosen. */
+function watch(now: Details | undefined): void {
+  const url = now?.destinations[0]?.playbackUrl;
+  const address = url === undefined ? undefined : new URL(new URL(url).pathname, location.origin).href;
+  if (player?.url === address) return;
+  player?.close();
+  player = undefined;
+  screen.dataset["state"] = "idle";
+  if (address === undefined) return;
+  player = new Player(video, address, needsNative());
+  player.on("state", (state) => {
+    screen.dataset["state"] = state;
+    setText(byId("screen-note"), notes[state] ?? "");
+  });
+  player.start();
+}
+
+const notes: Record<string, string> = {
+  checking: "Looking for the stream…", reconnecting: "The stream is interrupted", offline: "Nothing is on the channel",
+  ended: "The stream has ended", refused: "The channel is private: its picture needs a playback token",
+};
+
+/** Draws the layout of the picture that is seen, several times a second. */
+function drawLayout(): void {
+  if (!chosen?.measurements) {
+    overlay.show("", undefined);
+    return;
+  }
+  const destination = chosen.destinations[0]?.id ?? "";
+  const canvas = canvasOf(chosen.measurements, destination);
+  if (canvas) screen.style.aspectRatio = `${canvas.width} / ${canvas.height}`;
+  const clock = player?.state === "playing" ? player.measures().clock : undefined;
+  overlay.show(destination, clock === undefined ? undefined : Date.now() - clock * 1000);
+  setText(byId("behind"), clock === undefined ? "" : `${clock.toFixed(1)} s behind the stage`);
+}
+
+function toggleLayout(): void {
+  const on = screen.classList.toggle("bare");
+  layoutButton.setAttribute("aria-pressed", String(!on));
+  memory.set("layout", on ? "off" : "on");
+}
+
+function toggleSound(): void {
+  video.muted = !video.muted;
+  const button = byId("toggle-sound");
+  setIcon(button, video.muted ? "sound-off" : "sound");
+  button.setAttribute("aria-label", video.muted ? "Unmute" : "Mute");
+}
+
+function signIn(key: Key): void {
+  api = new API(key);
+  byId("sign-out").hidden = false;
+  wake();
+}
+
+function signOut(why: string): void {
+  forget();
+  api = undefined;
+  show(undefined);
+  byId("list-card").hidden = true;
+  byId("sign-out").hidden = true;
+  setStatus("idle", "");
+  askForKey(why, async (key) => {
+    try {
+      await new API(key).compositions();
+    } catch (error) {
+      return (error as Error).message;
+    }
+    signIn(key);
+    return "";
+  });
+}
+
+layoutButton.addEventListener("click", toggleLayout);
+byId("toggle-sound").addEventListener("click", toggleSound);
+byId("sign-out").addEventListener("click", () => signOut(""));
+addEventListener("hashchange", () => wake());
+document.addEventListener("visibilitychange", () => wake());
+onKeys((key) => {
+  const act = {
+    o: toggleLayout, m: toggleSound, j: () => list.step(1), k: () => list.step(-1), e: () => byId("scene").focus(),
+  }[key];
+  act?.();
+  return act !== undefined;
+});
+
+if (memory.get("layout") === "off") toggleLayout();
+const key = rememberedKey();
+if (key) signIn(key);
+else signOut("");
+setInterval(drawLayout, 200);
+void run();
