@@ -130,6 +130,7 @@ func TestEveryFlagIsDocumented(t *testing.T) {
 		{"## The server: `serve` and `demo`", "../internal/server/config.go", "Config"},
 		{"## Logging: `serve` only", "../cmd/footlight/commands.go", "serveCommand"},
 		{"## `env`", "../cmd/footlight/commands.go", "envCommand"},
+		{"## `events`", "../cmd/footlight/events.go", "eventsCommand"},
 	} {
 		flags, _ := flagsOf(t, c.file, c.name)
 		table := rows(t, section(t, text, c.heading))

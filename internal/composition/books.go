@@ -23,6 +23,7 @@ type books interface {
 // ledger are the books in the store.
 type ledger struct {
 	records *store.Bucket[Record]
+	teller  *teller
 }
 
 // write leaves the tags, which callers change by themselves, and the events that still wait.
@@ -32,7 +33,10 @@ func (b *ledger) write(r Record, events []Event) error {
 	_, err := b.records.Update(ctx, r.ID, func(stored *Record) error {
 		next := r
 		next.Destinations = slices.Clone(r.Destinations)
-		next.Tags, next.Untold = stored.Tags, stored.Untold
+		next.Tags, next.Untold = stored.Tags, slices.Clone(stored.Untold)
+		if b.teller.manager.Publish == nil {
+			events = nil
+		}
 		for _, e := range events {
 			// A write that seemed to fail may have come through.
 			if !slices.ContainsFunc(next.Untold, func(o Event) bool { return o.ID == e.ID }) {
@@ -45,11 +49,23 @@ func (b *ledger) write(r Record, events []Event) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
+	if err == nil && len(events) > 0 {
+		b.teller.due(r.ID)
+	}
 	return err
 }
 
+// errUntold keeps a record until its events are in the log.
+var errUntold = errors.New("its events are not in the log yet")
+
 func (b *ledger) remove(ctx context.Context, id string) error {
-	if err := b.records.Delete(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) {
+	err := b.records.Delete(ctx, id, func(r Record) error {
+		if len(r.Untold) > 0 {
+			return errUntold
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -30,6 +29,13 @@ type Manager struct {
 	Images func(ctx context.Context, names []string) (map[string][]byte, error)
 	// Finish ends a channel's live stream at once, for when its composer cannot say goodbye itself. It may be nil.
 	Finish func(channelARN string)
+	// Publish appends an event of a composition to the log. It is called from a goroutine that may wait for it, again
+	// after an error, and perhaps again after a crash of this process. Without it events are only logged.
+	Publish func(context.Context, Record, Event) error
+	// Publishers is how many participants publish on a stage now. Without it, one counts.
+	Publishers func(stageARN string) int
+	// MaxCores is what all composers together may take of the machine; default nine tenths of it.
+	MaxCores float64
 	// MaxMemory is how much a composer may have resident, in bytes, before it is replaced; default 1 GiB.
 	MaxMemory uint64
 	Log       *slog.Logger
@@ -38,6 +44,7 @@ type Manager struct {
 	records *store.Bucket[Record] // by composition id
 	books   books                 // what the goroutines write; Start sets them and launch
 	launch  func(wire.Job, *slog.Logger) (*process, error)
+	teller  *teller
 	ctx     context.Context // of the goroutines
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -73,7 +80,8 @@ func (m *Manager) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start compositions: %w", err)
 	}
-	m.books = &ledger{m.records}
+	m.teller = &teller{manager: m, wake: make(chan struct{}, 1)}
+	m.books = &ledger{m.records, m.teller}
 	m.launch = func(job wire.Job, log *slog.Logger) (*process, error) {
 		return launch(m.Composer, job, m.maxMemory(), log)
 	}
@@ -84,7 +92,11 @@ func (m *Manager) Start(ctx context.Context) error {
 			m.Log.Info("resuming", "composition", r.ID, "state", r.State)
 		}
 		m.begin(r)
+		if len(r.Untold) > 0 {
+			m.teller.due(r.ID)
+		}
 	}
+	m.running.Go(func() { m.teller.run(m.ctx) })
 	return nil
 }
 
@@ -98,6 +110,7 @@ func (m *Manager) Close() {
 	}
 }
 
+// maxMemory is MaxMemory or its default.
 func (m *Manager) maxMemory() uint64 { return cmp.Or(m.MaxMemory, 1<<30) }
 
 // begin gives a record to a goroutine of its own, which owns it until it is removed.
@@ -115,81 +128,6 @@ func (m *Manager) forget(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.lives, id)
-}
-
-// Limits are how many compositions may be live at once.
-type Limits struct {
-	Account, Stage int
-}
-
-// Kinds of refusal.
-var (
-	ErrConflict = errors.New("conflict")
-	ErrQuota    = errors.New("quota")
-	ErrMissing  = errors.New("composer missing")
-)
-
-// ErrStageGone is what Job says of a composition whose stage has been deleted.
-var ErrStageGone = errors.New("stage gone")
-
-// Refusal is why a composition is not started: Kind is one of the errors above, Message is for the caller.
-type Refusal struct {
-	Kind    error
-	Message string
-}
-
-func (r *Refusal) Error() string { return r.Message }
-func (r *Refusal) Unwrap() error { return r.Kind }
-
-func refuse(kind error, format string, args ...any) error {
-	return &Refusal{Kind: kind, Message: fmt.Sprintf(format, args...)}
-}
-
-// Create stores a composition and starts it. A record with the idempotency token of an existing one and the
-// same request gives the existing one.
-func (m *Manager) Create(ctx context.Context, r Record, limits Limits) (Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all, err := m.records.List(ctx, "")
-	if err != nil {
-		return Record{}, err
-	}
-	account, stage := 0, 0
-	for _, other := range all {
-		if r.IdempotencyToken != "" && other.IdempotencyToken == r.IdempotencyToken {
-			if other.RequestHash == r.RequestHash {
-				return other, nil
-			}
-			return Record{}, refuse(ErrConflict, "The idempotency token %s was used for another request", r.IdempotencyToken)
-		}
-		if other.State.Ended() {
-			continue
-		}
-		account++
-		if other.StageARN == r.StageARN {
-			stage++
-		}
-		for _, d := range r.Destinations {
-			if other.uses(d.ChannelARN) {
-				return Record{}, refuse(ErrConflict, "Channel: %s is a destination of another composition", d.ChannelARN)
-			}
-		}
-	}
-	if account >= limits.Account {
-		return Record{}, refuse(ErrQuota, "The quota of %d concurrent compositions is used up", limits.Account)
-	}
-	if stage >= limits.Stage {
-		return Record{}, refuse(ErrQuota, "The quota of %d concurrent compositions per stage is used up", limits.Stage)
-	}
-	if info, err := os.Stat(m.Composer); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
-		m.Log.Error("no composer program", "path", m.Composer, "error", err)
-		return Record{}, refuse(ErrMissing, "The server has no composer program: build it with `make build`, or name it with `footlight serve --composer FILE`")
-	}
-	if err := m.records.Create(ctx, r.ID, r); err != nil {
-		return Record{}, err
-	}
-	m.begin(r)
-	return r, nil
 }
 
 // Get reads a composition; store.ErrNotFound when there is none.

@@ -99,3 +99,14 @@ func (m *Manager) life(id string) *live {
 	defer m.mu.Unlock()
 	return m.lives[id]
 }
+
+// Capacity is what composers may take of the machine, and what they take now.
+func (m *Manager) Capacity(ctx context.Context) (Capacity, error) {
+	all, err := m.List(ctx)
+	if err != nil {
+		return Capacity{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.capacity(all), nil
+}

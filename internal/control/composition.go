@@ -99,6 +99,12 @@ func (c *Control) StartComposition(ctx context.Context, in *ivsrealtime.StartCom
 	if err != nil {
 		return nil, err
 	}
+	// What has been started stays started, even if what it names has gone since.
+	if r, ok, err := m.Existing(ctx, value(in.IdempotencyToken, ""), digest); err != nil {
+		return nil, refusal(err)
+	} else if ok {
+		return &ivsrealtime.StartCompositionResponse{Composition: c.viewComposition(r)}, nil
+	}
 	c.references.RLock()
 	defer c.references.RUnlock()
 	r, err := c.newComposition(ctx, in)
@@ -118,7 +124,7 @@ func refusal(err error) error {
 	switch {
 	case errors.Is(err, composition.ErrConflict):
 		return api.ConflictException("%v", err)
-	case errors.Is(err, composition.ErrQuota):
+	case errors.Is(err, composition.ErrQuota), errors.Is(err, composition.ErrCapacity):
 		return api.ServiceQuotaExceededException("%v", err)
 	case errors.Is(err, composition.ErrMissing):
 		// Said to the caller, unlike other faults of the server: who runs both can mend it.
@@ -144,8 +150,12 @@ func (c *Control) newComposition(ctx context.Context, in *ivsrealtime.StartCompo
 	if _, err := c.findStage(ctx, stage.ID, *in.StageArn); err != nil {
 		return none, err
 	}
+	scene, err := c.SceneFor(ctx, in.Tags)
+	if err != nil {
+		return none, err
+	}
 	r := composition.Record{
-		ID: arn.NewID(12), StageARN: *in.StageArn, State: composition.Starting, Started: c.Now().UTC(), Layout: lay, Tags: in.Tags,
+		ID: arn.NewID(12), StageARN: *in.StageArn, State: composition.Starting, Started: c.Now().UTC(), Layout: lay, Scene: scene, Tags: in.Tags,
 		IdempotencyToken: value(in.IdempotencyToken, ""),
 	}
 	for i, d := range in.Destinations {

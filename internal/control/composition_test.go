@@ -39,7 +39,7 @@ func startComposing(t *testing.T) *composing {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 600\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	f.manager = &composition.Manager{Store: f.Control.Store, Composer: program, Job: f.CompositionJob}
+	f.manager = &composition.Manager{Store: f.Control.Store, Composer: program, Job: f.CompositionJob, MaxCores: 1000}
 	if err := f.manager.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestCompositionWithoutStage(t *testing.T) {
 	if _, err := f.CompositionJob(t.Context(), record); !errors.Is(err, composition.ErrStageGone) {
 		t.Errorf("job without a stage: %v", err)
 	}
-	f.manager = &composition.Manager{Store: f.Control.Store, Composer: f.manager.Composer, Job: f.CompositionJob}
+	f.manager = &composition.Manager{Store: f.Control.Store, Composer: f.manager.Composer, Job: f.CompositionJob, MaxCores: 1000}
 	if err := f.manager.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ type Control struct {
 	Streams      Streams
 	Stages       Stages
 	Compositions Compositions
+	Events       Events // nil: nobody is told
 
 	buckets
 	ingestSecret []byte // makes the stream keys of compositions
@@ -52,6 +53,7 @@ type Control struct {
 
 	decoding sync.Mutex // one image at a time has its pixels in memory
 
+	publishing    publishing
 	stageJournal  *journal
 	streamJournal *journal
 }

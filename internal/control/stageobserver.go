@@ -16,6 +16,7 @@ type stageObserver struct{ c *Control }
 
 // Observe does not block.
 func (o stageObserver) Observe(e stage.Event) {
+	o.c.publishing.observe(e)
 	o.c.stageJournal.observe(func(ctx context.Context) error { return o.c.recordStage(ctx, e) })
 }
 
@@ -51,10 +52,13 @@ func (c *Control) recordStage(ctx context.Context, e stage.Event) error {
 	if err := c.recordParticipant(ctx, e); err != nil {
 		return err
 	}
-	return c.recordEvent(ctx, e.StageID+"/"+e.SessionID, eventRecord{
+	if err := c.recordEvent(ctx, e.StageID+"/"+e.SessionID, eventRecord{
 		Name: string(e.Kind), ParticipantID: e.Grant.ParticipantID, Time: e.Time,
 		Remote: e.RemoteParticipant, ErrorCode: errorCode(e.ErrorCode),
-	})
+	}); err != nil {
+		return err
+	}
+	return c.publishStage(ctx, e)
 }
 
 // recordParticipant applies an event to the participant's record.

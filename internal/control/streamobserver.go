@@ -46,7 +46,10 @@ func (c *Control) recordStream(ctx context.Context, channelID string, e channel.
 	if e.Kind == channel.SessionEnded {
 		s.End = e.Time
 	}
-	return c.streamSessions.Put(ctx, s.key(), s)
+	if err := c.streamSessions.Put(ctx, s.key(), s); err != nil {
+		return err
+	}
+	return c.publishStream(ctx, s, e.Kind, e.Time)
 }
 
 // sweepStreamSessions ends what an earlier process left open and deletes what belongs to no channel.
@@ -63,10 +66,16 @@ func (c *Control) sweepStreamSessions(ctx context.Context, sessions []streamSess
 			continue
 		}
 		s.End = now
+		missed := []channel.EventKind{channel.SessionEnded}
 		if len(s.Events) > 0 && s.Events[len(s.Events)-1].Name == string(channel.StreamStart) {
-			s.add(channel.StreamEnd, now)
+			missed = []channel.EventKind{channel.StreamEnd, channel.SessionEnded}
 		}
-		s.add(channel.SessionEnded, now)
+		for _, kind := range missed {
+			s.add(kind, now)
+			if err := c.publishStream(ctx, s, kind, now); err != nil {
+				return err
+			}
+		}
 		if err := c.streamSessions.Put(ctx, s.key(), s); err != nil {
 			return err
 		}

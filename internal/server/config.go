@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/footlight-live/footlight/internal/arn"
+	"github.com/footlight-live/footlight/internal/control"
 )
 
 // Config is everything that one can set on a server. The struct tags are the command line's.
@@ -32,6 +33,27 @@ type Config struct {
 	AccountID string `name:"account-id" help:"Account in ARNs and playback URLs." default:"000000000000"`
 	NATSURL   string `name:"nats-url" help:"Use this NATS cluster in place of the embedded one." placeholder:"URL"`
 	Composer  string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
+
+	MaxComposerCores  float64 `name:"max-composer-cores" help:"What all composers together may take of the machine: a composition that would need more is refused. Default: nine tenths of the processors." placeholder:"CORES"`
+	MaxComposerMemory uint64  `name:"max-composer-memory" help:"Resident memory of one composer, in bytes: one that takes more is replaced." default:"1073741824" placeholder:"BYTES"`
+
+	Webhooks []string `name:"webhook" help:"URL that gets each event as a signed POST. Repeat it for several." sep:"none" placeholder:"URL"`
+
+	MaxChannels              int `name:"max-channels" help:"Quota: channels." default:"5000"`
+	MaxStages                int `name:"max-stages" help:"Quota: stages." default:"1000"`
+	MaxEncoderConfigurations int `name:"max-encoder-configurations" help:"Quota: encoder configurations." default:"20"`
+	MaxCompositions          int `name:"max-compositions" help:"Quota: compositions that run at once." default:"20"`
+	MaxCompositionsPerStage  int `name:"max-compositions-per-stage" help:"Quota: compositions of one stage that run at once." default:"5"`
+}
+
+// leastComposerMemory is refused as a limit when it is not reached: a composer of an empty stage has about 60 MiB.
+const leastComposerMemory = 128 << 20
+
+func (c *Config) quotas() control.Quotas {
+	return control.Quotas{
+		Channels: c.MaxChannels, Stages: c.MaxStages, EncoderConfigurations: c.MaxEncoderConfigurations,
+		Compositions: c.MaxCompositions, CompositionsPerStage: c.MaxCompositionsPerStage,
+	}
 }
 
 func (c *Config) account() arn.Account { return arn.Account{Region: c.Region, ID: c.AccountID} }
@@ -77,6 +99,24 @@ func (c *Config) validate() error {
 	for _, ip := range c.PublicIPs {
 		if net.ParseIP(ip) == nil {
 			return fmt.Errorf("configuration: --public-ip %q is not an IP address", ip)
+		}
+	}
+	if c.MaxComposerCores < 0 {
+		return fmt.Errorf("configuration: --max-composer-cores %v must not be negative", c.MaxComposerCores)
+	}
+	if c.MaxComposerMemory != 0 && c.MaxComposerMemory < leastComposerMemory {
+		return fmt.Errorf("configuration: --max-composer-memory %d is in bytes, and less than the %d that any composer needs", c.MaxComposerMemory, leastComposerMemory)
+	}
+	for _, hook := range c.Webhooks {
+		if u, err := url.Parse(hook); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return fmt.Errorf("configuration: --webhook %q must look like https://example.com/events", hook)
+		}
+	}
+	for flag, quota := range map[string]int{"--max-channels": c.MaxChannels, "--max-stages": c.MaxStages,
+		"--max-encoder-configurations": c.MaxEncoderConfigurations, "--max-compositions": c.MaxCompositions,
+		"--max-compositions-per-stage": c.MaxCompositionsPerStage} {
+		if quota < 0 {
+			return fmt.Errorf("configuration: %s %d must not be negative", flag, quota)
 		}
 	}
 	if c.Composer == "" {

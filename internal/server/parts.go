@@ -11,18 +11,34 @@ import (
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/control"
+	"github.com/footlight-live/footlight/internal/event"
 	"github.com/footlight-live/footlight/internal/stage"
 )
 
+func (s *Server) startEvents(ctx, _ context.Context) error {
+	secret, err := event.Secret(s.DataDir)
+	if err != nil {
+		return err
+	}
+	s.events = &event.Log{Store: s.store, Webhooks: s.Webhooks, Secret: []byte(secret), Log: s.Log}
+	if err := s.events.Start(ctx); err != nil {
+		return err
+	}
+	s.onClose(s.events.Close)
+	return nil
+}
+
 func (s *Server) startControl(ctx, _ context.Context) error {
 	// Stream keys of compositions are checked from the first encoder on, so their records come first.
-	s.compositions = &composition.Manager{Store: s.store, Composer: s.Config.Composer, Log: s.Log}
+	s.compositions = &composition.Manager{
+		Store: s.store, Composer: s.Config.Composer, MaxCores: s.MaxComposerCores, MaxMemory: s.MaxComposerMemory, Log: s.Log,
+	}
 	if err := s.compositions.Open(ctx); err != nil {
 		return err
 	}
 	s.control = &control.Control{
 		Account: s.account(), Store: s.store, URLs: s.urls, Local: s.localURLs, Log: s.Log,
-		Compositions: control.CompositionsOf(s.compositions),
+		Quotas: s.quotas(), Compositions: control.CompositionsOf(s.compositions), Events: s.events,
 	}
 	if err := s.control.Start(ctx); err != nil {
 		return err
@@ -72,6 +88,7 @@ func (s *Server) startStages(_, background context.Context) error {
 
 func (s *Server) startCompositions(ctx, _ context.Context) error {
 	s.compositions.Job, s.compositions.Images, s.compositions.Finish = s.control.CompositionJob, s.control.ImageData, s.channels.Finish
+	s.compositions.Publish, s.compositions.Publishers = s.control.PublishComposition, s.control.Publishers
 	if err := s.compositions.Start(ctx); err != nil {
 		return err
 	}

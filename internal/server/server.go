@@ -25,6 +25,7 @@ import (
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/console"
 	"github.com/footlight-live/footlight/internal/control"
+	"github.com/footlight-live/footlight/internal/event"
 	"github.com/footlight-live/footlight/internal/extension"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
@@ -40,6 +41,7 @@ type Server struct {
 	stages       *stage.Server
 	channels     *channel.Server
 	compositions *composition.Manager
+	events       *event.Log
 	keys         *accesskey.Keys
 
 	listener  net.Listener
@@ -74,7 +76,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, part := range []func(context.Context, context.Context) error{
-		s.openState, s.listen, s.startControl, s.startChannels, s.startStages, s.startCompositions, s.serve,
+		s.openState, s.listen, s.startEvents, s.startControl, s.startChannels, s.startStages, s.startCompositions, s.serve,
 	} {
 		if err := part(ctx, background); err != nil {
 			return err
@@ -209,7 +211,7 @@ func (s *Server) apiHandler() *api.Handler {
 
 func (s *Server) extension() *extension.Handler {
 	return &extension.Handler{
-		Control: s.control, Compositions: s.compositions, Streams: s.channels,
+		Control: s.control, Compositions: s.compositions, Streams: s.channels, Events: s.events.Handler(),
 		Keys: s.keys, Composer: s.Config.Composer, Log: s.Log,
 	}
 }

@@ -1,0 +1,96 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/arn"
+	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/composition"
+	"github.com/footlight-live/footlight/internal/event"
+	"github.com/footlight-live/footlight/internal/stage"
+)
+
+// Events is where what happens to resources is told; event.Log is one.
+type Events interface {
+	// Publish returns when the event is on disk. An event of an id that has just been published changes nothing.
+	Publish(context.Context, event.Event) error
+}
+
+// publish tells of an event about one resource.
+func (c *Control) publish(ctx context.Context, id, detailType, resource string, at time.Time, detail any) error {
+	if c.Events == nil {
+		return nil
+	}
+	b, err := json.Marshal(detail)
+	if err != nil {
+		return err
+	}
+	return c.Events.Publish(ctx, event.Event{ID: id, DetailType: detailType, Resources: []string{resource}, Time: at, Detail: b})
+}
+
+// compositionDetail is the detail of "IVS Composition State Change" (spec/composition.md §3).
+type compositionDetail struct {
+	EventName     string `json:"event_name"`
+	StageARN      string `json:"stage_arn"`
+	DestinationID string `json:"id,omitzero"`
+	ErrorCode     string `json:"error_code,omitzero"`
+	Reason        string `json:"reason,omitzero"`
+}
+
+// PublishComposition tells of a composition's event.
+func (c *Control) PublishComposition(ctx context.Context, r composition.Record, e composition.Event) error {
+	return c.publish(ctx, e.ID, "IVS Composition State Change", c.compositionARN(r.ID), e.Time, compositionDetail{
+		EventName: e.Name, StageARN: r.StageARN, DestinationID: e.DestinationID, ErrorCode: e.Cause.Code, Reason: e.Cause.Reason,
+	})
+}
+
+// stageDetail is the detail of "IVS Stage Update" (spec/realtime.md §9).
+type stageDetail struct {
+	SessionID     string    `json:"session_id"`
+	EventName     string    `json:"event_name"`
+	EventTime     time.Time `json:"event_time"`                  // whole seconds
+	Precise       string    `json:"event_time_precise,omitzero"` // with milliseconds
+	UserID        string    `json:"user_id"`
+	ParticipantID string    `json:"participant_id"`
+	ErrorCode     string    `json:"error_code,omitzero"`
+}
+
+// stageEventNames are the changes on a stage that EventBridge tells of: neither joins nor subscriptions.
+var stageEventNames = map[stage.EventKind]string{
+	stage.PublishStarted: "Participant Published",
+	stage.PublishStopped: "Participant Unpublished",
+	stage.PublishError:   "Participant Publish Error",
+}
+
+// publishStage tells of a change on a stage.
+func (c *Control) publishStage(ctx context.Context, e stage.Event) error {
+	name, ok := stageEventNames[e.Kind]
+	if !ok {
+		return nil
+	}
+	at := e.Time.UTC()
+	d := stageDetail{SessionID: e.SessionID, EventName: name, EventTime: at.Truncate(time.Second),
+		UserID: e.Grant.UserID, ParticipantID: e.Grant.ParticipantID, ErrorCode: errorCode(e.ErrorCode)}
+	if e.Kind != stage.PublishError {
+		d.Precise = at.Format("2006-01-02T15:04:05.000Z")
+	}
+	id := event.IDOf(e.StageID, e.SessionID, string(e.Kind), e.Grant.ParticipantID, strconv.FormatInt(e.Time.UnixNano(), 10))
+	return c.publish(ctx, id, "IVS Stage Update", c.Account.Of(arn.Stage, e.StageID).String(), at, d)
+}
+
+// streamDetail is the detail of "IVS Stream State Change" and "IVS Stream Health Change" (spec/lowlatency.md §9).
+type streamDetail struct {
+	EventName   string `json:"event_name"`
+	ChannelName string `json:"channel_name"`
+	StreamID    string `json:"stream_id"`
+}
+
+// publishStream tells of a change of a channel's live stream.
+func (c *Control) publishStream(ctx context.Context, s streamSessionRecord, kind channel.EventKind, at time.Time) error {
+	id := event.IDOf(s.ChannelID, s.ID, string(kind), strconv.FormatInt(at.UnixNano(), 10))
+	return c.publish(ctx, id, "IVS Stream State Change", c.Account.Of(arn.Channel, s.ChannelID).String(), at,
+		streamDetail{EventName: string(kind), ChannelName: s.Channel.Name, StreamID: s.ID})
+}
