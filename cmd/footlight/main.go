@@ -12,9 +12,11 @@ import (
 )
 
 type commands struct {
-	Serve serveCommand `cmd:"" help:"Run the server."`
-	Env   envCommand   `cmd:"" help:"Print the environment that points the AWS CLI and SDKs at the server: eval \"$(footlight env)\"."`
-	Demo  demoCommand  `cmd:"" help:"Run a server with four synthetic participants and a composition of them, and say where to watch."`
+	Serve  serveCommand  `cmd:"" help:"Run the server."`
+	Env    envCommand    `cmd:"" help:"Print the environment that points the AWS CLI and SDKs at the server: eval \"$(footlight env)\"."`
+	Layout layoutCommand `cmd:"" help:"Look at layouts."`
+	Events eventsCommand `cmd:"" help:"Print what happened to stages, compositions and channels, and follow what happens."`
+	Demo   demoCommand   `cmd:"" help:"Run a server with four synthetic participants and a composition of them, and say where to watch."`
 }
 
 func main() {

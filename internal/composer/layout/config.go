@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Kind is the layout chosen.
@@ -132,6 +133,9 @@ func ParseConfig(data []byte) (Config, error) {
 	if _, more := reader.Token(); err == nil && more != io.EOF {
 		err = errors.New("more than one JSON value")
 	}
+	if name, ok := unknownMember(err); ok {
+		err = fmt.Errorf("no member is called %s", name)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("parse layout: %w", err)
 	}
@@ -147,6 +151,14 @@ func ParseConfig(data []byte) (Config, error) {
 		return Config{}, fmt.Errorf("parse layout: %w", err)
 	}
 	return cfg, nil
+}
+
+// unknownMember takes the member's name, quoted, from the error that package json has for it.
+func unknownMember(err error) (string, bool) {
+	if err == nil {
+		return "", false
+	}
+	return strings.CutPrefix(err.Error(), "json: unknown field ")
 }
 
 var (

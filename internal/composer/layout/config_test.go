@@ -47,6 +47,9 @@ func TestParseConfigErrors(t *testing.T) {
 		`{"pip":{"pipBehavior":"static"}}`:      "pipBehavior",
 		`{"pip":{"pipPosition":"MIDDLE"}}`:      "pipPosition",
 		`{"grid":{"gridGap":"two"}}`:            "gridGap",
+		`{"grid":{"gap":3}}`:                    `no member is called "gap"`,
+		`{"gird":{}}`:                           `no member is called "gird"`,
+		`{} {}`:                                 "more than one",
 		`[]`:                                    "parse layout",
 		`{"grid":{"featuredParticipantAttribut`: "parse layout",
 	} {

@@ -132,7 +132,7 @@ func TestParseErrors(t *testing.T) {
 		`{"layout":{}}`:                   "layout needs one of grid, pip and custom",
 		`{"layout":{"grid":{},"pip":{}}}`: "both grid and pip",
 		`{"layout":{"grid":{},"custom":{"regions":[]}}}`:                                                      "layout",
-		`{"layout":{"grid":{"gap":1}}}`:                                                                       `unknown field "gap"`,
+		`{"layout":{"grid":{"gap":1}}}`:                                                                       `no member is called "gap"`,
 		`{"layout":{"grid":{"gridGap":-1}}}`:                                                                  "gridGap -1 is negative",
 		`{"layout":{"custom":{}}}`:                                                                            "layout.custom.regions is missing",
 		`{"layout":{"custom":{"regions":{}}}}`:                                                                "layout.custom.regions must be a list",
