@@ -52,7 +52,8 @@ func custom(cfg *Config, canvas Size, ps []Participant) []Tile {
 	placed := make([][]Tile, len(cfg.Regions))
 	for i := range cfg.Regions {
 		r := &cfg.Regions[i]
-		if r.Grid != nil {
+		rect := scaled(cfg, canvas, r.Rect)
+		if r.Grid != nil || rect.W < 2 || rect.H < 2 { // too small to be seen on this canvas: for nobody
 			continue
 		}
 		order(cmp.Or(r.Order, cfg.OrderAttribute), free)
@@ -62,9 +63,7 @@ func custom(cfg *Config, canvas Size, ps []Participant) []Tile {
 		}
 		p := free[at]
 		free = slices.Delete(free, at, at+1)
-		if rect := scaled(cfg, canvas, r.Rect); rect.W >= 2 && rect.H >= 2 {
-			placed[i] = []Tile{{ParticipantID: p.ID, Rect: rect, Fill: cmp.Or(r.Fill, cfg.Fill, Cover)}}
-		}
+		placed[i] = []Tile{{ParticipantID: p.ID, Rect: rect, Fill: cmp.Or(r.Fill, cfg.Fill, Cover)}}
 	}
 	for i := range cfg.Regions {
 		r := &cfg.Regions[i]
