@@ -37,7 +37,7 @@ func TestComposite(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	left, right := image.Rect(0, 180, 638, 180+358), image.Rect(640, 180, 1278, 180+358)
-	got, err := judge.Record(ctx, r.playback(), 12*time.Second, judge.Options{Tiles: []image.Rectangle{judge.Cover(left, 640, 360), judge.Cover(right, 640, 360)}})
+	got, err := judge.Record(ctx, r.playback(), 10*time.Second, judge.Options{Tiles: []image.Rectangle{judge.Cover(left, 640, 360), judge.Cover(right, 640, 360)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +82,7 @@ func TestComposite(t *testing.T) {
 
 // TestEmptyStage: the channel gets black and silence at once; a participant that comes is seen, one that goes is not.
 func TestEmptyStage(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	s := r.compose(func(j *wire.Job) { j.Outputs[0].Width, j.Outputs[0].Height = 640, 360 })
 	s.until("active destination", func() bool { return s.state("d1") == wire.Active && s.heartbeat.Frames > 10 })
@@ -96,6 +97,7 @@ func TestEmptyStage(t *testing.T) {
 
 // TestTwoFormats: destinations of different formats each get theirs; a wrong key fails alone.
 func TestTwoFormats(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	s := r.compose(func(j *wire.Job) {
 		j.Outputs[0].Width, j.Outputs[0].Height = 320, 180
@@ -116,6 +118,7 @@ func TestTwoFormats(t *testing.T) {
 
 // TestServerGone: without the server the composer ends, and says no goodbye to the channel.
 func TestServerGone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	s := r.compose(func(j *wire.Job) { j.Outputs[0].Width, j.Outputs[0].Height = 320, 180 })
 	// Only a stream that has become playable waits for another publisher.

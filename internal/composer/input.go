@@ -143,9 +143,9 @@ func (v *view) picture() *av.Picture {
 	return v.shown.Picture
 }
 
-// show takes the view at composer time t; pictures.at says what slop and keep are, and last tells what the
-// caller showed before of a session. The caller releases the picture.
-func (in *input) show(t, slop, keep time.Duration, last func(*session) int64) view {
+// show takes the view at composer time t with the picture that take chooses, for which see pictures. The caller
+// releases it.
+func (in *input) show(t time.Duration, take func(*session) (shown *shot, seen bool)) view {
 	s := in.session.Load()
 	v := view{video: waiting, session: s}
 	young := t-in.born < neverSends
@@ -159,7 +159,7 @@ func (in *input) show(t, slop, keep time.Duration, last func(*session) int64) vi
 	case s == nil:
 		return v
 	}
-	shown, seen := s.pictures.at(t, slop, keep, last(s))
+	shown, seen := take(s)
 	switch {
 	case shown != nil && !fits(shown.Picture):
 		shown.Release()
@@ -203,7 +203,7 @@ func (in *input) heard(now time.Duration) trackState {
 
 // report describes the input for the heartbeat.
 func (in *input) report(now time.Duration) wire.Input {
-	v := in.show(now, 0, time.Hour, func(*session) int64 { return never })
+	v := in.show(now, func(s *session) (*shot, bool) { return s.pictures.peek(now) })
 	r := wire.Input{ID: in.id, Video: string(v.video), Audio: string(in.heard(now)), Decoded: in.decoded.Load(), Received: in.received.Load(),
 		Lost: in.lost.Load(), KeyRequests: in.keyRequests.Load(), Level: in.timeline.Level(), Speaking: in.timeline.Speaking()}
 	r.Width, r.Height = v.size()

@@ -22,6 +22,7 @@ func twoOutputs(change func(*wire.OutputJob)) func(*wire.Job) {
 
 // TestSharedEncode: two destinations of the same settings get the same pictures, encoded once.
 func TestSharedEncode(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	s := r.compose(twoOutputs(nil))
 	r.publish(0, smallPublisher)
@@ -40,6 +41,7 @@ func TestSharedEncode(t *testing.T) {
 // TestSharedDecode: two destinations of different settings, among them 60 and 1 picture a second and a portrait
 // canvas, get their own pictures of participants who are decoded once.
 func TestSharedDecode(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	s := r.compose(func(j *wire.Job) {
 		twoOutputs(func(o *wire.OutputJob) { o.Width, o.Height, o.FrameRate = 180, 320, 1 })(j)

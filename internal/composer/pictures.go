@@ -107,3 +107,22 @@ func (p *pictures) at(t, slop, keep time.Duration, last int64) (shown *shot, see
 	p.drop(n)
 	return shown, true
 }
+
+// peek returns what is shown at composer time now without any effect on what at returns; like it else. Canvases
+// are somewhat ahead of now: what they took last counts even before it is due.
+func (p *pictures) peek(now time.Duration) (shown *shot, seen bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		return nil, p.seen
+	}
+	i := 0
+	for i+1 < len(p.queue) && p.due(p.queue[i+1].PTS) <= now {
+		i++
+	}
+	if p.due(p.queue[i].PTS) < now-stalledAfter {
+		return nil, p.seen
+	}
+	p.queue[i].Retain()
+	return p.queue[i], true
+}

@@ -147,7 +147,7 @@ func TestPicturesShut(t *testing.T) {
 	all := decoded(t, 3)
 	shows := func(want int64) {
 		t.Helper()
-		s, seen := p.at(10*time.Second, 0, time.Hour, never)
+		s, seen := p.peek(10 * time.Second)
 		got := int64(-1)
 		if s != nil {
 			got = s.PTS

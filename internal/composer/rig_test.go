@@ -89,7 +89,7 @@ func (r *rig) playback() string {
 // events is where the events sockets of all stages are.
 func (r *rig) events() string { return "ws" + strings.TrimPrefix(r.http.URL, "http") + "/events" }
 
-// publish puts a synthetic participant on the stage.
+// publish puts a synthetic participant on the stage, and returns when it is there.
 func (r *rig) publish(index int, change func(*synth.Publisher)) *synth.Publisher {
 	r.t.Helper()
 	id := "participant" + string(rune('A'+index))
@@ -98,10 +98,24 @@ func (r *rig) publish(index int, change func(*synth.Publisher)) *synth.Publisher
 	if change != nil {
 		change(p)
 	}
+	there := make(chan struct{}, 1)
+	p.OnState = func(state synth.State, _ string) {
+		if state == synth.Live {
+			select {
+			case there <- struct{}{}:
+			default:
+			}
+		}
+	}
 	if err := p.Start(context.Background()); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { p.Close() })
+	select {
+	case <-there:
+	case <-time.After(patience):
+		r.t.Fatalf("%s does not come onto the stage", id)
+	}
 	return p
 }
 

@@ -57,9 +57,10 @@ func (c *canvas) see(t time.Duration) *sight {
 	if c.shared {
 		keep = maxLag + 2*slop
 	}
+	take := func(s *session) (*shot, bool) { return s.pictures.at(t, slop, keep, c.last(s)) }
 	for i := range entries {
 		e := &entries[i]
-		v := e.input.show(t, slop, keep, c.last)
+		v := e.input.show(t, take)
 		if v.session != nil {
 			shown[v.session] = c.last(v.session)
 		}

@@ -19,6 +19,7 @@ func smallPublisher(p *synth.Publisher) {
 
 // TestTilesWithoutPicture walks through the rules for tiles without picture.
 func TestTilesWithoutPicture(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	s := r.compose(small)
 	p := r.publish(0, smallPublisher)
@@ -52,6 +53,7 @@ func TestTilesWithoutPicture(t *testing.T) {
 // TestOmitStoppedVideo: who has no picture has no tile, and gets it back with the picture; a participant who has
 // just come is not omitted for that.
 func TestOmitStoppedVideo(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	s := r.compose(func(j *wire.Job) {
 		small(j)
@@ -70,6 +72,7 @@ func TestOmitStoppedVideo(t *testing.T) {
 
 // TestScene: the job's scene is worn from the start, another one while it runs, and a bad one changes nothing.
 func TestScene(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	region := func(x string) wire.Scene {
 		return wire.Scene{Document: json.RawMessage(`{"layout":{"custom":{"width":320,"height":180,"regions":[{"id":"r","x":` + x + `,"y":0,"width":100,"height":60,"select":{}}]}}}`)}

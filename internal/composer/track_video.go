@@ -2,6 +2,7 @@ package composer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/av"
@@ -20,6 +21,11 @@ const (
 	repairTime = 600 * time.Millisecond
 	// hopeless is when a key frame is asked for all the same, in case the repair fails.
 	hopeless = 250 * time.Millisecond
+	// decodeAhead is how long before it is due a picture is decoded, if it is there by then. Until then it waits
+	// as it came, a fiftieth of the size. A canvas looks half a tick ahead.
+	decodeAhead = 60 * time.Millisecond
+	// maxCoded bounds what waits to be decoded: more than the largest playout delay at 60 pictures a second.
+	maxCoded = 64
 )
 
 // videoTrack assembles and decodes. One goroutine, run, owns it.
@@ -29,10 +35,18 @@ type videoTrack struct {
 	requestKey func()
 
 	assembler frame.Assembler
+	coded     []codedUnit // in decoding order
 	decoder   *av.H264Decoder
+	cost      time.Duration // of decoding lately
 	asked     time.Duration // when a key frame was asked for
 	everAsked bool
 	lostSeen  uint64
+}
+
+// codedUnit waits to be decoded.
+type codedUnit struct {
+	frame.AccessUnit
+	gap bool // something before it is lost
 }
 
 func (v *videoTrack) run(ctx context.Context) {
@@ -60,23 +74,49 @@ func (v *videoTrack) run(ctx context.Context) {
 		v.assembler.Wait, v.assembler.Overdue = repairTime, max(v.sync.Delay()-decodeTime, decodeTime)
 		for {
 			au, ok := v.assembler.Pop(now)
-			v.noteLoss()
 			if !ok {
 				break
 			}
-			v.decode(au)
+			// The delay covers decoding too: what counts is when the picture could be shown.
+			v.sync.Complete(clock.Video, au.Timestamp, now+v.cost)
+			v.coded = append(v.coded, codedUnit{au, v.noteLoss()})
 		}
-		timer.Reset(v.next(now))
+		v.noteLoss()
+		timer.Reset(min(v.decode(), v.ask(now)))
 	}
 }
 
-func (v *videoTrack) decode(au frame.AccessUnit) {
+// noteLoss counts what was given up since the last call, and tells whether there was anything.
+func (v *videoTrack) noteLoss() bool {
+	lost := v.assembler.Lost() - v.lostSeen
+	v.lostSeen += lost
+	v.lost.Add(lost)
+	return lost > 0
+}
+
+// decode decodes what is due soon. It returns how long the rest can wait.
+func (v *videoTrack) decode() (wait time.Duration) {
+	for len(v.coded) > 0 {
+		u := &v.coded[0]
+		if wait := v.sync.Due(clock.Video, u.Timestamp) - decodeAhead - v.clock.Now(); wait > 0 && len(v.coded) <= maxCoded {
+			return max(wait, time.Millisecond)
+		}
+		if u.gap {
+			v.decoder.Flush()
+		}
+		v.picture(u.AccessUnit)
+		v.coded = slices.Delete(v.coded, 0, 1)
+	}
+	return time.Hour
+}
+
+// picture decodes one.
+func (v *videoTrack) picture(au frame.AccessUnit) {
 	began := v.clock.Now()
 	pic, err := v.decoder.Decode(au.Data, au.Timestamp)
 	now := v.clock.Now()
 	v.meters.decode.add(now, now-began)
-	// The delay covers decoding too: what counts is when the picture can be shown.
-	v.sync.Complete(clock.Video, au.Timestamp, now)
+	v.cost = max(now-began, v.cost-v.cost/64)
 	if err != nil {
 		v.assembler.Reset()
 		v.log.Debug("video is damaged", "participant", v.id, "reason", err)
@@ -89,21 +129,13 @@ func (v *videoTrack) decode(au frame.AccessUnit) {
 	v.pictures.push(&shot{pic, au.Complete})
 }
 
-// noteLoss lets the decoder begin anew behind a loss.
-func (v *videoTrack) noteLoss() {
-	if lost := v.assembler.Lost(); lost != v.lostSeen {
-		v.lost.Add(lost - v.lostSeen)
-		v.lostSeen = lost
-		v.decoder.Flush()
-	}
-}
-
-// next asks for a key frame where one is missing, and returns how long nothing needs to be done.
-func (v *videoTrack) next(now time.Duration) time.Duration {
+// ask asks for a key frame where one is missing, and returns how long nothing needs to be done.
+func (v *videoTrack) ask(now time.Duration) time.Duration {
 	wait := time.Hour
 	missing := v.assembler.Missing(now)
+	stuck := v.decoder.NeedsKeyFrame() && !slices.ContainsFunc(v.coded, func(u codedUnit) bool { return u.Key })
 	switch {
-	case v.assembler.NeedKey() || v.decoder.NeedsKeyFrame() || missing >= hopeless:
+	case v.assembler.NeedKey() || stuck || missing >= hopeless:
 		if !v.everAsked || now-v.asked >= pliInterval {
 			v.everAsked, v.asked = true, now
 			v.keyRequests.Add(1)

@@ -27,7 +27,7 @@ func (k Kind) rate() int64 {
 // grain of the output (one tick or one audio frame).
 const (
 	MinDelay = 40 * time.Millisecond
-	MaxDelay = 500 * time.Millisecond
+	MaxDelay = 800 * time.Millisecond
 	margin   = 30 * time.Millisecond
 )
 

@@ -37,8 +37,9 @@ func (m *minimum) add(now, v time.Duration) time.Duration {
 	return least
 }
 
-// lateness is the second-largest value per second over the last ten: one outlier a second (a key frame of
-// a burst, a retransmission) does not move it, two do.
+// lateness is how late things are, second by second over the last ten. The largest value of a second is left out,
+// and so is the worst of the ten seconds: what happens once (a key frame in a burst, a hiccup of the machine or the
+// network) is not worth a longer delay from then on. What happens twice counts.
 type lateness struct {
 	seconds [windowSeconds]int64
 	top     [windowSeconds][2]time.Duration
@@ -52,21 +53,25 @@ func (l *lateness) add(now, v time.Duration) {
 	if l.seconds[i] != second {
 		l.seconds[i], l.top[i] = second, [2]time.Duration{}
 	}
-	t := &l.top[i]
-	switch {
-	case v > t[0]:
-		t[0], t[1] = v, t[0]
-	case v > t[1]:
-		t[1] = v
-	}
+	largest(&l.top[i], v)
 }
 
 func (l *lateness) worst() time.Duration {
-	var w time.Duration
+	var w [2]time.Duration
 	for i, s := range l.seconds {
 		if s > l.now-windowSeconds {
-			w = max(w, l.top[i][1])
+			largest(&w, l.top[i][1])
 		}
 	}
-	return w
+	return w[1]
+}
+
+// largest keeps the two largest values.
+func largest(top *[2]time.Duration, v time.Duration) {
+	switch {
+	case v > top[0]:
+		top[0], top[1] = v, top[0]
+	case v > top[1]:
+		top[1] = v
+	}
 }
