@@ -84,7 +84,8 @@ type Config struct {
 
 	Hide         []Selector // who takes no tile
 	CornerRadius int        // of the tiles of GRID and PIP, in units of Reference
-	Reference    Size       // the size in whose pixels regions and radius are given; a side of 0: that of 1280x720
+	Margin       int        // around GRID and PIP, in units of Reference
+	Reference    Size       // in whose pixels regions, radius and margin are given; a side of 0: that of 1280x720
 }
 
 // Default is the layout of a composition that names none: GRID with a gap of two pixels.

@@ -111,6 +111,23 @@ func TestHideInAnyLayout(t *testing.T) {
 	}
 }
 
+func TestMargin(t *testing.T) {
+	got := Compute(Config{Margin: 20, Gap: 20, Aspect: Auto}, Size{640, 360}, people(2))
+	want := []Tile{ // half of 1280x720
+		{ParticipantID: "A", Rect: Rect{10, 10, 300, 340}, Fill: Cover},
+		{ParticipantID: "B", Rect: Rect{330, 10, 300, 340}, Fill: Cover},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	pip := Config{Kind: PIP, PIPAttribute: "p", Margin: 40}
+	ps := people(2)
+	ps[0] = with(ps[0], "p", "true")
+	if got := Compute(pip, hd, ps)[1].Rect; got.X+got.W != 1240 || got.Y+got.H != 680 {
+		t.Errorf("window at %+v", got)
+	}
+}
+
 func TestCornerRadiusOfGridAndPIP(t *testing.T) {
 	for _, cfg := range []Config{{CornerRadius: 24}, {Kind: PIP, PIPAttribute: "p", CornerRadius: 24}} {
 		for _, tile := range Compute(cfg, Size{640, 360}, people(2)) {

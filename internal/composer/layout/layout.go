@@ -76,8 +76,11 @@ func Compute(cfg Config, canvas Size, ps []Participant) []Tile {
 	if cfg.Kind == PIP {
 		place = pip
 	}
-	tiles := place(&cfg, canvas, shown)
+	margin := even(min(length(&cfg, canvas, cfg.Margin), canvas.W/4, canvas.H/4))
+	tiles := place(&cfg, Size{canvas.W - 2*margin, canvas.H - 2*margin}, shown)
 	for i := range tiles {
+		tiles[i].Rect.X += margin
+		tiles[i].Rect.Y += margin
 		tiles[i].CornerRadius = length(&cfg, canvas, cfg.CornerRadius)
 	}
 	return tiles

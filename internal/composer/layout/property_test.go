@@ -43,6 +43,7 @@ func drawConfig(t *rapid.T) Config {
 		PIPPosition:       rapid.SampledFrom([]Position{BottomRight, BottomLeft, TopRight, TopLeft}).Draw(t, "position"),
 		PIPWidth:          rapid.IntRange(0, 3000).Draw(t, "pip width"),
 		PIPHeight:         rapid.IntRange(0, 3000).Draw(t, "pip height"),
+		Margin:            rapid.SampledFrom([]int{0, 0, 10, 33, 5000}).Draw(t, "margin"),
 	}
 }
 

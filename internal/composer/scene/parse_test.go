@@ -27,7 +27,7 @@ const full = `{
 			{"id": "rest", "x": 0, "y": 880, "width": 1920, "height": 200, "grid": {"gap": 8, "aspect": "SQUARE"}},
 			{"x": 0, "y": 0, "width": 1920, "height": 1080, "z": -1, "select": {}, "grid": {}}]}},
 	"hide": [{"attribute": "hidden"}, {"userId": "bot"}],
-	"tiles": {"cornerRadius": 12, "color": "#010203"},
+	"tiles": {"cornerRadius": 12, "margin": 7, "color": "#010203"},
 	"background": {"color": "#0a141e", "image": "wall"},
 	"placeholder": {"color": "#202020", "image": "off"},
 	"overlays": [
@@ -57,7 +57,7 @@ func TestParse(t *testing.T) {
 				{ID: "region6", Rect: layout.Rect{W: 1920, H: 1080}, Z: -1, Grid: &layout.RegionGrid{Gap: 2}},
 			}},
 		Hide:         []layout.Selector{{Attribute: "hidden", Value: "true"}, {UserID: "bot"}},
-		CornerRadius: 12, TileColor: rgb(1, 2, 3),
+		CornerRadius: 12, Margin: 7, TileColor: rgb(1, 2, 3),
 		Background:  Background{rgb(10, 20, 30), "wall"},
 		Placeholder: Placeholder{rgb(32, 32, 32), "off"},
 		Overlays: []Overlay{
@@ -188,11 +188,11 @@ func TestLayoutOver(t *testing.T) {
 	if diff := cmp.Diff(own, plain.LayoutOver(own)); diff != "" {
 		t.Error(diff)
 	}
-	s, err := Parse([]byte(`{"width":640,"height":360,"hide":[{"userId":"b"}],"tiles":{"cornerRadius":9}}`))
+	s, err := Parse([]byte(`{"width":640,"height":360,"hide":[{"userId":"b"}],"tiles":{"cornerRadius":9,"margin":4}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := layout.Config{Gap: 5, Hide: []layout.Selector{{UserID: "a"}, {UserID: "b"}}, CornerRadius: 9, Reference: layout.Size{W: 640, H: 360}}
+	want := layout.Config{Gap: 5, Hide: []layout.Selector{{UserID: "a"}, {UserID: "b"}}, CornerRadius: 9, Margin: 4, Reference: layout.Size{W: 640, H: 360}}
 	if diff := cmp.Diff(want, s.LayoutOver(own)); diff != "" {
 		t.Error(diff)
 	}

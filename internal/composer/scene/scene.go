@@ -23,6 +23,7 @@ type Scene struct {
 
 	Hide          []layout.Selector // who takes no tile, in any layout
 	CornerRadius  int               // of the tiles of GRID and PIP
+	Margin        int               // around the tiles of GRID and PIP
 	TileColor     color.RGBA        // where a picture leaves its tile free, opaque; zero: black
 	Background    Background
 	Placeholder   Placeholder
@@ -93,8 +94,8 @@ func (s *Scene) LayoutOver(own layout.Config) layout.Config {
 		cfg = *s.Layout
 	}
 	cfg.Hide = append(cfg.Hide[:len(cfg.Hide):len(cfg.Hide)], s.Hide...)
-	if s.CornerRadius > 0 {
-		cfg.CornerRadius, cfg.Reference = s.CornerRadius, cmp.Or(cfg.Reference, s.Reference)
+	if s.CornerRadius > 0 || s.Margin > 0 {
+		cfg.CornerRadius, cfg.Margin, cfg.Reference = s.CornerRadius, s.Margin, cmp.Or(cfg.Reference, s.Reference)
 	}
 	return cfg
 }
