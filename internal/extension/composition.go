@@ -63,6 +63,19 @@ type Composer struct {
 	Alert      string  `json:"alert,omitzero"`    // what is wrong with the output
 }
 
+// Program is all compositions, the newest first, and what the machine has left for others.
+type Program struct {
+	Compositions []Composition `json:"compositions"`
+	Capacity     *Capacity     `json:"capacity,omitzero"`
+}
+
+// Capacity is in cores.
+type Capacity struct {
+	Cores float64 `json:"cores"` // that composers may take
+	Used  float64 `json:"used"`
+	Free  float64 `json:"free"` // what a new composition may cost
+}
+
 // Details are a composition with how it looks and all that it measures.
 type Details struct {
 	Composition
@@ -100,7 +113,15 @@ func (h *Handler) listCompositions(r *http.Request, _ []byte) (answer, error) {
 			list = append(list, h.view(s))
 		}
 	}
-	return answer{value: map[string]any{"compositions": list}}, nil
+	all := Program{Compositions: list}
+	if h.Capacity != nil {
+		c, err := h.Capacity(r.Context())
+		if err != nil {
+			return answer{}, err
+		}
+		all.Capacity = &Capacity{Cores: c.Cores, Used: c.Used, Free: c.Free()}
+	}
+	return answer{value: all}, nil
 }
 
 func (h *Handler) getComposition(r *http.Request, _ []byte) (answer, error) {

@@ -43,7 +43,8 @@ type Handler struct {
 	Control      *control.Control // keeps scenes and images
 	Compositions Compositions
 	Streams      Streams
-	Events       http.Handler // answers GET /footlight/v1/events; nil: not there
+	Capacity     func(context.Context) (composition.Capacity, error) // nil: not shown
+	Events       http.Handler                                        // answers GET /footlight/v1/events; nil: not there
 	Keys         sigv4.Keys
 	Composer     string       // the program that draws previews
 	Log          *slog.Logger // default: discard

@@ -76,6 +76,19 @@ func TestCompositions(t *testing.T) {
 	}
 }
 
+func TestCapacity(t *testing.T) {
+	h := newHouse(t, func(h *Handler) {
+		h.Capacity = func(context.Context) (composition.Capacity, error) {
+			return composition.Capacity{Cores: 2, Used: 0.5}, nil
+		}
+	})
+	var list Program
+	h.must("GET", "/footlight/v1/compositions", "", &list)
+	if list.Compositions == nil || *list.Capacity != (Capacity{Cores: 2, Used: 0.5, Free: 1.5}) {
+		t.Errorf("%+v", list)
+	}
+}
+
 func TestRoutes(t *testing.T) {
 	h := newHouse(t, func(h *Handler) {
 		h.Events = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.RawQuery) })

@@ -1,11 +1,15 @@
 package server
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/footlight-live/footlight/internal/composition"
 )
 
 // metrics serves the node's figures in Prometheus' format. Each scrape takes fresh snapshots.
@@ -35,6 +39,18 @@ func (s *Server) metrics() http.Handler {
 		}
 		return float64(n)
 	})
+	capacity := func() composition.Capacity {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		c, err := s.compositions.Capacity(ctx)
+		if err != nil {
+			s.Log.Error("the capacity for compositions is not in the metrics", "error", err)
+		}
+		return c
+	}
+	gauge("composer_cores", "Cores that composers may take.", func() float64 { return capacity().Cores })
+	gauge("composer_cores_used", "Cores that composers take, or young ones are expected to.", func() float64 { return capacity().Used })
+	gauge("composer_cores_free", "Cores that a new composition may cost.", func() float64 { return capacity().Free() })
 	registry.MustRegister(&compositionMetrics{compositions: s.compositions, streams: s.channels, log: s.Log})
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }

@@ -211,7 +211,7 @@ func (s *Server) apiHandler() *api.Handler {
 
 func (s *Server) extension() *extension.Handler {
 	return &extension.Handler{
-		Control: s.control, Compositions: s.compositions, Streams: s.channels, Events: s.events.Handler(),
-		Keys: s.keys, Composer: s.Config.Composer, Log: s.Log,
+		Control: s.control, Compositions: s.compositions, Streams: s.channels, Capacity: s.compositions.Capacity,
+		Events: s.events.Handler(), Keys: s.keys, Composer: s.Config.Composer, Log: s.Log,
 	}
 }

@@ -18,7 +18,7 @@ import { probe } from "../src/watch/probe";
  */
 const tests: Record<string, () => void | Promise<void>> = {
   "numbers are written for people": () => {
-    equal([0.44, 9.96, 319.4].map(milliseconds), ["0.4 ms", "10.0 ms", "319 ms"]);
+    equal([0.44, 9.96, 319.4, 1540.5].map(milliseconds), ["0.4 ms", "10.0 ms", "319 ms", "1.54 s"]);
     equal([900, 131e6, 5.25e6, 2.5e9].map(bytes), ["1 kB", "131 MB", "5.3 MB", "2.50 GB"]);
     equal([96_000, 2_500_000].map(bitRate), ["96 kb/s", "2.50 Mb/s"]);
     equal([-1, 42, 187, 7500].map(span), ["0 s", "42 s", "3 min 07 s", "2 h 05 min"]);

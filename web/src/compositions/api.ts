@@ -13,6 +13,12 @@ export interface Composition {
   stopsAt?: string;
 }
 
+/** All compositions, the newest first, and the cores that composers take. */
+export interface Program {
+  compositions: Composition[];
+  capacity?: { cores: number; used: number; free: number };
+}
+
 export interface Cause {
   code?: string;
   reason?: string;
@@ -141,8 +147,8 @@ export class API {
     this.#authorization = `Basic ${base64(`${key.id}:${key.secret}`)}`;
   }
 
-  async compositions(): Promise<Composition[]> {
-    return ((await this.#json("compositions")) as { compositions: Composition[] }).compositions;
+  async compositions(): Promise<Program> {
+    return (await this.#json("compositions")) as Program;
   }
 
   async composition(id: string): Promise<Details> {

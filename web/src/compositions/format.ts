@@ -5,6 +5,7 @@ export const unknown = "–";
 
 /** Milliseconds, with as many digits as mean something. */
 export function milliseconds(value: number): string {
+  if (value >= 999.5) return `${(value / 1000).toFixed(2)} s`;
   return value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`;
 }
 

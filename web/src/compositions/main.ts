@@ -47,8 +47,9 @@ async function run(): Promise<void> {
 
 async function ask(from: API): Promise<void> {
   try {
-    const all = await from.compositions();
+    const { compositions: all, capacity } = await from.compositions();
     if (api !== from) return;
+    setText(byId("capacity"), capacity ? `${capacity.used.toFixed(1)} of ${capacity.cores.toFixed(1)} cores in use` : "");
     const id = all.some((c) => c.id === chosenId()) ? chosenId() : (all[0]?.id ?? "");
     if (id !== chosenId()) history.replaceState(null, "", id === "" ? location.pathname : `#${id}`);
     list.show(all, id);
