@@ -91,9 +91,9 @@ func (m *Manager) carries(all []Record, r Record) error {
 	if need <= c.Free() {
 		return nil
 	}
-	return refuse(ErrCapacity, "The composition needs about %.2f cores for %d publisher(s) and %s, and %.2f of the %.2f cores for compositions are free: "+
+	return refuse(ErrCapacity, "The composition needs about %.2f cores for %s and %s, and %.2f of the %.2f cores for compositions are free: "+
 		"stop another composition, choose fewer pixels or frames per second, or allow more with `footlight serve --max-composer-cores`",
-		need, publishers, pictures(r), c.Free(), c.Cores)
+		need, people(publishers), pictures(r), c.Free(), c.Cores)
 }
 
 // pictures says what is to be encoded.
@@ -103,4 +103,11 @@ func pictures(r Record) string {
 		all = append(all, fmt.Sprintf("%dx%d at %g frames per second", d.Video.Width, d.Video.Height, d.Video.FrameRate))
 	}
 	return strings.Join(slices.Compact(all), " and ")
+}
+
+func people(publishers int) string {
+	if publishers == 1 {
+		return "1 publisher"
+	}
+	return fmt.Sprintf("%d publishers", publishers)
 }

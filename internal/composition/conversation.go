@@ -20,7 +20,8 @@ const (
 type conversation struct {
 	*live
 	p       *process
-	alive   *time.Timer // runs out when the composer owes something for too long
+	alive   *time.Timer // runs out at due
+	due     time.Time   // when the composer has owed something for too long
 	silence string      // what it owes then
 	ready   time.Time   // zero until it is
 }
@@ -29,7 +30,7 @@ type conversation struct {
 func (c *conversation) run(ctx context.Context) (reason string) {
 	c.alive = time.NewTimer(readyTimeout)
 	defer c.alive.Stop()
-	c.silence = fmt.Sprintf("not ready within %v", readyTimeout)
+	c.expect("not ready", readyTimeout)
 	memory := time.NewTicker(memoryInterval)
 	defer memory.Stop()
 	for reason == "" {
@@ -39,13 +40,7 @@ func (c *conversation) run(ctx context.Context) (reason string) {
 		case r := <-c.requests:
 			reason = c.serve(r)
 		case <-c.alive.C:
-			select {
-			case m, ok := <-c.p.messages: // it was we who did not listen
-				c.alive.Reset(heartbeatTimeout)
-				reason = c.hear(m, ok)
-			default:
-				return c.silence
-			}
+			reason = c.late()
 		case <-memory.C:
 			reason = c.weigh()
 		case <-ctx.Done():
@@ -53,6 +48,30 @@ func (c *conversation) run(ctx context.Context) (reason string) {
 		}
 	}
 	return reason
+}
+
+// late says why the composer is given up when it owes something, after everything that it has said is heard: it may
+// have been we who did not listen.
+func (c *conversation) late() (reason string) {
+	for range cap(c.p.messages) {
+		select {
+		case m, ok := <-c.p.messages:
+			if reason = c.hear(m, ok); reason != "" {
+				return reason
+			}
+		default:
+			return c.overdue()
+		}
+	}
+	return c.overdue()
+}
+
+// overdue says what the composer owes, if it has for too long.
+func (c *conversation) overdue() string {
+	if time.Now().Before(c.due) {
+		return ""
+	}
+	return c.silence
 }
 
 // hear takes up a message; it says why the conversation is over, if it is.
@@ -84,6 +103,7 @@ func (c *conversation) hear(m wire.Message, ok bool) (reason string) {
 // expect gives the composer a time for what it owes next.
 func (c *conversation) expect(what string, within time.Duration) {
 	c.silence = fmt.Sprintf("%s within %v", what, within)
+	c.due = time.Now().Add(within) // with the monotonic clock, as the timer
 	c.alive.Reset(within)
 }
 
@@ -104,7 +124,7 @@ func (c *conversation) beat(h *wire.Heartbeat) {
 	if c.ready.IsZero() || c.record.State == Stopping {
 		return
 	}
-	c.alive.Reset(heartbeatTimeout)
+	c.expect("no heartbeat", heartbeatTimeout)
 	if now.Sub(c.ready) > provenAfter {
 		c.healthy, c.crashes = now, 0
 	}

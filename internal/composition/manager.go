@@ -41,9 +41,9 @@ type Manager struct {
 	Log       *slog.Logger
 	Now       func() time.Time // wall clock; default time.Now
 
-	records *store.Bucket[Record] // by composition id
-	books   books                 // what the goroutines write; Start sets them and launch
-	launch  func(wire.Job, *slog.Logger) (*process, error)
+	records *store.Bucket[Record]                          // by composition id
+	books   books                                          // what the goroutines write
+	launch  func(wire.Job, *slog.Logger) (*process, error) // set by tests before Start, else it runs Composer
 	teller  *teller
 	ctx     context.Context // of the goroutines
 	cancel  context.CancelFunc
@@ -82,8 +82,10 @@ func (m *Manager) Start(ctx context.Context) error {
 	}
 	m.teller = &teller{manager: m, wake: make(chan struct{}, 1)}
 	m.books = &ledger{m.records, m.teller}
-	m.launch = func(job wire.Job, log *slog.Logger) (*process, error) {
-		return launch(m.Composer, job, m.maxMemory(), log)
+	if m.launch == nil {
+		m.launch = func(job wire.Job, log *slog.Logger) (*process, error) {
+			return launch(m.Composer, job, m.maxMemory(), log)
+		}
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.lives = map[string]*live{}

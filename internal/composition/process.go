@@ -33,7 +33,7 @@ type process struct {
 
 // newProcess is a process that speaks over a connection, and is run by whoever closes exited at its end.
 func newProcess(conn io.ReadWriteCloser) *process {
-	p := &process{conn: wire.NewConn(conn), messages: make(chan wire.Message), exited: make(chan struct{})}
+	p := &process{conn: wire.NewConn(conn), messages: make(chan wire.Message, 64), exited: make(chan struct{})}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }
