@@ -23,11 +23,12 @@ func BenchmarkForward(b *testing.B) {
 			nothing := func([]rtcp.Packet) error { return nil }
 			src := newSource(true, new(counters), nothing)
 			defer src.close()
+			t := newTrack(src)
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
 			ended := make(chan struct{}, subscribers)
 			for range subscribers {
-				k := newSink(src, newSRTP(b), nothing, testLog())
+				k := newSink(t, newSRTP(b), nothing, testLog())
 				k.ssrc, k.payloadType = 42, 100
 				go func() {
 					k.run(ctx)

@@ -9,36 +9,36 @@ const (
 )
 
 // startsKeyFrame reports whether a decoder that has nothing yet can start with this RTP payload of
-// packetization mode 0 or 1: a sequence parameter set, or the first slice of an IDR picture.
-// Encoders that send SPS and PPS in packets of their own start at the SPS.
-func startsKeyFrame(payload []byte) bool {
+// packetization mode 0 or 1: a sequence parameter set, which is returned too, or the first slice of an
+// IDR picture. Encoders that send SPS and PPS in packets of their own start at the SPS.
+func startsKeyFrame(payload []byte) (sps []byte, starts bool) {
 	if len(payload) < 2 {
-		return false
+		return nil, false
 	}
 	switch typ := payload[0] & 0x1f; typ {
 	case nalSPS:
-		return true
+		return payload, true
 	case nalIDR:
-		return firstSlice(payload[1])
+		return nil, firstSlice(payload[1])
 	case nalFUA:
-		return payload[1]&0x80 != 0 && payload[1]&0x1f == nalIDR && len(payload) > 2 && firstSlice(payload[2])
+		return nil, payload[1]&0x80 != 0 && payload[1]&0x1f == nalIDR && len(payload) > 2 && firstSlice(payload[2])
 	case nalSTAPA:
 		for rest := payload[1:]; len(rest) > 2; {
 			size := int(rest[0])<<8 | int(rest[1])
 			rest = rest[2:]
 			if size == 0 || size > len(rest) {
-				return false
+				return nil, false
 			}
 			switch rest[0] & 0x1f {
 			case nalSPS:
-				return true
+				return rest[:size], true
 			case nalIDR:
-				return size > 1 && firstSlice(rest[1])
+				return nil, size > 1 && firstSlice(rest[1])
 			}
 			rest = rest[size:]
 		}
 	}
-	return false
+	return nil, false
 }
 
 // firstSlice reports whether a slice header begins with first_mb_in_slice = 0, which ue(v) codes as a 1 bit.

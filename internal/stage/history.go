@@ -32,13 +32,12 @@ func (h *history) add(p *packet) {
 	}
 }
 
-// get returns the newest packet with this sequence number, which the caller then holds, or nil.
-func (h *history) get(sequence uint16) *packet {
+// get returns the packet with this index, which the caller then holds, or nil.
+func (h *history) get(index int64) *packet {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	// The ring's length divides 65536, so the low bits of the index are those of the sequence number.
-	p := h.ring[int(sequence)&(len(h.ring)-1)]
-	if p == nil || p.sequence != sequence {
+	p := h.ring[index&int64(len(h.ring)-1)]
+	if p == nil || p.index != index {
 		return nil
 	}
 	p.retain()

@@ -17,6 +17,7 @@ import (
 //	POST   /whip/subscribe/{participantId}  subscribe
 //	PATCH  /whip/sessions/{id}              trickle candidates, restart ICE
 //	DELETE /whip/sessions/{id}              end a session
+//	POST   /whip/sessions/{id}/size         say how large a subscriber shows the video
 //	GET    /events/{stageId}                events socket
 //
 // It may be used from Start on.
@@ -31,6 +32,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("PATCH /whip/sessions/{id}", s.patchSession)
 	mux.HandleFunc("DELETE /whip/sessions/{id}", s.deleteSession)
 	mux.HandleFunc("OPTIONS /whip/sessions/{id}", s.options)
+	mux.HandleFunc("POST /whip/sessions/{id}/size", s.postSize)
+	mux.HandleFunc("OPTIONS /whip/sessions/{id}/size", s.options)
 	mux.HandleFunc("GET /events/{stageId}", s.events)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -42,6 +45,8 @@ func (s *Server) Handler() http.Handler {
 
 const (
 	typeSDP      = "application/sdp"
+	typeJSON     = "application/json"
+	maxSize      = 1 << 10 // bytes, of a body that tells a size
 	typeFragment = "application/trickle-ice-sdpfrag"
 )
 
@@ -143,6 +148,32 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// postSize takes how large a subscriber shows the video, in pixels: {"width":638,"height":358}. It gets the simulcast
+// layer that suits. Zeros take it back.
+func (s *Server) postSize(w http.ResponseWriter, r *http.Request) {
+	res, ok := s.resource(r.PathValue("id"))
+	if !ok || res.subscriber == nil {
+		s.fail(w, r, refuse(SessionNotFound, "there is no such subscription; it may have ended"))
+		return
+	}
+	body, err := readBody(w, r, typeJSON, maxSize)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	var shown struct{ Width, Height int }
+	if err := json.Unmarshal(body, &shown); err != nil {
+		s.fail(w, r, refuse(InvalidInput, "the body is not JSON of the form {\"width\":638,\"height\":358}: %v", err))
+		return
+	}
+	if min(shown.Width, shown.Height) < 0 || max(shown.Width, shown.Height) > maxSide {
+		s.fail(w, r, refuse(InvalidInput, "a picture of %dx%d cannot be shown; sides are 0 to %d pixels", shown.Width, shown.Height, maxSide))
+		return
+	}
+	res.subscriber.show(size{shown.Width, shown.Height})
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // admit asks the control plane what the bearer may do.

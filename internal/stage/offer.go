@@ -25,9 +25,11 @@ type codec struct {
 
 // offer is a client's SDP offer, checked, and what was chosen from it.
 type offer struct {
-	desc  *sdp.SessionDescription // without simulcast, which is answered as a single layer
+	desc  *sdp.SessionDescription // without simulcast, but see takeLayers
 	video *codec                  // nil when no section offers H.264
 	audio *codec                  // nil when no section offers Opus
+	rids  []string                // the simulcast layers that the video section offers to send, nil without
+	of    *sdp.MediaDescription   // the section of rids
 
 	hasVideo, hasAudio bool // there are such sections, whatever they offer
 }
@@ -53,7 +55,9 @@ func parseOffer(body []byte) (*offer, *Error) {
 		case "video":
 			o.hasVideo = true
 			if o.video == nil {
-				o.video = chooseVideo(m)
+				if o.video = chooseVideo(m); o.video != nil {
+					o.rids, o.of = sendRIDs(m), m
+				}
 			}
 		case "audio":
 			o.hasAudio = true
@@ -70,6 +74,58 @@ func parseOffer(body []byte) (*offer, *Error) {
 		})
 	}
 	return o, nil
+}
+
+// takeLayers has the simulcast layers answered.
+func (o *offer) takeLayers() {
+	if o.rids == nil {
+		return
+	}
+	for _, rid := range o.rids {
+		o.of.Attributes = append(o.of.Attributes, sdp.Attribute{Key: "rid", Value: rid + " send"})
+	}
+	o.of.Attributes = append(o.of.Attributes, sdp.Attribute{Key: "simulcast", Value: "send " + strings.Join(o.rids, ";")})
+}
+
+// maxLayers is how many simulcast layers of a publisher are taken.
+const maxLayers = 3
+
+// sendRIDs returns the layers that a section offers to send (RFC 8853 section 5.1, RFC 8851 section 4), at most
+// maxLayers: of alternatives the first one, paused or not. nil without simulcast, or when it names nothing that can be told apart.
+func sendRIDs(m *sdp.MediaDescription) []string {
+	offered := map[string]bool{}
+	for _, a := range m.Attributes {
+		if id, rest, _ := strings.Cut(a.Value, " "); a.Key == "rid" && (rest == "send" || strings.HasPrefix(rest, "send ")) && isRID(id) {
+			offered[id] = true
+		}
+	}
+	value, _ := m.Attribute("simulcast")
+	words := strings.Fields(value)
+	var rids []string
+	for i := 0; i+1 < len(words); i += 2 { // "send" and "recv" each with a list
+		if words[i] != "send" {
+			continue
+		}
+		for layer := range strings.SplitSeq(words[i+1], ";") {
+			id, _, _ := strings.Cut(layer, ",")
+			if id = strings.TrimPrefix(id, "~"); offered[id] && len(rids) < maxLayers {
+				rids = append(rids, id)
+				offered[id] = false
+			}
+		}
+	}
+	return rids
+}
+
+// isRID tells whether a name can be a layer's: letters, digits, - and _, as many as fit into the short form of an RTP
+// header extension (RFC 8851 section 10, RFC 8285 section 4.2).
+func isRID(s string) bool {
+	for _, c := range []byte(s) {
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 16
 }
 
 // text is the offer as SDP.

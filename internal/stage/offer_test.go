@@ -62,15 +62,52 @@ func TestFeedback(t *testing.T) {
 	}
 }
 
-func TestSimulcastIsOneLayer(t *testing.T) {
-	o, err := parseOffer([]byte(section("96", "rtpmap:96 H264/90000", "rid:hi send", "rid:low send", "simulcast:send hi;low", "ssrc-group:SIM 1 2", "ssrc-group:FID 1 3")))
+func TestSimulcastOffers(t *testing.T) {
+	codec := "rtpmap:96 H264/90000"
+	for _, c := range []struct {
+		name  string
+		lines []string
+		want  []string
+	}{
+		{"none", []string{codec}, nil},
+		{"two", []string{codec, "rid:hi send", "rid:low send", "simulcast:send hi;low"}, []string{"hi", "low"}},
+		{"in the order of the list", []string{codec, "rid:l send", "rid:h send pt=96;max-width=1280", "simulcast:send h;l"}, []string{"h", "l"}},
+		{"paused, and alternatives", []string{codec, "rid:1 send", "rid:2 send", "rid:3 send", "simulcast:send ~1;2,3"}, []string{"1", "2"}},
+		{"both directions", []string{codec, "rid:1 recv", "rid:2 send", "rid:3 send", "simulcast:recv 1 send 2;3"}, []string{"2", "3"}},
+		{"too many", []string{codec, "rid:1 send", "rid:2 send", "rid:3 send", "rid:4 send", "simulcast:send 1;2;3;4"}, []string{"1", "2", "3"}},
+		{"named twice", []string{codec, "rid:1 send", "simulcast:send 1;1"}, []string{"1"}},
+		{"not declared", []string{codec, "rid:1 send", "simulcast:send 1;2"}, []string{"1"}},
+		{"only received", []string{codec, "rid:1 recv", "simulcast:recv 1"}, nil},
+		{"no names", []string{codec, "rid:ä send", "rid:12345678901234567 send", "simulcast:send ä;12345678901234567;"}, nil},
+		{"rids alone", []string{codec, "rid:1 send"}, nil},
+		{"garbage", []string{codec, "rid:", "simulcast:send", "simulcast:"}, nil},
+	} {
+		// What Chromium once wrote instead of rids is never taken.
+		o, err := publishOffer([]byte(section("96", append(c.lines, "ssrc-group:SIM 1 2", "ssrc-group:FID 1 3")...)))
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if !slices.Equal(o.rids, c.want) {
+			t.Errorf("%s: took %q, want %q", c.name, o.rids, c.want)
+		}
+		text, e := o.text()
+		if e != nil || strings.Contains(text, "SIM") || !strings.Contains(text, "FID") || strings.Count(text, "a=rid:") != len(c.want) {
+			t.Errorf("%s: %v\n%s", c.name, e, text)
+		}
+		if want := "a=simulcast:send " + strings.Join(c.want, ";") + "\r\n"; c.want != nil && !strings.Contains(text, want) {
+			t.Errorf("%s: no %q in\n%s", c.name, want, text)
+		}
+		if s, err := subscribeOffer([]byte(section("96", c.lines...))); err != nil || strings.Contains(must(s.text()), "simulcast") {
+			t.Errorf("%s: a subscriber's simulcast is answered", c.name)
+		}
+	}
+}
+
+func must(text string, err error) string {
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	text, e := o.text()
-	if e != nil || strings.Contains(text, "rid") || strings.Contains(text, "simulcast") || strings.Contains(text, "SIM") || !strings.Contains(text, "FID") {
-		t.Errorf("offer without simulcast: %v\n%s", e, text)
-	}
+	return text
 }
 
 func TestBadOffers(t *testing.T) {
@@ -163,8 +200,9 @@ func TestStartsKeyFrame(t *testing.T) {
 		{"STAP-A, deltas", []byte{0x78, 0, 2, 0x41, 0x9a, 0, 2, 0x41, 0x9a}, false},
 		{"STAP-A, lies about a length", []byte{0x78, 0xff, 0xff, 0x67}, false},
 	} {
-		if got := startsKeyFrame(c.payload); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
+		sps, got := startsKeyFrame(c.payload)
+		if got != c.want || (sps != nil) != strings.Contains(c.name, "SPS") {
+			t.Errorf("%s: %v, SPS % x", c.name, got, sps)
 		}
 	}
 }
@@ -188,6 +226,7 @@ func FuzzOffer(f *testing.F) {
 	}
 	f.Add([]byte(o.SDP))
 	f.Add([]byte(section("96", "rtpmap:96 H264/90000", "fmtp:96 packetization-mode=1", "simulcast:send a")))
+	f.Add([]byte(section("96", "rtpmap:96 H264/90000", "rid:a send", "rid:b send", "simulcast:send a;~b")))
 	f.Add([]byte("v=0"))
 	s := &Server{UDPAddr: "127.0.0.1:0", TCPAddr: "127.0.0.1:0", Log: testLog()}
 	if err := s.Start(f.Context()); err != nil {
@@ -248,7 +287,9 @@ func FuzzPacket(f *testing.F) {
 				t.Errorf("parsed %+v, want %+v", p, want.Header)
 			}
 		}
-		startsKeyFrame(p.payload)
+		if sps, _ := startsKeyFrame(p.payload); sps != nil {
+			pictureSize(sps)
+		}
 		p.restore()
 	})
 }

@@ -19,10 +19,13 @@ type packet struct {
 	sequence uint16 // the publisher's
 	time     uint32 // the publisher's RTP timestamp
 	marker   bool
-	padding  uint8  // bytes of padding after the payload
-	key      bool   // a decoder can start here
-	payload  []byte // within buf
-	buf      [maxPacket]byte
+	padding  uint8 // bytes of padding after the payload
+	key      bool  // a decoder can start here
+	// parameters says that the payload begins or contains a sequence parameter set, so that a decoder
+	// can start here also after pictures of another size.
+	parameters bool
+	payload    []byte // within buf
+	buf        [maxPacket]byte
 }
 
 var packets = sync.Pool{New: func() any { return new(packet) }}
@@ -76,7 +79,7 @@ func (p *packet) parse(n int) error {
 	p.sequence = binary.BigEndian.Uint16(b[2:])
 	p.time = binary.BigEndian.Uint32(b[4:])
 	p.payload = b[start:end]
-	p.key = false
+	p.key, p.parameters = false, false
 	return nil
 }
 

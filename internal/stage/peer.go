@@ -85,6 +85,11 @@ func (s *Server) newPeer(o *offer, publisher bool) (*webrtc.PeerConnection, erro
 			return nil, fmt.Errorf("set up receiver reports: %w", err)
 		}
 		registry.Add(reports)
+		if o.rids != nil {
+			if err := webrtc.ConfigureSimulcastExtensionHeaders(media); err != nil {
+				return nil, fmt.Errorf("register the names of layers: %w", err)
+			}
+		}
 		for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
 			ext := webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
 			if err := media.RegisterHeaderExtension(ext, kind); err != nil {

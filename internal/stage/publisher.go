@@ -7,15 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 )
 
-// publisher is the session of a participant that publishes. It has a source for video and one for audio
+// publisher is the session of a participant that publishes. It has a track for video and one for audio
 // from the start, so that subscribers can come before the first packet, or while a track is muted.
 type publisher struct {
 	session
-	video, audio *source
+	video, audio *track
 
 	connected bool // of the stage's goroutine
 }
@@ -26,10 +27,23 @@ func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publ
 		return nil, err
 	}
 	p := &publisher{session: s.newSession(st, g, agent, o, pc)}
-	p.video = newSource(true, &s.counters, pc.WriteRTCP)
-	p.video.nack = o.video.nack
-	p.audio = newSource(false, &s.counters, pc.WriteRTCP)
-	p.spawn(func() { p.video.keys.run(p.ctx) })
+	rids := o.rids
+	if rids == nil {
+		rids = []string{""}
+	}
+	var layers []*source
+	for _, rid := range rids {
+		l := newSource(true, &s.counters, pc.WriteRTCP)
+		l.rid, l.nack = rid, o.video.nack
+		p.spawn(func() { l.keys.run(p.ctx) })
+		layers = append(layers, l)
+	}
+	p.video = newTrack(layers...)
+	p.audio = newTrack(newSource(false, &s.counters, pc.WriteRTCP))
+	if len(layers) > 1 {
+		p.spawn(func() { p.video.run(p.ctx) })
+	}
+	p.spawn(func() { p.measure(p.ctx) })
 	pc.OnTrack(p.receive)
 	p.watch(
 		func() { p.stage.tell(p.ctx, publisherConnected{p}) },
@@ -40,9 +54,12 @@ func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publ
 
 // receive reads one track until the connection ends. The WebRTC stack calls it on a goroutine of its own.
 func (p *publisher) receive(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
-	src := p.audio
+	src := p.audio.layers[0]
 	if track.Kind() == webrtc.RTPCodecTypeVideo {
-		src = p.video
+		if src = p.video.layer(track.RID()); src == nil {
+			p.log.Info("publisher has a layer that was not offered; it is ignored", "rid", track.RID())
+			return
+		}
 	}
 	// Where the offer does not name the streams' SSRCs, retransmissions come as a track of their own.
 	rtx := strings.EqualFold(track.Codec().MimeType, webrtc.MimeTypeRTX)
@@ -79,8 +96,12 @@ func (p *publisher) receive(track *webrtc.TrackRemote, receiver *webrtc.RTPRecei
 
 // readReports takes the publisher's sender reports of one track.
 func (p *publisher) readReports(receiver *webrtc.RTPReceiver, src *source, ssrc uint32) {
+	read := receiver.ReadRTCP
+	if src.rid != "" {
+		read = func() ([]rtcp.Packet, interceptor.Attributes, error) { return receiver.ReadSimulcastRTCP(src.rid) }
+	}
 	for {
-		pkts, _, err := receiver.ReadRTCP()
+		pkts, _, err := read()
 		if err != nil {
 			if p.ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
 				return
@@ -115,6 +136,7 @@ func publishOffer(body []byte) (*offer, *Error) {
 	case o.hasAudio && o.audio == nil:
 		return nil, refuse(InvalidAudioCodec, "the offer has an audio section without Opus (48 kHz, 2 channels)")
 	}
+	o.takeLayers()
 	return o, nil
 }
 

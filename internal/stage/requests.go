@@ -76,7 +76,10 @@ func (st *stage) addPublisher(pub *publisher) error {
 	}
 	p.publisher = pub
 	st.server.counters.publishers.Add(1)
-	st.server.remember(resource{&pub.session, func(reason string) request { return publisherEnded{pub, reason} }})
+	st.server.remember(resource{
+		session: &pub.session, publisher: pub,
+		end: func(reason string) request { return publisherEnded{pub, reason} },
+	})
 	return nil
 }
 
@@ -103,6 +106,20 @@ type publisherEnded struct {
 }
 
 func (r publisherEnded) apply(st *stage) { st.endPublisher(r.publisher, r.reason) }
+
+// publisherExceeded ends a publisher that sends more than is allowed.
+type publisherExceeded struct {
+	publisher *publisher
+	refusal   *Error
+}
+
+func (r publisherExceeded) apply(st *stage) {
+	pub := r.publisher
+	if p := st.participants[pub.grant.ParticipantID]; p != nil && p.publisher == pub {
+		st.emit(Event{Kind: PublishError, Grant: pub.grant, Protocol: protocolWHIP, ErrorCode: r.refusal.Code, Reason: r.refusal.Message})
+	}
+	st.endPublisher(pub, r.refusal.Message)
+}
 
 // findPublisher looks for a participant that is publishing; nil when it is not.
 type findPublisher struct {
@@ -139,7 +156,10 @@ func (r addSubscriber) apply(st *stage) {
 	}
 	st.subscribers[u] = struct{}{}
 	st.server.counters.subscribers.Add(1)
-	st.server.remember(resource{&u.session, func(reason string) request { return subscriberEnded{u, reason} }})
+	st.server.remember(resource{
+		session: &u.session, subscriber: u,
+		end: func(reason string) request { return subscriberEnded{u, reason} },
+	})
 	r.reply <- nil
 }
 

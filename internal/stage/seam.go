@@ -44,6 +44,7 @@ const (
 	InvalidVideoCodec       Code = "INVALID_VIDEO_CODEC"       // 400 [M], offer without H.264
 	InvalidAudioCodec       Code = "INVALID_AUDIO_CODEC"       // 400 [M]
 	QuotaExceeded           Code = "QUOTA_EXCEEDED"            // 503 [M]
+	BitrateExceeded         Code = "BITRATE_EXCEEDED"          // [M], in events only: ends a publisher
 	Internal                Code = "INTERNAL_SERVER_EXCEPTION" // 500 [M]
 )
 

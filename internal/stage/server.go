@@ -26,6 +26,8 @@ const (
 	defaultPublishers = 12
 	// defaultSubscribers bounds what one stage can cost the server.
 	defaultSubscribers = 1000
+	// defaultBitRate is IVS's limit of what a publisher sends.
+	defaultBitRate = 8_500_000
 )
 
 // ICEServer is a STUN or TURN server that clients are told of in Link headers.
@@ -47,6 +49,9 @@ type Server struct {
 	PublicURL func() string
 	// ICEServers are told to clients; the stage itself needs none.
 	ICEServers []ICEServer
+	// MaxBitRate is how much one publisher may send, all its simulcast layers and its sound together, in bits per
+	// second over 10 s; 0 means IVS's 8.5 Mbit/s. Who sends more is ended.
+	MaxBitRate int
 	// MaxPublishers and MaxSubscribers limit the sessions of one stage; 0 means 12 and 1000.
 	// Hidden participants do not count as subscribers.
 	MaxPublishers, MaxSubscribers int
@@ -72,7 +77,9 @@ type Server struct {
 
 // resource is what a session URL leads to.
 type resource struct {
-	session *session
+	session    *session
+	publisher  *publisher  // nil for a subscriber
+	subscriber *subscriber // nil for a publisher
 	// end makes the request that ends the session.
 	end func(reason string) request
 }
@@ -159,6 +166,7 @@ func (s *Server) askStage(stageID string, with func(reply chan<- error) request)
 	}
 }
 
+func (s *Server) maxBitRate() int     { return cmp.Or(s.MaxBitRate, defaultBitRate) }
 func (s *Server) maxPublishers() int  { return cmp.Or(s.MaxPublishers, defaultPublishers) }
 func (s *Server) maxSubscribers() int { return cmp.Or(s.MaxSubscribers, defaultSubscribers) }
 

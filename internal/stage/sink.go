@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -26,31 +27,34 @@ type rtpWriter interface {
 	WriteRTP(header *rtp.Header, payload []byte) (int, error)
 }
 
-// sink sends one source to one subscriber. The source queues packets (push); the sink's own goroutine
-// (run) takes and sends them; the goroutine that reads the subscriber's RTCP answers NACKs (resend).
-// The queue is under the mutex, everything else belongs to the goroutine named.
+// sink sends one track to one subscriber: of its layers the one that it is aimed at, from the next key frame on.
+// The sources queue packets (push); the sink's own goroutine (run) takes and sends them; the goroutine that reads
+// the subscriber's RTCP answers NACKs (resend); the track's decides for layers (aimAt). The queue and what belongs
+// to the choice of layers are under the mutex, everything else belongs to the goroutine named.
 type sink struct {
-	source      *source
+	track       *track
+	video       bool
+	counters    *counters
 	writer      rtpWriter
 	send        func([]rtcp.Packet) error // RTCP to the subscriber
 	ssrc        uint32
 	payloadType uint8
 	rtxSSRC     uint32 // 0: retransmissions go out as plain copies
 	rtxType     uint8
+	shows       *atomic.Uint64 // the size that the subscriber shows, see subscriber.show; nil for none
 	log         *slog.Logger
 
 	wake chan struct{} // something is queued, or there is a new report
 
 	mu       sync.Mutex
-	queue    []*packet // ring
+	queue    []queued // ring
 	head     int
 	queued   int
-	skipping bool  // video: everything is dropped until a key frame
-	fresh    bool  // skipping because nothing was sent yet
-	asked    bool  // a key frame was asked for since skipping began
-	from     int64 // packets with a lower index are not for this subscriber
+	skipping bool // video: everything is dropped until a key frame
+	asked    bool // a key frame was asked for since skipping began
 	dropped  uint64
-	report   bool // the source has a report that was not passed on
+	report   bool // the layer has a report that was not passed on
+	choice
 
 	// of run
 	header       rtp.Header
@@ -65,79 +69,98 @@ type sink struct {
 	resendsFrom time.Time
 }
 
-func newSink(src *source, writer rtpWriter, send func([]rtcp.Packet) error, log *slog.Logger) *sink {
-	size := audioQueue
+// queued is a packet as the subscriber is to get it.
+type queued struct {
+	*packet
+	sequence uint16
+	time     uint32
+}
+
+func newSink(t *track, writer rtpWriter, send func([]rtcp.Packet) error, log *slog.Logger) *sink {
+	src := t.layers[0]
+	length := audioQueue
 	if src.video {
-		size = videoQueue
+		length = videoQueue
 	}
 	return &sink{
-		source: src, writer: writer, send: send, log: log,
-		wake:     make(chan struct{}, 1),
-		queue:    make([]*packet, size),
-		skipping: src.video, fresh: true,
+		track: t, video: src.video, counters: src.counters, writer: writer, send: send, log: log,
+		wake:  make(chan struct{}, 1),
+		queue: make([]queued, length),
 		// The first report that there is goes out behind the first packet.
 		report: true,
 	}
 }
 
-// push queues the packet and never blocks. When the queue is full, video skips to the next key frame
-// and audio loses its oldest packet.
-func (k *sink) push(p *packet) {
+// push takes a packet of one of the layers and never blocks. The source calls it, holding its lock. When the queue is
+// full, video skips to the next key frame and audio loses its oldest packet.
+func (k *sink) push(src *source, p *packet, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p.index < k.from {
-		return // arrived late, from before the subscriber began
+	if k.approach(src, p, now) {
+		return
+	}
+	g := k.find(src, p.index)
+	if g == nil {
+		return // of a layer that is not sent, or from before the subscriber began
 	}
 	full := k.queued == len(k.queue)
-	switch {
-	case k.skipping && (!p.key || full):
-		if !k.fresh {
+	if k.skipping {
+		if !p.key || full || g != k.current() {
 			k.drop()
+			return
 		}
-		return
-	case k.skipping, k.fresh:
-		k.skipping, k.fresh, k.from = false, false, p.index
-	case full && k.source.video:
-		k.skipping, k.asked = true, false
-		k.drop()
-		return
-	case full:
-		k.pop().release()
-		k.drop()
+		k.skipping, g.first = false, p.index
 	}
+	k.enqueue(g, p)
+}
+
+// enqueue queues a packet of a segment.
+func (k *sink) enqueue(g *segment, p *packet) {
+	if k.queued == len(k.queue) {
+		k.drop()
+		if k.video {
+			k.skipping, k.asked = true, false
+			return
+		}
+		k.pop().release()
+	}
+	time := g.time(p.index, p.time)
+	g.sent(p, time)
 	p.retain()
-	k.queue[(k.head+k.queued)%len(k.queue)] = p
+	k.queue[(k.head+k.queued)%len(k.queue)] = queued{p, uint16(p.index + g.shift), time}
 	k.queued++
 	signal(k.wake)
 }
 
 func (k *sink) drop() {
 	k.dropped++
-	k.source.counters.packetsDropped.Add(1)
+	k.counters.packetsDropped.Add(1)
 }
 
-func (k *sink) pop() *packet {
+func (k *sink) pop() queued {
 	p := k.queue[k.head]
-	k.queue[k.head] = nil
+	k.queue[k.head] = queued{}
 	k.head = (k.head + 1) % len(k.queue)
 	k.queued--
 	return p
 }
 
-// reportChanged has run pass the source's new sender report on.
-func (k *sink) reportChanged() {
+// reportChanged has run pass a layer's new sender report on, if it is the layer that is sent.
+func (k *sink) reportChanged(src *source) {
 	k.mu.Lock()
-	k.report = true
-	k.mu.Unlock()
-	signal(k.wake)
+	defer k.mu.Unlock()
+	if g := k.current(); g == nil || g.source == src {
+		k.report = true
+		signal(k.wake)
+	}
 }
 
-// run attaches the sink to its source and sends what is queued until ctx ends.
+// run attaches the sink to its track and sends what is queued until ctx ends.
 func (k *sink) run(ctx context.Context) {
-	var batch [32]*packet
-	k.source.attach(k)
+	var batch [32]queued
+	k.track.attach(k)
 	defer k.drain()
-	defer k.source.detach(k)
+	defer k.track.detach(k)
 	for {
 		select {
 		case <-ctx.Done():
@@ -156,10 +179,12 @@ func (k *sink) run(ctx context.Context) {
 			}
 			k.sent += uint32(sent)
 			k.octets += uint32(octets)
-			k.source.counters.packetsSent.Add(sent)
-			k.source.counters.bytesSent.Add(octets)
-			if report {
-				k.sendReport()
+			k.counters.packetsSent.Add(sent)
+			k.counters.bytesSent.Add(octets)
+			if report != nil {
+				report.PacketCount, report.OctetCount = k.sent, k.octets
+				// The error needs no handling: the connection's end is told by its state.
+				_ = k.send([]rtcp.Packet{report})
 			}
 			k.logDrops(dropped)
 			if n == 0 || ctx.Err() != nil {
@@ -169,8 +194,8 @@ func (k *sink) run(ctx context.Context) {
 	}
 }
 
-// take moves queued packets to the batch. report says that a sender report is due.
-func (k *sink) take(batch []*packet) (n int, report bool, dropped uint64) {
+// take moves queued packets to the batch. The report is to be sent behind them; nil when none is due.
+func (k *sink) take(batch []queued) (n int, report *rtcp.SenderReport, dropped uint64) {
 	k.mu.Lock()
 	for n < len(batch) && k.queued > 0 {
 		batch[n] = k.pop()
@@ -178,29 +203,30 @@ func (k *sink) take(batch []*packet) (n int, report bool, dropped uint64) {
 	}
 	// Asking only once the queue is empty keeps a subscriber that takes nothing at all from
 	// costing the publisher key frames.
-	ask := k.queued == 0 && k.skipping && !k.fresh && !k.asked
+	ask := k.queued == 0 && k.skipping && !k.asked
 	if ask {
 		k.asked = true
 	}
-	report = k.report && k.sent+uint32(n) > 0 && k.source.report.Load() != nil
-	if report {
-		k.report = false
+	if k.report && k.sent+uint32(n) > 0 {
+		if report = k.senderReport(); report != nil {
+			k.report = false
+		}
 	}
 	dropped = k.dropped
 	k.mu.Unlock()
 	if ask {
-		k.source.requestKeyFrame()
+		k.requestKeyFrame()
 	}
 	return n, report, dropped
 }
 
-func (k *sink) write(p *packet) error {
+func (k *sink) write(p queued) error {
 	k.header = k.headerOf(p)
 	_, err := k.writer.WriteRTP(&k.header, p.payload)
 	return err
 }
 
-func (k *sink) headerOf(p *packet) rtp.Header {
+func (k *sink) headerOf(p queued) rtp.Header {
 	return rtp.Header{
 		Version: 2, Marker: p.marker, PayloadType: k.payloadType, SSRC: k.ssrc,
 		SequenceNumber: p.sequence, Timestamp: p.time,
@@ -208,16 +234,19 @@ func (k *sink) headerOf(p *packet) rtp.Header {
 	}
 }
 
-// sendReport passes the publisher's newest sender report on: its pair of NTP and RTP time, since the
-// timestamps are the publisher's too, with the counts of what this subscriber was sent
-// (RFC 3550 section 6.4.1).
-func (k *sink) sendReport() {
-	r := k.source.report.Load()
-	// The error needs no handling: the connection's end is told by its state.
-	_ = k.send([]rtcp.Packet{&rtcp.SenderReport{
-		SSRC: k.ssrc, NTPTime: r.NTPTime, RTPTime: r.RTPTime,
-		PacketCount: k.sent, OctetCount: k.octets,
-	}})
+// senderReport is the newest sender report of the layer that is sent as the subscriber is to get it: the pair of NTP and
+// RTP time moved onto its timeline (RFC 3550 section 6.4.1), without the counts. nil when there is none yet. The
+// caller holds the lock.
+func (k *sink) senderReport() *rtcp.SenderReport {
+	g := k.current()
+	if g == nil {
+		return nil
+	}
+	r := g.source.clock().report
+	if r == nil {
+		return nil
+	}
+	return &rtcp.SenderReport{SSRC: k.ssrc, NTPTime: r.NTPTime, RTPTime: r.RTPTime + g.offset}
 }
 
 func (k *sink) logDrops(dropped uint64) {
@@ -225,7 +254,7 @@ func (k *sink) logDrops(dropped uint64) {
 		return
 	}
 	if now := time.Now(); now.Sub(k.logged) >= time.Second {
-		k.log.Warn("subscriber is too slow", "video", k.source.video, "dropped", dropped-k.loggedDrops)
+		k.log.Warn("subscriber is too slow", "video", k.video, "dropped", dropped-k.loggedDrops)
 		k.logged, k.loggedDrops = now, dropped
 	}
 }
@@ -243,15 +272,15 @@ func (k *sink) feedback(pkts []rtcp.Packet, now time.Time) {
 	for _, pkt := range pkts {
 		switch pkt := pkt.(type) {
 		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-			k.source.counters.keyFramesRequested.Add(1)
-			k.source.requestKeyFrame()
+			k.counters.keyFramesRequested.Add(1)
+			k.requestKeyFrame()
 		case *rtcp.TransportLayerNack:
 			if pkt.MediaSSRC != k.ssrc {
 				continue
 			}
 			for i := range pkt.Nacks {
 				pkt.Nacks[i].Range(func(sequence uint16) bool {
-					k.source.counters.nacksReceived.Add(1)
+					k.counters.nacksReceived.Add(1)
 					return k.resend(sequence, now)
 				})
 			}
@@ -268,17 +297,11 @@ func (k *sink) resend(sequence uint16, now time.Time) bool {
 	if k.resends >= maxResends {
 		return false
 	}
-	p := k.source.history.get(sequence)
-	if p == nil {
-		return true
+	p, ok := k.lookup(sequence)
+	if !ok {
+		return true // too old, or dropped on purpose, which stays dropped
 	}
 	defer p.release()
-	k.mu.Lock()
-	wanted := !k.skipping && !k.fresh && p.index >= k.from
-	k.mu.Unlock()
-	if !wanted {
-		return true // what was dropped on purpose stays dropped
-	}
 	k.resends++
 	header, payload := k.headerOf(p), p.payload
 	if k.rtxSSRC != 0 {
@@ -289,7 +312,25 @@ func (k *sink) resend(sequence uint16, now time.Time) bool {
 		payload = k.rtxPayload[:2+copy(k.rtxPayload[2:], p.payload)]
 	}
 	if _, err := k.writer.WriteRTP(&header, payload); err == nil {
-		k.source.counters.packetsResent.Add(1)
+		k.counters.packetsResent.Add(1)
 	}
 	return true
+}
+
+// lookup finds the packet that the subscriber got under this sequence number; the caller then holds it.
+func (k *sink) lookup(sequence uint16) (queued, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.skipping {
+		return queued{}, false
+	}
+	g, index := k.origin(sequence)
+	if g == nil {
+		return queued{}, false
+	}
+	p := g.source.history.get(index)
+	if p == nil {
+		return queued{}, false
+	}
+	return queued{p, sequence, g.time(index, p.time)}, true
 }

@@ -173,6 +173,7 @@ func TestSocketRefusals(t *testing.T) {
 func TestReplacedSocket(t *testing.T) {
 	r := newRig(t, nil)
 	first := r.mustOpen(t, "stage1.bob.s")
+	awaitPeople(t, first, "bob") // it is in, so that the second one comes later
 	second := r.mustOpen(t, "stage1.bob.s")
 	if e := awaitClose(t, first); e.Code != closeReplaced || !strings.Contains(e.Reason, "took over") {
 		t.Errorf("older socket: %v", e)

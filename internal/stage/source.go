@@ -10,17 +10,18 @@ import (
 )
 
 // Packets kept for retransmission: at 8.5 Mbit/s, the most a publisher may send, 1024 packets of video
-// are about 1.2 s; 128 packets of Opus are 2.5 s. Both are powers of two that divide 65536.
+// are about 1.2 s; 128 packets of Opus are 2.5 s. Both are powers of two.
 const (
 	videoHistory = 1024
 	audioHistory = 128
 )
 
-// source is one kind of media of one publisher and the subscribers' sinks that it feeds. The goroutine
-// that reads the publisher's track calls receive (a second one does for retransmissions), subscribers
-// attach and detach; the mutex orders them.
+// source is one stream of one publisher, a simulcast layer or all that there is of a kind, and the subscribers'
+// sinks that it feeds. The goroutine that reads the stream calls receive (a second one does for
+// retransmissions), subscribers attach and detach; the mutex orders them.
 type source struct {
 	video    bool
+	rid      string // of the simulcast layer, "" without simulcast
 	counters *counters
 	// send writes RTCP to the publisher; an error means that the publisher is gone.
 	send func([]rtcp.Packet) error
@@ -28,10 +29,19 @@ type source struct {
 	nack bool
 	keys *keyFrames // nil for audio
 
-	ssrc   atomic.Uint32                     // of the publisher's track; 0 before it came
-	report atomic.Pointer[rtcp.SenderReport] // the publisher's newest, nil before it came
+	// changed is called when the first packet came, or pictures of another size; nil when nobody minds.
+	changed func()
+
+	ssrc    atomic.Uint32 // of the publisher's stream; 0 before it came
+	packets atomic.Uint64
+	bytes   atomic.Uint64 // of payload
+	bitRate atomic.Uint64 // of payload, over the newest second
 
 	history *history
+
+	view sync.Mutex // guards timing and size; taken last
+	timing
+	size size
 
 	mu      sync.Mutex
 	sinks   []*sink
@@ -58,7 +68,7 @@ func (s *source) bind(ssrc uint32) bool {
 		return false
 	}
 	s.mu.Lock()
-	waiting := len(s.sinks) > 0
+	waiting := slices.ContainsFunc(s.sinks, func(k *sink) bool { return k.wants(s) })
 	s.mu.Unlock()
 	if waiting {
 		s.requestKeyFrame()
@@ -69,14 +79,18 @@ func (s *source) bind(ssrc uint32) bool {
 // receive takes a parsed packet of the publisher, keeps it and queues it for every sink.
 // The caller keeps its own reference.
 func (s *source) receive(p *packet, now time.Time) {
+	var sps []byte
 	if s.video {
-		p.key = startsKeyFrame(p.payload)
+		sps, p.key = startsKeyFrame(p.payload)
+		p.parameters = sps != nil
 	}
 	s.mu.Lock()
+	first := !s.started
 	if s.closed || !s.place(p) {
 		s.mu.Unlock()
 		return
 	}
+	resized := s.observe(p, sps, first, now)
 	repairable := s.losses.arrived(p.index, now)
 	var ask []rtcp.NackPair
 	if s.nack {
@@ -84,12 +98,17 @@ func (s *source) receive(p *packet, now time.Time) {
 	}
 	s.history.add(p)
 	for _, k := range s.sinks {
-		k.push(p)
+		k.push(s, p, now)
 	}
 	s.mu.Unlock()
 
+	s.packets.Add(1)
+	s.bytes.Add(uint64(len(p.payload)))
 	s.counters.packetsReceived.Add(1)
 	s.counters.bytesReceived.Add(uint64(len(p.payload)))
+	if (first || resized) && s.changed != nil {
+		s.changed()
+	}
 	if s.video && p.key {
 		s.keys.arrived()
 	}
@@ -123,24 +142,52 @@ func (s *source) place(p *packet) bool {
 	return true
 }
 
+// observe keeps when the newest picture came and how large the pictures are. It reports whether they are
+// of another size from this packet on.
+func (s *source) observe(p *packet, sps []byte, first bool, now time.Time) (resized bool) {
+	newer := first || p.index == s.highest && p.time != s.timing.time
+	if !newer && sps == nil {
+		return false
+	}
+	s.view.Lock()
+	defer s.view.Unlock()
+	if newer {
+		s.timing.time, s.timing.arrived = p.time, now
+	}
+	if sps != nil {
+		if is, ok := pictureSize(sps); ok && is != s.size {
+			s.size, resized = is, true
+		}
+	}
+	return resized
+}
+
+// clock returns what is known of the stream's timing.
+func (s *source) clock() timing {
+	s.view.Lock()
+	defer s.view.Unlock()
+	return s.timing
+}
+
 // setReport takes the publisher's sender report and has every sink pass it on.
 func (s *source) setReport(r *rtcp.SenderReport) {
-	s.report.Store(r)
+	s.view.Lock()
+	s.timing.report = r
+	s.view.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.sinks {
-		k.reportChanged()
+		k.reportChanged(s)
 	}
 }
 
-// attach feeds the sink from now on; for video it starts at the next key frame, which is asked for.
+// attach feeds the sink from now on.
 func (s *source) attach(k *sink) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.closed {
 		s.sinks = append(s.sinks, k)
 	}
-	s.mu.Unlock()
-	s.requestKeyFrame()
 }
 
 // detach ends what attach began. The sink gets nothing after it returns.

@@ -1,6 +1,9 @@
 package stage
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats is a snapshot of what the server does now (gauges) and has done since its start (counters).
 type Stats struct {
@@ -21,6 +24,19 @@ type Stats struct {
 	NACKsSent          uint64 // packets that publishers were asked for again
 	KeyFramesRequested uint64 // PLI and FIR of subscribers
 	PLIsSent           uint64 // key-frame requests to publishers
+
+	Layers []LayerStats // of all publishers' video, in no order
+}
+
+// LayerStats is what a publisher's simulcast layer does now. A publisher without simulcast has one, without a name.
+type LayerStats struct {
+	StageID, ParticipantID string
+	RID                    string // of RFC 8852; "" without simulcast
+	Width, Height          int    // pixels; 0 before the first key frame
+	BitRate                int    // of the payloads, bits per second, over the newest second
+	Packets                uint64 // received
+	Flowing                bool   // something came within the last 3 s
+	Subscribers            int    // that get this layer now
 }
 
 // counters are Stats' counters while they count; everybody adds.
@@ -54,5 +70,33 @@ func (s *Server) Stats() Stats {
 		NACKsSent:          c.nacksSent.Load(),
 		KeyFramesRequested: c.keyFramesRequested.Load(),
 		PLIsSent:           c.plisSent.Load(),
+
+		Layers: s.layers(),
 	}
+}
+
+// layers looks at the video of every publisher.
+func (s *Server) layers() []LayerStats {
+	var publishers []*publisher
+	s.mu.Lock()
+	for _, r := range s.resources {
+		if r.publisher != nil {
+			publishers = append(publishers, r.publisher)
+		}
+	}
+	s.mu.Unlock()
+	now := time.Now()
+	var out []LayerStats
+	for _, p := range publishers {
+		served := p.video.served()
+		for i, l := range p.video.look(now) {
+			src := p.video.layers[i]
+			out = append(out, LayerStats{
+				StageID: p.grant.StageID, ParticipantID: p.grant.ParticipantID, RID: src.rid,
+				Width: l.width, Height: l.height, BitRate: int(src.bitRate.Load()), Packets: src.packets.Load(),
+				Flowing: l.flows, Subscribers: served[src],
+			})
+		}
+	}
+	return out
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -15,6 +16,7 @@ type subscriber struct {
 	session
 	publisher *publisher
 	outlets   []*outlet
+	shows     atomic.Uint64 // the size that the subscriber shows pictures in: width in the upper half
 
 	connected bool // of the stage's goroutine
 }
@@ -23,7 +25,7 @@ type subscriber struct {
 // addressed, and then has a sink.
 type outlet struct {
 	subscriber *subscriber
-	source     *source
+	track      *track
 	kind       webrtc.RTPCodecType
 	sink       *sink // nil until bound
 }
@@ -34,8 +36,8 @@ func (s *Server) newSubscriber(p *publisher, g Grant, agent string, o *offer) (*
 		return nil, err
 	}
 	u := &subscriber{session: s.newSession(p.stage, g, agent, o, pc), publisher: p}
-	add := func(kind webrtc.RTPCodecType, src *source) error {
-		t := &outlet{subscriber: u, source: src, kind: kind}
+	add := func(kind webrtc.RTPCodecType, from *track) error {
+		t := &outlet{subscriber: u, track: from, kind: kind}
 		u.outlets = append(u.outlets, t)
 		_, err := pc.AddTransceiverFromTrack(t, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
 		return err
@@ -76,6 +78,13 @@ func (u *subscriber) start() {
 	}
 }
 
+// show takes the size in pixels at which the subscriber shows the video. It gets the simulcast layer that is nearest to
+// it; the zero size means that it wants the largest.
+func (u *subscriber) show(s size) {
+	u.shows.Store(uint64(s.width)<<32 | uint64(s.height))
+	u.publisher.video.changed()
+}
+
 // readFeedback answers the subscriber's RTCP for one track until the connection ends.
 func (u *subscriber) readFeedback(sender *webrtc.RTPSender, k *sink) {
 	for {
@@ -93,16 +102,17 @@ func (u *subscriber) readFeedback(sender *webrtc.RTPSender, k *sink) {
 // Bind makes the sink: the negotiation is over and the codec known. The WebRTC stack calls it.
 func (t *outlet) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
 	mime := webrtc.MimeTypeOpus
-	if t.source.video {
+	if t.kind == webrtc.RTPCodecTypeVideo {
 		mime = webrtc.MimeTypeH264
 	}
 	for _, codec := range c.CodecParameters() {
 		if !strings.EqualFold(codec.MimeType, mime) {
 			continue
 		}
-		k := newSink(t.source, c.WriteStream(), t.subscriber.pc.WriteRTCP, t.subscriber.log)
+		k := newSink(t.track, c.WriteStream(), t.subscriber.pc.WriteRTCP, t.subscriber.log)
 		k.ssrc, k.payloadType = uint32(c.SSRC()), uint8(codec.PayloadType)
-		if v := t.subscriber.offer.video; t.source.video && v.rtx != 0 && c.SSRCRetransmission() != 0 {
+		k.shows = &t.subscriber.shows
+		if v := t.subscriber.offer.video; k.video && v.rtx != 0 && c.SSRCRetransmission() != 0 {
 			k.rtxSSRC, k.rtxType = uint32(c.SSRCRetransmission()), v.rtx
 		}
 		t.sink = k
@@ -117,7 +127,7 @@ func (t *outlet) Unbind(webrtc.TrackLocalContext) error { return nil }
 // ID is the track's name in the answer.
 func (t *outlet) ID() string { return t.kind.String() }
 
-// RID is empty: there is one layer.
+// RID is empty: a subscriber gets one stream, whatever layers it is made of.
 func (t *outlet) RID() string { return "" }
 
 // StreamID is the publisher's participant id, the same for both tracks: browsers synchronise

@@ -119,7 +119,9 @@ func (h *house) look() (next func(participant string) (p person, ok bool)) {
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		var m struct{ Payload struct{ Participants []person } }
+		var m struct {
+			Payload struct{ Participants []person }
+		}
 		if err := json.Unmarshal(body, &m); err != nil {
 			h.t.Fatal(err)
 		}

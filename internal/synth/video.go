@@ -111,7 +111,7 @@ func (f *film) close() {
 func newFilm(p *Publisher, outlets []*outlet, width, height int) (*film, error) {
 	f := &film{width: width, height: height}
 	for i, o := range outlets {
-		if i > 0 && min(width>>i, height>>i) < signal.MinHeight {
+		if i > 0 && (width>>i < signal.MinWidth || height>>i < signal.MinHeight) {
 			break
 		}
 		c, err := newCamera(p, o, i, width, height)

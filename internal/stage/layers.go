@@ -1,0 +1,180 @@
+package stage
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// stalled is the silence after which a layer counts as paused: browsers pause layers when bandwidth or
+	// processor time are short.
+	stalled = 3 * time.Second
+	// reviewInterval is how often the layers of a publisher are looked at.
+	reviewInterval = 500 * time.Millisecond
+)
+
+// track is one kind of media of one publisher: its simulcast layers, or the one stream that there is without
+// simulcast, and the sinks of all who receive it. A goroutine (run) decides which layer each sink gets; subscribers
+// attach and detach. Media does not pass through it.
+type track struct {
+	layers []*source // in the order of the offer; never changes
+
+	review chan struct{} // something changed that may decide for other layers
+
+	mu    sync.Mutex
+	sinks []*sink
+}
+
+func newTrack(layers ...*source) *track {
+	t := &track{layers: layers, review: make(chan struct{}, 1)}
+	for _, l := range layers {
+		l.changed = t.changed
+	}
+	return t
+}
+
+// changed has the layers looked at soon. It never blocks.
+func (t *track) changed() { signal(t.review) }
+
+// layer returns the source for a stream of the publisher, nil when there is none of this name.
+func (t *track) layer(rid string) *source {
+	for _, l := range t.layers {
+		if l.rid == rid {
+			return l
+		}
+	}
+	return nil
+}
+
+// run decides for layers until ctx ends.
+func (t *track) run(ctx context.Context) {
+	ticker := time.NewTicker(reviewInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-t.review:
+		}
+		t.decide(time.Now())
+	}
+}
+
+// decide aims every sink at its layer.
+func (t *track) decide(now time.Time) {
+	layers := t.look(now)
+	t.mu.Lock()
+	sinks := slices.Clone(t.sinks)
+	t.mu.Unlock()
+	for _, k := range sinks {
+		k.aimAt(t.best(layers, k.shown()))
+	}
+}
+
+// best is the layer for a subscriber that shows pictures of the wanted size, nil when none flows.
+func (t *track) best(layers []layer, wanted size) *source {
+	if len(t.layers) == 1 {
+		return t.layers[0] // whether it flows or not
+	}
+	if i := chooseLayer(layers, wanted); i >= 0 {
+		return t.layers[i]
+	}
+	return nil
+}
+
+func (t *track) look(now time.Time) []layer {
+	layers := make([]layer, len(t.layers))
+	for i, l := range t.layers {
+		layers[i] = l.look(now)
+	}
+	return layers
+}
+
+// look tells what a layer is like now.
+func (s *source) look(now time.Time) layer {
+	s.view.Lock()
+	defer s.view.Unlock()
+	return layer{size: s.size, flows: !s.arrived.IsZero() && now.Sub(s.arrived) < stalled}
+}
+
+// attach feeds the sink from now on; for video it starts at the next key frame, which is asked for.
+func (t *track) attach(k *sink) {
+	t.mu.Lock()
+	t.sinks = append(t.sinks, k)
+	t.mu.Unlock()
+	for _, l := range t.layers {
+		l.attach(k)
+	}
+	k.aimAt(t.best(t.look(time.Now()), k.shown()))
+}
+
+// detach ends what attach began. The sink gets nothing after it returns.
+func (t *track) detach(k *sink) {
+	t.mu.Lock()
+	t.sinks = slices.DeleteFunc(t.sinks, func(other *sink) bool { return other == k })
+	t.mu.Unlock()
+	for _, l := range t.layers {
+		l.detach(k)
+	}
+}
+
+// served counts the subscribers that get each layer.
+func (t *track) served() map[*source]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make(map[*source]int)
+	for _, k := range t.sinks {
+		if src := k.sends(); src != nil {
+			out[src]++
+		}
+	}
+	return out
+}
+
+// close lets go of all packets. Nothing is received after it.
+func (t *track) close() {
+	for _, l := range t.layers {
+		l.close()
+	}
+}
+
+// layer is what decides whether a simulcast layer is taken.
+type layer struct {
+	size
+	flows bool
+}
+
+// fits tells whether the layer is large enough for pictures of the wanted size: at least 7/8 of it in both
+// directions, a difference that nobody sees.
+func (l layer) fits(wanted size) bool {
+	return 8*l.width >= 7*wanted.width && 8*l.height >= 7*wanted.height
+}
+
+// chooseLayer picks the smallest layer that fits among those that flow, else the largest of them, which is also
+// what a subscriber gets that wants no size. It returns -1 when none flows. Of equals the first one wins.
+func chooseLayer(layers []layer, wanted size) int {
+	best := -1
+	for i, l := range layers {
+		if l.flows && (best < 0 || l.better(layers[best], wanted)) {
+			best = i
+		}
+	}
+	return best
+}
+
+func (l layer) better(than layer, wanted size) bool {
+	if wanted == (size{}) {
+		return l.area() > than.area()
+	}
+	switch mine, its := l.fits(wanted), than.fits(wanted); {
+	case mine && its:
+		return l.area() < than.area()
+	case mine != its:
+		return mine
+	default:
+		return l.area() > than.area()
+	}
+}
