@@ -1,92 +1,154 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/footlight-live/footlight/internal/av"
 	"github.com/footlight-live/footlight/internal/composer/audio"
 	"github.com/footlight-live/footlight/internal/composer/video"
 )
 
-// composition is our engine without network and clock: the parts of the composer process, driven as fast as
-// they go.
+// Task is what a process of our engine does.
+type Task struct {
+	Job
+	Files   []string // the inputs
+	Encoder string
+	Preset  string
+	Prefix  string // of the outputs
+	Paced   bool   // keep to the clock, as a live composition does
+}
+
+// Stages is what a run took, in CPU seconds of the engine's thread.
+type Stages struct {
+	Decode, Draw, Encode, Audio float64
+	Ticks, Late                 int // when paced: pictures, and those not ready one tick after their time
+}
+
+// composition is our engine without network: the parts of the composer process, driven as fast as they go or by
+// a clock.
 type composition struct {
-	job     Job
+	Task
 	people  []*participant
 	tiles   []video.Tile
 	mixer   *video.Mixer
 	encoder *av.H264Encoder
 	sound   audio.Mixer
 	aac     *av.AACEncoder
+	stages  Stages
 
 	h264, adts *os.File
 }
 
-// compose makes the whole output of the job in files that begin with prefix.
-func compose(j Job, prefix string) error {
-	c := composition{job: j}
+// compose makes the whole output and says on standard output what the stages took. The caller has locked its
+// thread.
+func compose(task Task) error {
+	c := composition{Task: task}
 	var err error
-	if c.mixer, err = video.New(video.Config{Width: j.Width, Height: j.Height}); err != nil {
+	if c.mixer, err = video.New(video.Config{Width: c.Width, Height: c.Height}); err != nil {
 		return err
 	}
 	defer c.mixer.Close()
 	c.encoder, err = av.NewH264Encoder(av.H264Config{
-		Width: j.Width, Height: j.Height, FrameRate: float64(j.FrameRate), BitRate: j.BitRate,
-		KeyInterval: j.KeyInterval, Preset: j.Preset,
+		Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
+		KeyInterval: c.KeyInterval, Encoder: c.Encoder, Preset: c.Preset,
 	})
 	if err != nil {
 		return err
 	}
 	defer c.encoder.Close()
-	if c.aac, err = av.NewAACEncoder(j.AudioBitRate); err != nil {
+	if c.aac, err = av.NewAACEncoder(c.AudioBitRate); err != nil {
 		return err
 	}
 	defer c.aac.Close()
-	if c.h264, err = os.Create(prefix + ".h264"); err != nil {
+	if c.h264, err = os.Create(c.Prefix + ".h264"); err != nil {
 		return err
 	}
 	defer c.h264.Close()
-	if c.adts, err = os.Create(prefix + ".aac"); err != nil {
+	if c.adts, err = os.Create(c.Prefix + ".aac"); err != nil {
 		return err
 	}
 	defer c.adts.Close()
-	for i, tile := range j.tiles() {
-		p, err := openParticipant(j.inputs[i])
+	for i, tile := range c.Job.tiles() {
+		p, err := openParticipant(c.Files[i])
 		if err != nil {
-			return fmt.Errorf("read %s: %w", j.inputs[i], err)
+			return fmt.Errorf("read %s: %w", c.Files[i], err)
 		}
 		defer p.close()
 		c.people = append(c.people, p)
 		c.tiles = append(c.tiles, video.Tile{Rect: tile.Rect, Fill: tile.Fill})
 	}
-	for n := range j.Seconds * j.FrameRate {
-		if err := c.picture(n); err != nil {
+	if err := c.run(); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(c.stages)
+}
+
+func (c *composition) run() error {
+	start, tick := time.Now(), time.Second/time.Duration(c.FrameRate)
+	for n := range c.Seconds * c.FrameRate {
+		at := time.Duration(n) * time.Second / time.Duration(c.FrameRate)
+		if c.Paced {
+			time.Sleep(at - time.Since(start))
+		}
+		if err := c.picture(n, at); err != nil {
 			return err
 		}
-		if err := c.audio(time.Duration(n+1) * time.Second / time.Duration(j.FrameRate)); err != nil {
+		c.stages.Ticks++
+		if c.Paced && time.Since(start) > at+tick {
+			c.stages.Late++
+		}
+		if err := timed(&c.stages.Audio, func() error { return c.audio(at + tick) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// picture makes output picture n from the newest picture of each participant.
-func (c *composition) picture(n int) error {
-	now := time.Duration(n) * time.Second / time.Duration(c.job.FrameRate)
-	for i, p := range c.people {
-		if err := p.decodeUntil(now); err != nil {
-			return err
-		}
-		c.tiles[i].Picture = p.picture
+// timed adds the thread's CPU time of f to a stage.
+func timed(stage *float64, f func() error) error {
+	before := threadTime()
+	err := f()
+	*stage += threadTime() - before
+	return err
+}
+
+func threadTime() float64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		return 0
 	}
-	coded, err := c.encoder.Encode(c.mixer.Compose(c.tiles), int64(n), false)
+	return float64(t.Nano()) / 1e9
+}
+
+// picture makes output picture n from the newest picture of each participant.
+func (c *composition) picture(n int, now time.Duration) error {
+	err := timed(&c.stages.Decode, func() error {
+		for i, p := range c.people {
+			if err := p.decodeUntil(now); err != nil {
+				return err
+			}
+			c.tiles[i].Picture = p.picture
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	_, err = c.h264.Write(coded.Data)
-	return err
+	var canvas *av.Canvas
+	_ = timed(&c.stages.Draw, func() error { canvas = c.mixer.Compose(c.tiles); return nil })
+	return timed(&c.stages.Encode, func() error {
+		coded, err := c.encoder.Encode(canvas, int64(n), false)
+		if err != nil {
+			return err
+		}
+		_, err = c.h264.Write(coded.Data)
+		return err
+	})
 }
 
 // audio makes all AAC frames whose sound lies before now.

@@ -1,27 +1,39 @@
-// Command compose measures what a composition costs: the CPU time that our engine, GStreamer's compositor
-// and ffmpeg's xstack take for the same decode, mix and encode.
+// Command compose measures what a composition costs: the CPU time that our engine, ffmpeg's xstack, GStreamer's
+// compositor and a filmed browser take for the same participants, and how good the pictures are.
 //
-//	go run ./bench/compose
+//	go run ./bench/compose                        everything, about 15 minutes on two cores
+//	go run ./bench/compose -rounds 1 -only '^4x360p/'   a part of it, printed only
+//	go run ./bench/compose -hold                  only: how many compositions this machine holds in real time
+//	go run ./bench/compose -encoders              only: the table of encoders, encoders.md
 //
-// makes its inputs (people-sized H.264 and Opus, once, in the user's cache directory), runs the engines in
+// It makes its inputs (people-sized H.264 and Opus, once, in the user's cache directory), runs the engines in
 // turns, checks that all made the same number of pictures at the same bitrate, and writes results.json and
-// results.md beside this file. It needs ffmpeg, ffprobe and gst-launch-1.0 with the good, bad, ugly and
-// libav plug-ins. What is compared is CPU seconds, of all threads, per second of media; each ratio comes
-// from two runs that followed one another, and the median ratio is reported.
+// results.md beside this file and docs/images/bench-compose.svg. It needs the packages of scripts/setup.sh bench.
+// What is compared is CPU seconds, of all threads, per second of media; each ratio comes from two runs that
+// followed one another, and the median ratio is reported.
 package main
 
 import (
 	"context"
+	"embed"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
+	"regexp"
+	"runtime"
 
 	"github.com/footlight-live/footlight/internal/av"
 )
+
+//go:embed inputs.go engine.go
+var sources embed.FS
+
+// composer is what a composer encodes 720p30 with; see encodingFor in internal/composer.
+var composer = struct{ encoder, preset string }{av.OpenH264, "medium"}
 
 func main() {
 	log.SetFlags(0)
@@ -38,54 +50,60 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	job := Job{Width: 1280, Height: 720, FrameRate: 30, BitRate: 2_500_000, AudioBitRate: 160_000, KeyInterval: 60}
-	flag.IntVar(&job.Inputs, "n", 4, "number of `participants`")
-	flag.IntVar(&job.InputHeight, "height", 360, "`lines` of each participant's picture: 360 or 720")
-	flag.IntVar(&job.Seconds, "seconds", 20, "`seconds` of media")
-	flag.StringVar(&job.Preset, "preset", av.DefaultPreset, "x264 `preset` of all engines")
 	rounds := flag.Int("rounds", 5, "how many times each engine `runs`")
-	out := flag.String("out", "bench/compose", "`directory` for results.json and results.md")
-	work := flag.String("work", filepath.Join(cache, "footlight", "bench-compose"), "`directory` for inputs")
-	only := flag.String("engine", "", "run one `engine` and print what it took")
-	child := flag.Bool("child", false, "be the footlight engine; used by the benchmark itself")
-	result := flag.String("result", "", "`prefix` of the child's outputs")
+	seconds := flag.Int("seconds", 5, "`seconds` of media of a run")
+	only := flag.String("only", "", "`pattern` of cases and engines, such as ^4x360p/footlight; the results are printed, not written")
+	inputs := flag.String("inputs", filepath.Join(cache, "footlight", "bench-compose"), "`directory` for inputs")
+	out := flag.String("out", ".", "`directory` of the repository")
+	onlyHold := flag.Bool("hold", false, "only search how many compositions of 4 × 360p this machine holds in real time")
+	onlyEncoders := flag.Bool("encoders", false, "only compare encoders, and write encoders.md")
+	task := flag.String("task", "", "be our engine and do this `task`; used by the benchmark itself")
 	flag.Parse()
-
-	job.inputs = inputPaths(*work, job)
-	if *child {
-		return compose(job, *result)
+	if *task != "" {
+		runtime.LockOSThread()
+		var t Task
+		if err := json.Unmarshal([]byte(*task), &t); err != nil {
+			return fmt.Errorf("read the task: %w", err)
+		}
+		return compose(t)
 	}
-	if err := makeInputs(ctx, job); err != nil {
-		return err
-	}
-	engines, err := engines(job)
+	pattern, err := regexp.Compile(*only)
 	if err != nil {
 		return err
 	}
-	if *only != "" {
-		for _, e := range engines {
-			if e.Name == *only {
-				m, err := measure(ctx, job, e)
-				fmt.Printf("%+v\n", m)
-				return err
-			}
+	held := newJob(4, 360, moving, 20, *inputs)
+	switch {
+	case *onlyHold:
+		if err := makeInputs(ctx, []Job{held}); err != nil {
+			return err
 		}
-		return fmt.Errorf("no engine %q", *only)
+		steps, err := search(ctx, held)
+		fmt.Print((&Report{Hold: steps}).holding())
+		return err
+	case *onlyEncoders:
+		return compareEncoders(ctx, *inputs, *rounds, filepath.Join(*out, "bench", "compose", "encoders.md"))
 	}
-	report := Report{Job: job, Machine: machine()}
-	for round := range *rounds {
-		var line []string
-		for _, e := range engines {
-			m, err := measure(ctx, job, e)
-			if err != nil {
-				return fmt.Errorf("%s: %w", e.Name, err)
-			}
-			report.add(e, m)
-			line = append(line, fmt.Sprintf("%s %.3f", e.Name, m.CPU))
+	cases := plan(*inputs, *seconds, pattern)
+	jobs := []Job{held}
+	for _, c := range cases {
+		jobs = append(jobs, c.Job)
+	}
+	if err := makeInputs(ctx, jobs); err != nil {
+		return err
+	}
+	report := Report{Machine: machine(), Rounds: *rounds, Seconds: *seconds, Cases: cases}
+	if err := report.measure(ctx); err != nil {
+		return err
+	}
+	if *only == "" {
+		if report.Hold, err = search(ctx, held); err != nil {
+			return err
 		}
-		fmt.Fprintf(os.Stderr, "round %d of %d, CPU s per s: %s\n", round+1, *rounds, strings.Join(line, ", "))
 	}
 	report.conclude()
 	fmt.Print(report.Markdown())
+	if *only != "" {
+		return nil
+	}
 	return report.write(*out)
 }

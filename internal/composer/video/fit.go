@@ -73,3 +73,8 @@ func snap(sw, sh, pw, ph, w, h int) (int, int) {
 }
 
 func near(a, b int) bool { return max(a-b, b-a)*snapLoss <= a }
+
+// Fit tells which part of a pw x ph picture a Mixer puts into which part of a tile.
+func Fit(mode layout.FillMode, pw, ph int, tile image.Rectangle) (src, dst image.Rectangle) {
+	return fit(mode, pw, ph, tile)
+}
