@@ -22,8 +22,9 @@ import (
 // 0, is on stage from the first to the last step: the clock in her picture tells which moment each received
 // picture shows, so that steps are told apart to the picture, whatever the player's delay.
 type plan struct {
-	layout *types.LayoutConfiguration
-	steps  []step
+	start func(*ivsrealtime.StartCompositionInput) // adjusts the request; nil: as it is
+	begun func(compositionARN string)              // called once it runs; may be nil
+	steps []step
 }
 
 // step is one action and its outcome, which must hold from `reaction` after the action for `holds`.
@@ -58,9 +59,15 @@ type span struct{ from, to time.Time }
 // carryOut runs the plan against a composition of the stage, with a player recording, and judges.
 func (p *plan) carryOut(t *testing.T, s *harness.Server, stage *types.Stage) {
 	channel := s.CreateChannel("plan")
-	composition := s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000),
-		func(in *ivsrealtime.StartCompositionInput) { in.Layout = p.layout })
+	start := []func(*ivsrealtime.StartCompositionInput){}
+	if p.start != nil {
+		start = append(start, p.start)
+	}
+	composition := s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000), start...)
 	s.WaitDestination(composition.Arn, types.DestinationStateActive)
+	if p.begun != nil {
+		p.begun(*composition.Arn)
+	}
 	harness.WaitPlayable(t, *channel.PlaybackUrl)
 
 	places := p.places()
@@ -215,9 +222,11 @@ func TestPlan(t *testing.T) {
 	s.WaitPublishing(stage, 1)
 	var graces, shares *synth.Publisher
 	p := plan{
-		layout: &types.LayoutConfiguration{Grid: &types.GridConfiguration{
-			FeaturedParticipantAttribute: new("screen-share"), VideoFillMode: types.VideoFillModeContain,
-		}},
+		start: func(in *ivsrealtime.StartCompositionInput) {
+			in.Layout = &types.LayoutConfiguration{Grid: &types.GridConfiguration{
+				FeaturedParticipantAttribute: new("screen-share"), VideoFillMode: types.VideoFillModeContain,
+			}}
+		},
 		steps: []step{
 			{"Ada is alone", func() {}, []sight{{ada, alone[0], false}}, []int{ada}, time.Second},
 			{"Grace joins", func() {

@@ -8,7 +8,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -171,6 +173,31 @@ func (s *Server) Env() map[string]string {
 		}
 	}
 	return env
+}
+
+// Call asks Footlight's own API: a path below /footlight/v1/, with a body unless it is empty. It returns the answer's
+// body, and fails the test when the answer is no success.
+func (s *Server) Call(method, path, contentType string, body []byte) []byte {
+	s.t.Helper()
+	req, err := http.NewRequest(method, s.URL+"/footlight/v1/"+path, bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	env := s.Env()
+	req.SetBasicAuth(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode/100 != 2 {
+		s.t.Fatalf("%s %s: %s %v\n%s", method, path, resp.Status, err, answer)
+	}
+	return answer
 }
 
 // Stop ends the server gracefully, or with SIGKILL after 15 s.
