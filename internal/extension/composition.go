@@ -129,7 +129,24 @@ func (h *Handler) getComposition(r *http.Request, _ []byte) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{value: Details{Composition: h.view(s), Layout: s.Record.Layout, Scene: s.Record.Scene, Measurements: s.Heartbeat}}, nil
+	return answer{value: Details{
+		Composition: h.view(s), Layout: s.Record.Layout, Scene: s.Record.Scene, Measurements: listed(s.Heartbeat),
+	}}, nil
+}
+
+// listed gives a heartbeat lists that are empty, where it has none: null is one more case for clients.
+func listed(b *wire.Heartbeat) *wire.Heartbeat {
+	if b == nil {
+		return nil
+	}
+	full := *b
+	full.Participants = slices.Concat([]wire.Input{}, b.Participants)
+	full.Canvases = slices.Concat([]wire.Canvas{}, b.Canvases)
+	full.Destinations = slices.Concat([]wire.DestinationFigure{}, b.Destinations)
+	for i := range full.Canvases {
+		full.Canvases[i].Tiles = slices.Concat([]wire.Tile{}, full.Canvases[i].Tiles)
+	}
+	return &full
 }
 
 func (h *Handler) view(s composition.Status) Composition {

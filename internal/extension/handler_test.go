@@ -65,6 +65,10 @@ func TestCompositions(t *testing.T) {
 	if d.Measurements == nil || d.Measurements.Latency.P99 != 80 || d.Measurements.Participants[0].Label != "<Ada>" {
 		t.Errorf("%+v", d.Measurements)
 	}
+	_, _, data := h.send("GET", "/footlight/v1/compositions/"+testID, nil)
+	if text := string(data); strings.Contains(text, "null") || !strings.Contains(text, `"canvases": []`) {
+		t.Errorf("lists are not lists: %s", text)
+	}
 	// The stream of the composition that has ended is another's.
 	h.must("GET", "/footlight/v1/compositions/Stopped12345", "", &d)
 	if d.Destinations[0].Viewers != 0 {
