@@ -26,7 +26,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
 	"github.com/chromedp/chromedp"
 
+	"github.com/footlight-live/footlight/internal/composer/wire"
 	"github.com/footlight-live/footlight/internal/synth"
+	"github.com/footlight-live/footlight/internal/synth/link"
 	"github.com/footlight-live/footlight/test/harness"
 	"github.com/footlight-live/footlight/test/judge"
 )
@@ -73,13 +75,13 @@ func quantile(v []float64, q float64) float64 {
 	return v[min(len(v)-1, int(q*float64(len(v))))]
 }
 
-// scene is a stage with n participants and a channel.
-func scene(b *testing.B, n int) (*harness.Server, *types.Stage, *ivstypes.Channel) {
+// scene is a stage with n participants and a channel. change, when given, adjusts the participants.
+func scene(b *testing.B, n int, change ...func(*synth.Publisher)) (*harness.Server, *types.Stage, *ivstypes.Channel) {
 	b.Helper()
 	s := harness.StartServer(b)
 	stage, channel := s.CreateStage("bench"), s.CreateChannel("bench")
 	for i := range n {
-		s.Publish(stage, i, fmt.Sprintf("P%d", i), func(p *synth.Publisher) { p.Width, p.Height = 640, 360 })
+		s.Publish(stage, i, fmt.Sprintf("P%d", i), change...)
 		s.WaitPublishing(stage, i+1)
 	}
 	return s, stage, channel
@@ -150,11 +152,33 @@ func BenchmarkGlassToGlass(b *testing.B) {
 // BenchmarkComposition composes four 640x360@30 participants to 1280x720@30 for 60 s and judges what a player got.
 func BenchmarkComposition(b *testing.B) {
 	s, stage, channel := scene(b, 4)
-	s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000))
+	compose(b, s, stage, channel, 4, time.Minute)
+}
+
+// BenchmarkTwelve composes as many participants as a stage has, with small pictures, so that two cores can play them all.
+func BenchmarkTwelve(b *testing.B) {
+	s, stage, channel := scene(b, 12, func(p *synth.Publisher) { p.Width, p.Height, p.FrameRate = 320, 180, 15 })
+	compose(b, s, stage, channel, 12, 30*time.Second)
+}
+
+// BenchmarkBadLinks composes two participants for ten minutes whose clocks drift apart by 200 ppm, and whose links
+// lose 2 % of the packets and have 50 ms of jitter.
+func BenchmarkBadLinks(b *testing.B) {
+	i := 0
+	s, stage, channel := scene(b, 2, func(p *synth.Publisher) {
+		p.SetFaults(synth.Faults{Drift: []float64{100, -100}[i], Up: link.Conditions{Loss: 0.02, Jitter: 50}})
+		i++
+	})
+	compose(b, s, stage, channel, 2, 10*time.Minute)
+}
+
+// compose composes n participants to 1280x720@30 for a while, and records what a player got and what it took.
+func compose(b *testing.B, s *harness.Server, stage *types.Stage, channel *ivstypes.Channel, n int, length time.Duration) {
+	composition := s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000))
 	harness.WaitPlayable(b, *channel.PlaybackUrl)
 	composer := s.Composers()[0]
 	before, start := cpuSeconds(b, composer), time.Now()
-	c, err := judge.Record(b.Context(), *channel.PlaybackUrl, 60*time.Second, judge.Options{Tiles: harness.GridTiles(4), InputArgs: []string{"-live_start_index", "-1"}})
+	c, err := judge.Record(b.Context(), *channel.PlaybackUrl, length, judge.Options{Tiles: harness.GridTiles(n), InputArgs: []string{"-live_start_index", "-1"}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -164,13 +188,25 @@ func BenchmarkComposition(b *testing.B) {
 		"frames": float64(cadence.Frames), "missing": float64(cadence.Missing), "composer-cores": cpu,
 		"sound-gaps": float64(len(c.SoundGaps)), "composer-MiB": residentMiB(b, composer),
 	}
+	var own struct {
+		Measurements struct {
+			Latency wire.Timing `json:"latency"`
+		} `json:"measurements"`
+	}
+	id := (*composition.Arn)[strings.LastIndexByte(*composition.Arn, '/')+1:]
+	if err := json.Unmarshal(s.Call("GET", "compositions/"+id, "", nil), &own); err != nil {
+		b.Fatal(err)
+	}
+	figures["added-latency-p50-ms"], figures["added-latency-p99-ms"] = own.Measurements.Latency.P50, own.Measurements.Latency.P99
 	var offsets []float64
-	for i := range 4 {
+	least := 100.0
+	for i := range n {
 		for _, o := range c.LipSync(i).Offsets {
 			offsets = append(offsets, max(o, -o).Seconds()*1000)
 		}
-		figures[fmt.Sprintf("seen-%d-%%", i)] = 100 * c.Share(i, i, 5*time.Second, judge.Forever)
+		least = min(least, 100*c.Share(i, i, 5*time.Second, judge.Forever))
 	}
+	figures["seen-least-%"] = least
 	figures["beeps"] = float64(len(offsets))
 	within := 0
 	for _, o := range offsets {
