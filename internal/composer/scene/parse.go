@@ -50,10 +50,10 @@ func (r *reader) scene(data json.RawMessage) Scene {
 	var s Scene
 	var look json.RawMessage
 	r.object("", data, members{
-		"width":         r.number(&s.Reference.W, 16, maxSide),
-		"height":        r.number(&s.Reference.H, 16, maxSide),
-		"layout":        func(_ string, v json.RawMessage) { look = v },
-		"hide":          r.list(maxHide, func(path string, v json.RawMessage) { s.Hide = append(s.Hide, r.hidden(path, v)) }),
+		"width":  r.number(&s.Reference.W, 16, maxSide),
+		"height": r.number(&s.Reference.H, 16, maxSide),
+		"layout": func(_ string, v json.RawMessage) { look = v },
+		"hide":   r.list(maxHide, func(path string, v json.RawMessage) { s.Hide = append(s.Hide, r.hidden(path, v)) }),
 		"tiles": r.nested(members{"cornerRadius": r.number(&s.CornerRadius, 0, maxRadius),
 			"margin": r.number(&s.Margin, 0, maxRadius), "color": r.color(&s.TileColor)}),
 		"background":    r.nested(members{"color": r.color(&s.Background.Color), "image": r.name(&s.Background.Image)}),
