@@ -140,11 +140,11 @@ func listed(b *wire.Heartbeat) *wire.Heartbeat {
 		return nil
 	}
 	full := *b
-	full.Participants = slices.Concat([]wire.Input{}, b.Participants)
-	full.Canvases = slices.Concat([]wire.Canvas{}, b.Canvases)
-	full.Destinations = slices.Concat([]wire.DestinationFigure{}, b.Destinations)
+	full.Participants = append([]wire.Input{}, b.Participants...)
+	full.Canvases = append([]wire.Canvas{}, b.Canvases...)
+	full.Destinations = append([]wire.DestinationFigure{}, b.Destinations...)
 	for i := range full.Canvases {
-		full.Canvases[i].Tiles = slices.Concat([]wire.Tile{}, full.Canvases[i].Tiles)
+		full.Canvases[i].Tiles = append([]wire.Tile{}, full.Canvases[i].Tiles...)
 	}
 	return &full
 }
