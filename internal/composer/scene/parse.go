@@ -20,7 +20,7 @@ const (
 	maxOverlays = 16
 	maxHide     = 16
 	maxZ        = 1000
-	maxText     = 128 // characters
+	maxText     = 128 // characters, of texts, ids and names
 	maxRadius   = 512
 	maxBorder   = 64
 )
@@ -83,10 +83,12 @@ func (s *Scene) images() []string {
 
 func (r *reader) overlay(path string, data json.RawMessage, s *Scene) {
 	o := Overlay{Opacity: 1}
+	words := Overlay{Size: 32, Color: color.RGBA{255, 255, 255, 255}}
 	var hidden bool
 	r.object(path, data, members{
 		"id":      r.text(&o.ID),
 		"image":   r.name(&o.Image),
+		"text":    r.text(&o.Text),
 		"x":       r.number(&o.X, -maxSide, maxSide),
 		"y":       r.number(&o.Y, -maxSide, maxSide),
 		"width":   r.number(&o.Width, 1, maxSide),
@@ -94,9 +96,18 @@ func (r *reader) overlay(path string, data json.RawMessage, s *Scene) {
 		"opacity": r.fraction(&o.Opacity),
 		"z":       r.number(&o.Z, -maxZ, maxZ),
 		"hidden":  r.flag(&hidden),
+
+		"size":       r.number(&words.Size, 8, 400),
+		"color":      r.color(&words.Color),
+		"background": r.color(&words.Background),
 	})
-	if o.Image == "" {
-		r.fail(path+".image", "is missing")
+	switch {
+	case (o.Image == "") == (o.Text == ""):
+		r.fail(path, "needs either image or text")
+	case o.Text != "" && o.Height != 0:
+		r.fail(path+".height", "is for images: the height of text is its size")
+	case o.Text != "":
+		o.Size, o.Color, o.Background = words.Size, words.Color, words.Background
 	}
 	if !hidden && o.Opacity > 0 {
 		s.Overlays = append(s.Overlays, o)

@@ -33,7 +33,8 @@ const full = `{
 	"overlays": [
 		{"id": "lower", "image": "lower-third", "x": -10, "y": 900, "width": 600, "height": 100, "opacity": 0.5, "z": 3},
 		{"image": "wall", "hidden": true},
-		{"image": "logo", "z": -2}, {"image": "logo", "z": 3, "height": 40}, {"image": "ghost", "opacity": 0}],
+		{"image": "logo", "z": -2}, {"image": "logo", "z": 3, "height": 40}, {"image": "ghost", "opacity": 0},
+		{"text": "Live", "x": 5, "z": 4}, {"text": "Now", "width": 300, "size": 50, "color": "#000001", "background": "#000002", "z": 5}],
 	"namePlates": {"attribute": "title", "position": "TOP", "size": 30, "color": "#ffffff", "background": "#112233", "opacity": 0.25, "minHeight": 120},
 	"activeSpeaker": {"color": "#00ff00", "width": 6}}`
 
@@ -64,6 +65,8 @@ func TestParse(t *testing.T) {
 			{Image: "logo", Z: -2, Opacity: 1},
 			{ID: "lower", Image: "lower-third", X: -10, Y: 900, Width: 600, Height: 100, Opacity: 0.5, Z: 3},
 			{Image: "logo", Z: 3, Height: 40, Opacity: 1},
+			{Text: "Live", X: 5, Z: 4, Opacity: 1, Size: 32, Color: rgb(255, 255, 255)},
+			{Text: "Now", Width: 300, Z: 5, Opacity: 1, Size: 50, Color: rgb(0, 0, 1), Background: rgb(0, 0, 2)},
 		},
 		NamePlates:    &NamePlates{"title", Top, 30, rgb(255, 255, 255), rgb(17, 34, 51), 0.25, 120},
 		ActiveSpeaker: &ActiveSpeaker{rgb(0, 255, 0), 6},
@@ -157,8 +160,12 @@ func TestParseErrors(t *testing.T) {
 		`{"background":{"color":"#+12345"}}`:                              "background.color must be a colour",
 		`{"background":{"image":"../etc/passwd"}}`:                        "background.image must be the name of an image",
 		`{"background":{"image":""}}`:                                     "background.image must be the name of an image",
-		`{"overlays":[{"x":1}]}`:                                          "overlays[0].image is missing",
+		`{"overlays":[{"x":1}]}`:                                          "overlays[0] needs either image or text",
 		`{"overlays":[` + many(17, `{"image":"a"}`) + `]}`:                "overlays has 17 entries, more than 16",
+		`{"overlays":[{"image":"a","text":"b"}]}`:                         "overlays[0] needs either image or text",
+		`{"overlays":[{"text":"b","height":9}]}`:                          "overlays[0].height is for images",
+		`{"overlays":[{"text":"` + strings.Repeat("ä", 129) + `"}]}`:      "overlays[0].text has more than 128 characters",
+		`{"overlays":[{"text":"b","size":4}]}`:                            "overlays[0].size must be a whole number from 8",
 		`{"overlays":[{"image":"a","opacity":1.5}]}`:                      "overlays[0].opacity must be a number from 0 to 1, not 1.5",
 		`{"overlays":[{"image":"a","opacity":"x"}]}`:                      "overlays[0].opacity must be a number",
 		`{"overlays":[{"image":"a","hidden":1}]}`:                         "overlays[0].hidden must be true or false",

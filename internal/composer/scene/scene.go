@@ -46,14 +46,20 @@ type Placeholder struct {
 	Image string     // covers the tile, in place of colour and initial; "": none
 }
 
-// Overlay is an image above all tiles.
+// Overlay is an image or a line of text above all tiles.
 type Overlay struct {
 	ID            string
-	Image         string
+	Image         string // "": Text
+	Text          string
 	X, Y          int
 	Width, Height int     // 0: by the other side and the image's shape; both 0: the image's own size
 	Opacity       float64 // above 0 to 1
 	Z             int     // overlays with a higher one cover those with a lower one
+
+	// For Text, whose Width is the most that it may take; 0: up to the edge of the canvas.
+	Size       int // height of the letters' line
+	Color      color.RGBA
+	Background color.RGBA // of a box behind the letters; zero: none
 }
 
 // NamePlates shows a name on each tile.

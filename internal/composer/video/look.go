@@ -81,7 +81,11 @@ func NewLook(cfg Config, s scene.Scene, images map[string]image.Image) (*Look, e
 		l.placeholderImage = shrunk(images[name], cfg.Width, cfg.Height)
 	}
 	for _, o := range s.Overlays {
-		if placed, ok := newOverlay(&o, images[o.Image], sizes); ok {
+		ready := newImage
+		if o.Text != "" {
+			ready = newText
+		}
+		if placed, ok := ready(&o, images[o.Image], sizes); ok {
 			l.overlays = append(l.overlays, placed)
 		}
 	}
@@ -102,17 +106,17 @@ func (s sizes) scale() float64 {
 	return min(float64(s.width)/float64(s.refWidth), float64(s.height)/float64(s.refHeight))
 }
 
-// place brings a rectangle to the canvas. Its middle keeps its place relative to both sides, and its shape stays
+// box brings a rectangle to the canvas. Its middle keeps its place relative to both sides, and its shape stays
 // as it is on a canvas of any shape.
-func (s sizes) place(x, y, w, h float64) image.Rectangle {
+func (s sizes) box(x, y, w, h float64) image.Rectangle {
 	k := s.scale()
 	cx, cy := (x+w/2)*float64(s.width)/float64(s.refWidth), (y+h/2)*float64(s.height)/float64(s.refHeight)
 	at := image.Pt(even(cx-w*k/2), even(cy-h*k/2))
 	return image.Rectangle{Min: at, Max: at.Add(image.Pt(max(2, even(w*k)), max(2, even(h*k))))}
 }
 
-// newOverlay scales an image to its size on the canvas. It tells whether anything of it can be seen.
-func newOverlay(o *scene.Overlay, img image.Image, s sizes) (overlay, bool) {
+// newImage scales an image to its size on the canvas. It tells whether anything of it can be seen.
+func newImage(o *scene.Overlay, img image.Image, s sizes) (overlay, bool) {
 	b := img.Bounds()
 	w, h := float64(o.Width), float64(o.Height)
 	shape := float64(b.Dx()) / float64(b.Dy())
@@ -124,7 +128,7 @@ func newOverlay(o *scene.Overlay, img image.Image, s sizes) (overlay, bool) {
 	case h == 0:
 		h = w / shape
 	}
-	at := s.place(float64(o.X), float64(o.Y), w, h)
+	at := s.box(float64(o.X), float64(o.Y), w, h)
 	seen := at.Intersect(image.Rect(0, 0, s.width, s.height))
 	if seen.Empty() {
 		return overlay{}, false
@@ -132,12 +136,41 @@ func newOverlay(o *scene.Overlay, img image.Image, s sizes) (overlay, bool) {
 	// Only what lies on the canvas is made.
 	out := image.NewRGBA(seen)
 	draw.CatmullRom.Scale(out, at, img, b, draw.Over, nil)
-	for i, v := range out.Pix {
-		out.Pix[i] = uint8(float64(v)*o.Opacity + 0.5)
+	return layerOf(out, o.Opacity)
+}
+
+// newText draws a line of text. It tells whether anything of it can be seen.
+func newText(o *scene.Overlay, _ image.Image, s sizes) (overlay, bool) {
+	room := o.Width
+	if room == 0 {
+		room = s.refWidth - o.X
 	}
-	seen = opaquePart(out)
-	layer, err := av.NewLayer(out.SubImage(seen).(*image.RGBA))
-	return overlay{layer, seen.Min}, err == nil
+	k := s.scale()
+	p := plates{size: float64(o.Size) * k, color: o.Color, background: o.Background}
+	img := p.plate(o.Text, min(float64(room)*k, float64(s.width)))
+	if img == nil {
+		return overlay{}, false
+	}
+	at := s.box(float64(o.X), float64(o.Y), float64(img.Rect.Dx())/k, float64(img.Rect.Dy())/k).Min
+	img.Rect = img.Rect.Add(at)
+	seen := img.Rect.Intersect(image.Rect(0, 0, s.width, s.height))
+	if seen.Empty() {
+		return overlay{}, false
+	}
+	return layerOf(img.SubImage(seen).(*image.RGBA), o.Opacity)
+}
+
+// layerOf makes a layer of an image where the image lies, on even pixels and on the canvas.
+func layerOf(img *image.RGBA, opacity float64) (overlay, bool) {
+	for y := img.Rect.Min.Y; y < img.Rect.Max.Y; y++ {
+		row := img.Pix[img.PixOffset(img.Rect.Min.X, y):][:4*img.Rect.Dx()]
+		for i, v := range row {
+			row[i] = uint8(float64(v)*opacity + 0.5)
+		}
+	}
+	part := opaquePart(img)
+	layer, err := av.NewLayer(img.SubImage(part).(*image.RGBA))
+	return overlay{layer, part.Min}, err == nil
 }
 
 // opaquePart is the part of the image where anything can be seen, on even pixels: logos often lie on large

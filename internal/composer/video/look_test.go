@@ -38,6 +38,7 @@ const everythingJSON = `{
 	"overlays": [
 		{"id": "logo", "image": "logo", "x": 1060, "y": 30, "width": 180, "opacity": 0.8, "z": 2},
 		{"id": "below", "image": "wall", "x": 900, "y": 60, "width": 240, "height": 40, "opacity": 0.5},
+		{"text": "Live from 東京 🎉", "x": 500, "y": 640, "size": 44, "color": "#ffe0a0", "background": "#401020", "opacity": 0.9},
 		{"image": "logo", "x": 0, "y": 0, "hidden": true}],
 	"namePlates": {"minHeight": 40, "size": 30},
 	"activeSpeaker": {"color": "#35c759", "width": 6}}`
@@ -170,12 +171,39 @@ func TestOverlayPlaces(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.Opacity = 1
-			got, ok := newOverlay(&c.o, wall(), sizes{c.w, c.h, 1280, 720})
+			got, ok := newImage(&c.o, wall(), sizes{c.w, c.h, 1280, 720})
 			if ok == c.nowhere {
 				t.Fatalf("seen: %v", ok)
 			}
 			if ok && (got.at != c.at || got.layer.Width != c.size.X || got.layer.Height != c.size.Y) {
 				t.Errorf("%dx%d at %v, want %v at %v", got.layer.Width, got.layer.Height, got.at, c.size, c.at)
+			}
+		})
+	}
+}
+
+func TestTextPlaces(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		o       scene.Overlay
+		most    int // pixels wide
+		nowhere bool
+	}{
+		{name: "short", o: scene.Overlay{Text: "Live", X: 100, Y: 50, Size: 40}, most: 120},
+		{name: "cut to its width", o: scene.Overlay{Text: "A very long text indeed", X: 100, Width: 200, Size: 40}, most: 200},
+		{name: "cut at the edge", o: scene.Overlay{Text: "A very long text indeed", X: 1100, Size: 40}, most: 180},
+		{name: "no room", o: scene.Overlay{Text: "Live", X: 1279, Size: 40}, nowhere: true},
+		{name: "beyond", o: scene.Overlay{Text: "Live", Y: 3000, Size: 40}, nowhere: true},
+		{name: "nothing to see", o: scene.Overlay{Text: " \t ", Size: 40}, nowhere: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.o.Opacity, c.o.Color = 1, color.RGBA{255, 255, 255, 255}
+			got, ok := newText(&c.o, nil, sizes{1280, 720, 1280, 720})
+			if ok == c.nowhere {
+				t.Fatalf("seen: %v", ok)
+			}
+			if ok && (got.layer.Width > c.most || got.at.X < c.o.X || got.at.X > c.o.X+40 || (got.at.X|got.at.Y)&1 != 0) {
+				t.Errorf("%d wide at %v", got.layer.Width, got.at)
 			}
 		})
 	}

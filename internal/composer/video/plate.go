@@ -67,11 +67,13 @@ func (p *plates) height() int { return even(p.size * 1.6) }
 func (p *plates) plate(name string, room float64) *image.RGBA {
 	pad := p.size * 0.5
 	line := text.Fit(name, p.size, room-2*pad)
-	if line.Ink.Empty() {
+	if line.Ink.Empty() || room < 2*pad+2 {
 		return nil
 	}
 	img := image.NewRGBA(image.Rect(0, 0, min(even(room), even(line.Width+2*pad+1.5)), p.height()))
-	box(img, p.size*0.35, p.background)
+	if p.background.A > 0 {
+		box(img, p.size*0.35, p.background)
+	}
 	// Capitals in the middle: names have few letters that hang down.
 	line.Draw(img, pad, float64(img.Rect.Dy())/2+p.size*0.35, p.color)
 	return img
