@@ -14,6 +14,8 @@ import (
 	"github.com/footlight-live/footlight/internal/composer/scene"
 )
 
+//go:generate go test . -run TestLayoutsAreAsDocumented -update
+
 var update = flag.Bool("update", false, "draw the pictures of layouts.md anew")
 
 var (

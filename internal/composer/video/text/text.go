@@ -139,8 +139,9 @@ func (f *fonts) runs(all [][]rune, size float64) []shaping.Input {
 		face, _ := f.faceFor(all[0])
 		n := 1
 		for n < len(all) {
-			// A space goes with what is before it, so that it follows its direction.
-			if next, _ := f.faceFor(all[n]); next != face && all[n][0] != ' ' {
+			// A space goes with the letters before it, so that it follows their direction.
+			space := all[n][0] == ' ' && face != f.emoji.face
+			if next, _ := f.faceFor(all[n]); next != face && !space {
 				break
 			}
 			n++

@@ -48,6 +48,15 @@ func TestJoinedEmojiAreOne(t *testing.T) {
 	}
 }
 
+// A space is as wide after an emoji as after a letter.
+func TestSpaceAfterEmoji(t *testing.T) {
+	installed(t)
+	space := New("a b", 40).Width - New("a", 40).Width - New("b", 40).Width
+	if got := New("🎉 b", 40).Width - New("🎉", 40).Width - New("b", 40).Width; got < space-1 || got > space+1 {
+		t.Errorf("a space of %.1f after an emoji, %.1f after a letter", got, space)
+	}
+}
+
 func TestFit(t *testing.T) {
 	whole := New("Maximilian Alexander", 20)
 	if got := Fit("Maximilian Alexander", 20, whole.Width); len(got.glyphs) != len(whole.glyphs) {
