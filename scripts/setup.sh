@@ -12,7 +12,7 @@ fail() { say "$1"; shift; for line in "$@"; do printf '       %s\n' "$line" >&2;
 build_packages=(gcc libc6-dev make pkg-config libavcodec-dev libavutil-dev libswscale-dev libyuv-dev libx264-dev libopenh264-dev libopus-dev
                 fonts-dejavu-core fonts-wqy-microhei fonts-noto-color-emoji)
 test_packages=(ffmpeg chromium shellcheck)
-bench_packages=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav)
+bench_packages=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav xvfb)
 
 case "${1:-}" in
   build) packages=("${build_packages[@]}") ;;

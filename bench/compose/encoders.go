@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,8 @@ type trial struct {
 
 // compareEncoders encodes composed pictures with each encoder, in turns, and writes the table.
 func compareEncoders(ctx context.Context, inputs string, rounds int, path string) error {
+	runtime.LockOSThread() // its time is what the trials take
+	defer runtime.UnlockOSThread()
 	dir, err := os.MkdirTemp("", "compose-")
 	if err != nil {
 		return err

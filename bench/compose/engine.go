@@ -26,7 +26,8 @@ type Task struct {
 // Stages is what a run took, in CPU seconds of the engine's thread.
 type Stages struct {
 	Decode, Draw, Encode, Audio float64
-	Ticks, Late                 int // when paced: pictures, and those not ready one tick after their time
+	Total                       float64 // of all threads, without what it takes to start
+	Ticks, Late                 int     // when paced: pictures, and those not ready one tick after their time
 }
 
 // composition is our engine without network: the parts of the composer process, driven as fast as they go or by
@@ -89,6 +90,8 @@ func compose(task Task) error {
 }
 
 func (c *composition) run() error {
+	before := processTime()
+	defer func() { c.stages.Total = processTime() - before }()
 	start, tick := time.Now(), time.Second/time.Duration(c.FrameRate)
 	for n := range c.Seconds * c.FrameRate {
 		at := time.Duration(n) * time.Second / time.Duration(c.FrameRate)
@@ -117,9 +120,13 @@ func timed(stage *float64, f func() error) error {
 	return err
 }
 
-func threadTime() float64 {
+func threadTime() float64  { return cpuClock(unix.CLOCK_THREAD_CPUTIME_ID) }
+func processTime() float64 { return cpuClock(unix.CLOCK_PROCESS_CPUTIME_ID) }
+
+// cpuClock is in seconds, 0 where there is no such clock.
+func cpuClock(id int32) float64 {
 	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+	if unix.ClockGettime(id, &t) != nil {
 		return 0
 	}
 	return float64(t.Nano()) / 1e9

@@ -51,7 +51,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	rounds := flag.Int("rounds", 5, "how many times each engine `runs`")
-	seconds := flag.Int("seconds", 5, "`seconds` of media of a run")
+	seconds := flag.Int("seconds", 6, "`seconds` of media of a run")
 	only := flag.String("only", "", "`pattern` of cases and engines, such as ^4x360p/footlight; the results are printed, not written")
 	inputs := flag.String("inputs", filepath.Join(cache, "footlight", "bench-compose"), "`directory` for inputs")
 	out := flag.String("out", ".", "`directory` of the repository")
@@ -71,7 +71,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held := newJob(4, 360, moving, 20, *inputs)
+	held := newJob(4, 360, moving, 12, *inputs)
 	switch {
 	case *onlyHold:
 		if err := makeInputs(ctx, []Job{held}); err != nil {

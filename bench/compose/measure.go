@@ -25,6 +25,7 @@ type Measurement struct {
 	BitRate  float64 `json:"bitRate"`          // of the H.264 output
 	SSIM     float64 `json:"ssim,omitzero"`    // of luma, against the ideal composite; measured once
 	Floor    float64 `json:"floor,omitzero"`   // of our engine: the CPU of decoding, encoding and sound alone
+	Engine   float64 `json:"engine,omitzero"`  // of our engine: all CPU but that of the start
 	Doubled  int     `json:"doubled,omitzero"` // of the browser way: pictures that equal the one before
 	Draw     float64 `json:"draw,omitzero"`    // of our engine: the CPU of drawing
 }
@@ -75,7 +76,7 @@ func execute(ctx context.Context, j Job, args []string) (Measurement, error) {
 	}
 	var s Stages
 	if json.Unmarshal(output.Bytes(), &s) == nil {
-		m.Floor, m.Draw = (s.Decode+s.Encode+s.Audio)/media, s.Draw/media
+		m.Floor, m.Draw, m.Engine = (s.Decode+s.Encode+s.Audio)/media, s.Draw/media, s.Total/media
 	}
 	return m, nil
 }
