@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// What a composition costs, in cores, as a rule of thumb that is rather too high: 0.66 for four 640x360 publishers
-// on 1280x720 at 30 frames per second, where docs/benchmarks.md measured 0.60 for the whole process with x264
-// veryfast, and 1.2 for twelve 720p publishers, where 1.15 to 1.3 was measured. It decides only until a composer has
-// run for a while: then its own measurement does.
+// What a composition costs, in cores, as a rule of thumb that is rather too high: 0.54 for four 640x360 publishers
+// on 1280x720 at 30 frames per second, where the whole composer took 0.45 to 0.51 on two cores of an AMD EPYC that had
+// other work, and 1.0 for twelve. Twelve 720p publishers without simulcast may take a tenth more. It decides only until
+// a composer has run for a while: then its own measurement does.
 const (
 	coresAlways       = 0.05             // sound, sockets
-	coresPerMegapixel = 0.012            // drawn and encoded, per second
-	coresPerPublisher = 0.07             // received and decoded
+	coresPerMegapixel = 0.009            // drawn and encoded, per second
+	coresPerPublisher = 0.06             // received and decoded
 	coresShare        = 0.9              // of the machine, by default for composers
 	youth             = 15 * time.Second // for which a composer's own measurement does not count alone
 )
