@@ -149,14 +149,16 @@ func (d *desk) play(id string, since time.Time) {
 	})
 }
 
-func (d *desk) signIn(p *page, secret string) {
-	p.run(fmt.Sprintf(`document.getElementById("key-id").value = %q; document.getElementById("key-secret").value = %q`, deskKey, secret))
+// signIn fills in the form of the page of compositions.
+func (p *page) signIn(id, secret string) {
+	p.t.Helper()
+	p.run(fmt.Sprintf(`document.getElementById("key-id").value = %q; document.getElementById("key-secret").value = %q`, id, secret))
 	p.run(`document.querySelector("#signin button").click()`)
 }
 
 func (d *desk) open(v view) *page {
 	p := open(d.t, d.web.URL+"/console/compositions", v)
-	d.signIn(p, deskSecret)
+	p.signIn(deskKey, deskSecret)
 	p.awaitText("name", deskFirst)
 	return p
 }
@@ -164,12 +166,12 @@ func (d *desk) open(v view) *page {
 func TestCompositionsPage(t *testing.T) {
 	d := newDesk(t)
 	p := open(t, d.web.URL+"/console/compositions", desktop)
-	d.signIn(p, "wrong")
+	p.signIn(deskKey, "wrong")
 	p.awaitText("signin-message", "its secret is another one")
 	if evaluate[bool](p, `!document.getElementById("detail").hidden || sessionStorage.length > 0`) {
 		t.Error("a wrong secret opens the page, or is kept")
 	}
-	d.signIn(p, deskSecret)
+	p.signIn(deskKey, deskSecret)
 	p.awaitText("name", deskFirst) // the newest
 
 	// The layout, in per cent of the picture, and who is in it; labels are text.

@@ -17,8 +17,10 @@ import (
 //
 //	go test ./internal/console -run Pictures -pictures DIR
 //	go test ./internal/console -run Pictures/demo -pictures DIR -watch URL -join URL
+//	go test ./internal/console -run Pictures/compositions -pictures DIR
 //
-// The second form takes the links that a running `footlight demo` prints.
+// The second form takes the links that a running `footlight demo` prints. The third wants the demo's variables:
+// eval "$(bin/footlight env --data-dir DIR)".
 var (
 	pictures  = flag.String("pictures", "", "write pictures of the pages to this folder")
 	demoWatch = flag.String("watch", "", "picture this watch link too")
@@ -105,6 +107,20 @@ func TestPictures(t *testing.T) {
 			p.await("the latency has settled", `footlight.latency().live < 1.5`)
 			p.run(`document.getElementById("play").focus()`)
 			p.picture("watch-" + name)
+		}
+	})
+	t.Run("compositions", func(t *testing.T) {
+		endpoint, id, secret := os.Getenv("AWS_ENDPOINT_URL"), os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
+		if endpoint == "" || id == "" {
+			t.Skip("only with the variables of a running demo")
+		}
+		for name, v := range views {
+			p := open(t, endpoint+"/console/compositions", v)
+			p.signIn(id, secret)
+			p.await("the picture plays", `document.getElementById("screen").dataset.state === "playing" && document.getElementById("video").currentTime > 2`)
+			p.await("the layout is drawn", `document.querySelectorAll(".box").length > 0`)
+			p.await("there are lines", `document.querySelector(".figure polyline").points.length > 15`)
+			p.picture("compositions-" + name)
 		}
 	})
 	t.Run("demo", func(t *testing.T) {

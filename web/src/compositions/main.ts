@@ -157,7 +157,7 @@ function drawLayout(): void {
   if (canvas) screen.style.aspectRatio = `${canvas.width} / ${canvas.height}`;
   const clock = player?.state === "playing" ? player.measures().clock : undefined;
   overlay.show(destination, clock === undefined ? undefined : Date.now() - clock * 1000);
-  setText(byId("behind"), clock === undefined ? "" : `${clock.toFixed(1)} s behind the stage`);
+  setText(byId("behind"), clock === undefined ? "" : `${clock.toFixed(1)} s behind the composer`);
 }
 
 function toggleLayout(): void {
