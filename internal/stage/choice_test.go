@@ -225,6 +225,7 @@ func TestNACKsAcrossLayers(t *testing.T) {
 		ask(11, 12, 13, 14, 15, 16, 17, 9, 501, 60000)
 		l.expect(w, "again", "11@3000", "12@6000", "13@9000", "14@9000", "16@15000")
 		k.rtxSSRC, k.rtxType = 43, 101
+		time.Sleep(longestPause)
 		ask(14)
 		w.mu.Lock()
 		payload := slices.Clone(k.rtxPayload[:2])

@@ -7,12 +7,15 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// How missing packets are asked for. A retry every 60 ms covers the round trips on which a
-// retransmission is still in time; after ten of them the picture is late anyway.
+// How missing packets are asked for. At first a retry comes every 60 ms, which covers the round trips of most; then as
+// the retransmissions take, so that a long round trip does not bring the same packet many times. After ten retries, or
+// when the publisher will hardly have it any more, the packet is given up.
 const (
 	nackDelay   = 10 * time.Millisecond // reordering is not loss
 	nackRetry   = 60 * time.Millisecond
+	nackLongest = 300 * time.Millisecond // between retries
 	nackRetries = 10
+	nackGiveUp  = 1500 * time.Millisecond
 	// A longer hole is not repaired packet by packet but by a key frame.
 	nackWindow = 256
 )
@@ -23,11 +26,13 @@ type losses struct {
 	missing []missing // by index
 	highest int64
 	started bool
+	trip    time.Duration // that a retransmission takes, smoothed; 0 before the first
 }
 
 type missing struct {
 	index int64
 	due   time.Time
+	asked time.Time // the first time
 	tries int
 }
 
@@ -48,9 +53,33 @@ func (l *losses) arrived(index int64, now time.Time) bool {
 			l.missing = append(l.missing, missing{index: first + i, due: now.Add(nackDelay)})
 		}
 	default:
-		l.missing = slices.DeleteFunc(l.missing, func(m missing) bool { return m.index == index })
+		i := slices.IndexFunc(l.missing, func(m missing) bool { return m.index == index })
+		if i < 0 {
+			break
+		}
+		if m := l.missing[i]; m.tries > 0 {
+			l.took(now.Sub(m.asked))
+		}
+		l.missing = slices.Delete(l.missing, i, i+1)
 	}
 	return true
+}
+
+// took learns from a retransmission, which is taken for the answer to the first request: later ones are mostly there
+// because that one was on its way.
+func (l *losses) took(trip time.Duration) {
+	if l.trip == 0 {
+		l.trip = trip
+	}
+	l.trip += (trip - l.trip) / 8
+}
+
+// retry is the time between two requests for one packet.
+func (l *losses) retry() time.Duration {
+	if l.trip == 0 {
+		return nackRetry
+	}
+	return min(max(l.trip*5/4, nackRetry/2), nackLongest)
 }
 
 // due returns what to ask for now, nil when nothing.
@@ -59,11 +88,16 @@ func (l *losses) due(now time.Time) []rtcp.NackPair {
 		return nil
 	}
 	var ask []uint16
-	l.missing = slices.DeleteFunc(l.missing, func(m missing) bool { return m.tries >= nackRetries })
+	l.missing = slices.DeleteFunc(l.missing, func(m missing) bool {
+		return m.tries >= nackRetries || m.tries > 0 && now.Sub(m.asked) > nackGiveUp
+	})
 	for i := range l.missing {
 		if m := &l.missing[i]; !now.Before(m.due) {
+			if m.tries == 0 {
+				m.asked = now
+			}
 			m.tries++
-			m.due = now.Add(nackRetry)
+			m.due = now.Add(l.retry())
 			ask = append(ask, uint16(m.index))
 		}
 	}

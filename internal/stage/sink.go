@@ -18,10 +18,6 @@ const (
 	audioQueue = 64
 )
 
-// maxResends bounds the retransmissions to one subscriber in a second, so that NACKs cannot be used
-// to make the server send much more than it receives.
-const maxResends = 1000
-
 // rtpWriter sends one RTP packet to a subscriber. It may block.
 type rtpWriter interface {
 	WriteRTP(header *rtp.Header, payload []byte) (int, error)
@@ -29,7 +25,7 @@ type rtpWriter interface {
 
 // sink sends one track to one subscriber: of its layers the one that it is aimed at, from the next key frame on.
 // The sources queue packets (push); the sink's own goroutine (run) takes and sends them; the goroutine that reads
-// the subscriber's RTCP answers NACKs (resend); the track's decides for layers (aimAt). The queue and what belongs
+// the subscriber's RTCP answers NACKs (feedback); the track's decides for layers (aimAt). The queue and what belongs
 // to the choice of layers are under the mutex, everything else belongs to the goroutine named.
 type sink struct {
 	track       *track
@@ -54,6 +50,7 @@ type sink struct {
 	asked    bool // a key frame was asked for since skipping began
 	dropped  uint64
 	report   bool // the layer has a report that was not passed on
+	reported      // the reports that were
 	choice
 
 	// of run
@@ -62,11 +59,7 @@ type sink struct {
 	logged       time.Time
 	loggedDrops  uint64
 
-	// of resend
-	rtxSequence uint16
-	rtxPayload  [maxPacket + 2]byte
-	resends     int
-	resendsFrom time.Time
+	repairs // of feedback
 }
 
 // queued is a packet as the subscriber is to get it.
@@ -183,6 +176,9 @@ func (k *sink) run(ctx context.Context) {
 			k.counters.bytesSent.Add(octets)
 			if report != nil {
 				report.PacketCount, report.OctetCount = k.sent, k.octets
+				k.mu.Lock()
+				k.reported.add(report, time.Now())
+				k.mu.Unlock()
 				// The error needs no handling: the connection's end is told by its state.
 				_ = k.send([]rtcp.Packet{report})
 			}
@@ -265,72 +261,4 @@ func (k *sink) drain() {
 	for k.queued > 0 {
 		k.pop().release()
 	}
-}
-
-// feedback answers the subscriber's RTCP. One goroutine calls it, the one that reads.
-func (k *sink) feedback(pkts []rtcp.Packet, now time.Time) {
-	for _, pkt := range pkts {
-		switch pkt := pkt.(type) {
-		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-			k.counters.keyFramesRequested.Add(1)
-			k.requestKeyFrame()
-		case *rtcp.TransportLayerNack:
-			if pkt.MediaSSRC != k.ssrc {
-				continue
-			}
-			for i := range pkt.Nacks {
-				pkt.Nacks[i].Range(func(sequence uint16) bool {
-					k.counters.nacksReceived.Add(1)
-					return k.resend(sequence, now)
-				})
-			}
-		}
-	}
-}
-
-// resend sends the packet again, as RTX (RFC 4588) where that was negotiated. It reports false when the
-// subscriber has used up its retransmissions.
-func (k *sink) resend(sequence uint16, now time.Time) bool {
-	if now.Sub(k.resendsFrom) >= time.Second {
-		k.resends, k.resendsFrom = 0, now
-	}
-	if k.resends >= maxResends {
-		return false
-	}
-	p, ok := k.lookup(sequence)
-	if !ok {
-		return true // too old, or dropped on purpose, which stays dropped
-	}
-	defer p.release()
-	k.resends++
-	header, payload := k.headerOf(p), p.payload
-	if k.rtxSSRC != 0 {
-		header.SSRC, header.PayloadType, header.SequenceNumber = k.rtxSSRC, k.rtxType, k.rtxSequence
-		header.Padding, header.PaddingSize = false, 0
-		k.rtxSequence++
-		k.rtxPayload[0], k.rtxPayload[1] = byte(p.sequence>>8), byte(p.sequence)
-		payload = k.rtxPayload[:2+copy(k.rtxPayload[2:], p.payload)]
-	}
-	if _, err := k.writer.WriteRTP(&header, payload); err == nil {
-		k.counters.packetsResent.Add(1)
-	}
-	return true
-}
-
-// lookup finds the packet that the subscriber got under this sequence number; the caller then holds it.
-func (k *sink) lookup(sequence uint16) (queued, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.skipping {
-		return queued{}, false
-	}
-	g, index := k.origin(sequence)
-	if g == nil {
-		return queued{}, false
-	}
-	p := g.source.history.get(index)
-	if p == nil {
-		return queued{}, false
-	}
-	return queued{p, sequence, g.time(index, p.time)}, true
 }

@@ -221,7 +221,7 @@ func TestDuplicatesAndOrder(t *testing.T) {
 	})
 }
 
-// TestRTX answers a NACK with RTX where that was negotiated.
+// TestRTX answers NACKs with RTX where that was negotiated, within limits.
 func TestRTX(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, _ := newTestSource(t, true)
@@ -230,17 +230,57 @@ func TestRTX(t *testing.T) {
 		synctest.Wait()
 		feed(src, 9, keyPayload(9))
 		synctest.Wait()
-		nack := &rtcp.TransportLayerNack{MediaSSRC: 42, Nacks: []rtcp.NackPair{{PacketID: 9}, {PacketID: 8}}}
-		for range 2 * maxResends {
-			k.feedback([]rtcp.Packet{nack}, time.Now())
+		ask := func(sequence uint16) {
+			k.feedback([]rtcp.Packet{&rtcp.TransportLayerNack{MediaSSRC: 42, Nacks: []rtcp.NackPair{{PacketID: sequence}}}}, time.Now())
 		}
+		count := func() int { return len(w.sequences()) - 1 }
+		ask(9)
+		ask(9)
+		ask(8) // never was
+		if count() != 1 {
+			t.Errorf("sent again %d times at once, want 1", count())
+		}
+		time.Sleep(shortestPause)
+		ask(9)
 		w.mu.Lock()
-		defer w.mu.Unlock()
-		if len(w.headers) != 1+maxResends {
-			t.Errorf("%d packets for %d NACKs, want at most %d", len(w.headers), 2*maxResends, 1+maxResends)
-		}
 		if h := w.headers[2]; h.SSRC != 43 || h.PayloadType != 101 || h.SequenceNumber != 1 || h.Timestamp != 27000 {
 			t.Errorf("retransmission %+v", h)
+		}
+		w.mu.Unlock()
+
+		// The subscriber says that a round trip takes 100 ms.
+		src.setReport(&rtcp.SenderReport{NTPTime: 7<<32 | 5<<16})
+		synctest.Wait()
+		time.Sleep(600 * time.Millisecond)
+		k.feedback([]rtcp.Packet{&rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{
+			{SSRC: 42, LastSenderReport: 7<<16 | 5, Delay: 65536 / 2}, {SSRC: 42, LastSenderReport: 99}, {SSRC: 41, LastSenderReport: 7<<16 | 5},
+		}}}, time.Now())
+		if k.pause() != 100*time.Millisecond {
+			t.Errorf("a packet is not sent again for %v", k.pause())
+		}
+		before := count()
+		ask(9)
+		time.Sleep(99 * time.Millisecond)
+		ask(9)
+		time.Sleep(time.Millisecond)
+		ask(9)
+		if n := count() - before; n != 2 {
+			t.Errorf("sent again %d times within 100 ms, want 2", n)
+		}
+
+		for seq := range uint16(videoHistory) {
+			feed(src, 10+seq, deltaPayload(seq))
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		before = count()
+		for range 3 {
+			for seq := range uint16(videoHistory) {
+				ask(10 + seq)
+			}
+		}
+		if n := count() - before; n != maxResends {
+			t.Errorf("%d packets sent again in a second, want %d", n, maxResends)
 		}
 	})
 }
@@ -260,6 +300,41 @@ func TestLongHole(t *testing.T) {
 		asked := l.due(now.Add(time.Duration(i+1) * nackRetry))
 		if (asked != nil) != (i < nackRetries) {
 			t.Errorf("try %d: asked for %v", i, asked)
+		}
+	}
+}
+
+// TestRoundTrip: how often a packet is asked for follows from how long retransmissions take.
+func TestRoundTrip(t *testing.T) {
+	for _, c := range []struct{ trip, want time.Duration }{
+		{5 * time.Millisecond, nackRetry / 2}, {80 * time.Millisecond, 100 * time.Millisecond}, {200 * time.Millisecond, 250 * time.Millisecond},
+		{time.Second, nackLongest},
+	} {
+		var l losses
+		now := time.Now()
+		l.arrived(0, now)
+		index := int64(0)
+		for range 50 {
+			index += 2
+			l.arrived(index, now)
+			now = now.Add(nackDelay)
+			if asked := l.due(now); len(asked) != 1 {
+				t.Fatalf("trip %v: asked for %v", c.trip, asked)
+			}
+			l.arrived(index-1, now.Add(c.trip))
+			now = now.Add(c.trip)
+		}
+		if got := l.retry(); (got - c.want).Abs() > time.Millisecond {
+			t.Errorf("trip %v: a retry after %v, want %v", c.trip, got, c.want)
+		}
+		index += 2
+		l.arrived(index, now)
+		n := 0
+		for i := range 300 {
+			n += len(l.due(now.Add(nackDelay + time.Duration(i)*10*time.Millisecond)))
+		}
+		if n > nackRetries || len(l.missing) > 0 {
+			t.Errorf("trip %v: asked %d times, and not given up: %v", c.trip, n, l.missing)
 		}
 	}
 }

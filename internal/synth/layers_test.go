@@ -7,19 +7,23 @@ import (
 	"image"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/footlight-live/footlight/internal/av"
+	"github.com/footlight-live/footlight/internal/synth/link"
 	"github.com/footlight-live/footlight/test/judge"
 )
 
@@ -37,14 +41,34 @@ type viewer struct {
 
 func (h *house) view(participant, as string) *viewer {
 	h.t.Helper()
+	return h.viewOver(participant, as, nil, nil)
+}
+
+// viewOver views over a link: up is to the house, down from it. Missing packets are asked for.
+func (h *house) viewOver(participant, as string, up, down func() link.Conditions) *viewer {
+	h.t.Helper()
 	v := &viewer{h: h, packets: make(chan *rtp.Packet, 100_000)}
 	media, settings := new(webrtc.MediaEngine), webrtc.SettingEngine{}
 	settings.SetIncludeLoopbackCandidate(true)
+	conn, err := net.ListenUDP("udp4", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: link.Wrap(conn, up, down)})
+	h.t.Cleanup(func() { _ = mux.Close() })
+	settings.SetICEUDPMux(mux)
+	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	if err := media.RegisterDefaultCodecs(); err != nil {
 		h.t.Fatal(err)
 	}
-	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(settings), webrtc.WithInterceptorRegistry(new(interceptor.Registry)))
-	var err error
+	registry := new(interceptor.Registry)
+	if err := webrtc.ConfigureNackWithOptions(media, registry, []nack.GeneratorOption{nack.GeneratorInterval(40 * time.Millisecond)}); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := webrtc.ConfigureRTCPReports(registry); err != nil {
+		h.t.Fatal(err)
+	}
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(settings), webrtc.WithInterceptorRegistry(registry))
 	if v.peer, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
 		h.t.Fatal(err)
 	}

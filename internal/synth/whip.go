@@ -81,6 +81,9 @@ func (p *Publisher) hangUp(ctx context.Context, session string) error {
 }
 
 func (p *Publisher) request(ctx context.Context, method, target, body string) (*http.Response, error) {
+	if p.currentFaults().Offline {
+		return nil, errors.New("reach the server: the publisher is offline")
+	}
 	request, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, target, err)
