@@ -3,6 +3,7 @@ package composition
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 
@@ -33,7 +34,8 @@ const dataHeadroom = 1 << 30
 // limitMemory is the backstop for a process whose memory grows faster than it is watched: the system refuses it
 // more than this.
 func limitMemory(pid int, resident uint64) error {
-	limit := unix.Rlimit{Cur: resident + dataHeadroom, Max: resident + dataHeadroom}
+	data := min(resident, math.MaxInt64) + dataHeadroom
+	limit := unix.Rlimit{Cur: data, Max: data}
 	if err := unix.Prlimit(pid, unix.RLIMIT_DATA, &limit, nil); err != nil {
 		return fmt.Errorf("limit memory of process %d: %w", pid, err)
 	}

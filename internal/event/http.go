@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -71,7 +72,7 @@ func (l *Log) query(r *http.Request) (q Query, err error) {
 	values := r.URL.Query()
 	for name := range values {
 		if name != "since" && name != "resource" && name != "follow" {
-			return q, errors.New("there is no parameter " + strconv.Quote(name) + ": since, resource and follow are understood")
+			return q, fmt.Errorf("there is no parameter %q: since, resource and follow are understood", name)
 		}
 	}
 	if since := values.Get("since"); since != "" {
@@ -81,7 +82,7 @@ func (l *Log) query(r *http.Request) (q Query, err error) {
 	}
 	if q.Resource = values.Get("resource"); q.Resource != "" {
 		if _, err := arn.Parse(q.Resource); err != nil {
-			return q, errors.New("resource: " + err.Error())
+			return q, fmt.Errorf("resource: %w", err)
 		}
 	}
 	if follow := values.Get("follow"); follow != "" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -254,4 +255,27 @@ func TestIDOf(t *testing.T) {
 	if NewID() == NewID() {
 		t.Error("two new ids are the same")
 	}
+}
+
+// FuzzQuery: whatever is asked is understood or refused, and what is understood can be read.
+func FuzzQuery(f *testing.F) {
+	for _, query := range []string{"", "since=10m&follow=true", "since=2026-01-31T12:00:00Z&resource=" + arnA, "follow=%zz", "since=9e99h", "resource=arn:aws:ivs:::/."} {
+		f.Add(query)
+	}
+	l := &Log{Now: time.Now}
+	f.Fuzz(func(t *testing.T, query string) {
+		q, err := l.query(&http.Request{URL: &url.URL{RawQuery: query}})
+		if err != nil {
+			return
+		}
+		config, err := q.consumer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range config.FilterSubjects {
+			if !strings.HasPrefix(s, "footlight.events.ivs.") || strings.ContainsAny(s, " *>") || strings.Count(s, ".") != 4 {
+				t.Errorf("%q reads %q", query, s)
+			}
+		}
+	})
 }
