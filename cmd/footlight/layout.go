@@ -94,6 +94,9 @@ func (c *layoutPreviewCommand) request() (*previewRequest, error) {
 		return nil, fmt.Errorf("--layout: %w", err)
 	}
 	if _, err := layout.ParseConfig(req.Layout); err != nil {
+		if strings.Contains(err.Error(), `"custom"`) {
+			return nil, fmt.Errorf(`--layout: %w; custom layouts are part of scenes: --scene '{"layout":{"custom":…}}'`, err)
+		}
 		return nil, fmt.Errorf("--layout: %w", err)
 	}
 	if req.Scene, err = fileOrJSON(c.Scene); err != nil {

@@ -59,6 +59,7 @@ func TestLayoutPreview(t *testing.T) {
 		"--layout: open":                func(c *layoutPreviewCommand) { c.Layout = filepath.Join(dir, "nowhere.json") },
 		"--layout: no valid JSON":       func(c *layoutPreviewCommand) { c.Layout = file("bad.json", `{"grid"`) },
 		`no member is called "gird"`:    func(c *layoutPreviewCommand) { c.Layout = `{"gird":{}}` },
+		"part of scenes":                func(c *layoutPreviewCommand) { c.Layout = `{"custom":{}}` },
 		"--scene: invalid scene: tiles": func(c *layoutPreviewCommand) { c.Scene = `{"tiles":[]}` },
 		"--image logo=FILE":             func(c *layoutPreviewCommand) { c.Scene = `{"background":{"image":"logo"}}` },
 		"--image logo: open": func(c *layoutPreviewCommand) {
