@@ -174,7 +174,7 @@ var dropped = regexp.MustCompile(`drop pts`)
 
 // doubled counts pictures that look like the one before: the browser or the camera missed one.
 func doubled(ctx context.Context, path string) (int, error) {
-	out, err := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "debug", "-i", path, "-vf", "mpdecimate=hi=300:lo=150:frac=0.02",
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "debug", "-i", path, "-vf", "mpdecimate=hi=128:lo=64:frac=0.0005",
 		"-f", "null", "-").CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("look for doubled pictures: %w", err)
