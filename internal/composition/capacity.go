@@ -10,7 +10,7 @@ import (
 )
 
 // What a composition costs, in cores, as a rule of thumb that is rather too high: 0.54 for four 640x360 publishers
-// on 1280x720 at 30 frames per second, where the whole composer took 0.45 to 0.51 on two cores of an AMD EPYC that had
+// on 1280x720 at 30 frames per second, where the whole composer took 0.40 to 0.51 on two cores of an AMD EPYC that had
 // other work, and 1.0 for twelve. Twelve 720p publishers without simulcast may take a tenth more. It decides only until
 // a composer has run for a while: then its own measurement does.
 const (

@@ -94,7 +94,7 @@ func (m *Manager) Start(ctx context.Context) error {
 			m.Log.Info("resuming", "composition", r.ID, "state", r.State)
 		}
 		m.begin(r)
-		if len(r.Untold) > 0 {
+		if len(r.Untold) > 0 && m.Publish != nil {
 			m.teller.due(r.ID)
 		}
 	}
