@@ -20,10 +20,11 @@ async function post(pc, url, token) {
     headers: {"Content-Type": "application/sdp", "Authorization": "Bearer " + token}});
   if (r.status != 201) throw new Error(r.status + " " + await r.text());
   if (!r.headers.get("Location") || !r.headers.get("ETag")) throw new Error("headers are not exposed");
+  pc.location = r.headers.get("Location");
   await pc.setRemoteDescription({type: "answer", sdp: await r.text()});
 }
 async function publish(base, token, simulcast) {
-  const media = await navigator.mediaDevices.getUserMedia({audio: true, video: {width: 320, height: 180, frameRate: 15}});
+  const media = await navigator.mediaDevices.getUserMedia({audio: true, video: {width: 640, height: 360, frameRate: 15}});
   window.pc = new RTCPeerConnection();
   pc.addTransceiver(media.getAudioTracks()[0], {direction: "sendonly"});
   pc.addTransceiver(media.getVideoTracks()[0], {direction: "sendonly",
@@ -32,7 +33,7 @@ async function publish(base, token, simulcast) {
   return true;
 }
 async function watch(base, token, id) {
-  const pc = new RTCPeerConnection(), v = document.getElementById("v");
+  const pc = window.pc = new RTCPeerConnection(), v = document.getElementById("v");
   pc.addTransceiver("audio", {direction: "recvonly"});
   pc.addTransceiver("video", {direction: "recvonly"});
   v.srcObject = new MediaStream();
@@ -49,6 +50,14 @@ async function watch(base, token, id) {
     await new Promise(r => setTimeout(r, 100));
   }
 }
+async function show(width, height, want) {
+  const r = await fetch(pc.location + "/size", {method: "POST", body: JSON.stringify({width, height}), headers: {"Content-Type": "application/json"}});
+  if (r.status != 204) throw new Error(r.status + " " + await r.text());
+  const v = document.getElementById("v"), frames = () => v.getVideoPlaybackQuality().totalVideoFrames;
+  while (v.videoWidth != want) await new Promise(r => setTimeout(r, 50));
+  for (const n = frames(); frames() < n + 10;) await new Promise(r => setTimeout(r, 50));
+  return v.videoWidth;
+}
 </script>`
 
 // rendered is what a page saw of a participant.
@@ -63,6 +72,7 @@ type rendered struct {
 
 // TestBrowser has a real Chromium publish its fake camera and another page of it show that.
 func TestBrowser(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
@@ -124,6 +134,23 @@ func TestBrowser(t *testing.T) {
 			t.Errorf("simulcast offered: %v: %+v", simulcast, seen)
 		}
 	}
+
+	// The second publisher sends two layers: the viewer goes back and forth between them and the picture never stops.
+	eventually(t, "both layers flow", func() bool {
+		n := 0
+		for _, l := range r.Stats().Layers {
+			if l.ParticipantID == "cam1" && l.Flowing && l.Width > 0 {
+				n++
+			}
+		}
+		return n == 2
+	})
+	for _, c := range []struct{ width, height, want int }{{318, 178, 320}, {640, 360, 640}, {100, 50, 320}} {
+		if _, err := chromedp.Run(viewer, chromedp.Evaluate[int](fmt.Sprintf(`show(%d, %d, %d)`, c.width, c.height, c.want), chromedp.EvalAwaitPromise)); err != nil {
+			t.Fatalf("show %dx%d: %v; %+v", c.width, c.height, err, r.Stats())
+		}
+	}
+	t.Logf("%+v", r.Stats())
 
 	// The page leaves without a DELETE; a browser says no goodbye on the wire either.
 	closing := time.Now()

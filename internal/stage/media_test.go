@@ -2,6 +2,7 @@ package stage
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -226,6 +227,7 @@ asking:
 
 // TestVanish cuts a publisher's cable: it is gone within 10 s, its subscribers with it.
 func TestVanish(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	cam := r.publish(t, "stage1.alice.p", clientOptions{})
 	stop := cam.roll(1)
@@ -246,6 +248,7 @@ func TestVanish(t *testing.T) {
 
 // TestSilentPublisher stops sending but keeps the connection: the publisher stays.
 func TestSilentPublisher(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes longer than the time-out of a publisher that vanished")
 	}
@@ -283,4 +286,32 @@ func TestGarbageRTP(t *testing.T) {
 	}
 	scr := r.subscribe(t, "stage1.carol.s", "alice", clientOptions{})
 	checkVideo(t, good, scr, 50)
+}
+
+// TestBitRateLimit has a publisher that sends too much, and one that does not.
+func TestBitRateLimit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(s *Server) { s.MaxBitRate = 300_000 })
+	greedy := r.publish(t, "stage1.alice.p", clientOptions{})
+	if !strings.Contains(greedy.answer, "\r\nb=AS:300\r\n") {
+		t.Errorf("the answer does not say what is allowed:\n%s", greedy.answer)
+	}
+	modest := r.publish(t, "stage1.carol.p", clientOptions{})
+	modest.sendVideo(1)
+	defer greedy.roll(1)() // about 1 Mbit/s
+	e := r.observer.wait(t, PublishError, "alice", 1)
+	if e.ErrorCode != BitrateExceeded || !strings.Contains(e.Reason, "300 kbit/s") {
+		t.Errorf("event %+v", e)
+	}
+	r.observer.wait(t, PublishStopped, "alice", 1)
+	closed(t, "publishing ends", greedy.ended)
+	select {
+	case <-modest.ended:
+		t.Error("another publisher was ended too")
+	default:
+	}
+	scr := r.subscribe(t, "stage1.bob.s", "carol", clientOptions{})
+	if strings.Contains(scr.answer, "b=AS") {
+		t.Error("a subscriber is told a limit")
+	}
 }

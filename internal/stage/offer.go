@@ -30,6 +30,7 @@ type offer struct {
 	audio *codec                  // nil when no section offers Opus
 	rids  []string                // the simulcast layers that the video section offers to send, nil without
 	of    *sdp.MediaDescription   // the section of rids
+	limit int                     // of the video to be sent, bits per second, for the answer; 0 for none
 
 	hasVideo, hasAudio bool // there are such sections, whatever they offer
 }

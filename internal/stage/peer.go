@@ -135,12 +135,13 @@ func (s *Server) negotiate(ctx context.Context, pc *webrtc.PeerConnection, o *of
 	case <-ctx.Done():
 		return "", fragment{}, fmt.Errorf("gather candidates: %w", context.Cause(ctx))
 	}
-	return finishAnswer(pc.LocalDescription().SDP, s.candidates)
+	return finishAnswer(pc.LocalDescription().SDP, s.candidates, o.limit)
 }
 
 // finishAnswer replaces the candidates of an answer by the given ones, in every section that was not
-// rejected: some clients read only the first section, some only their own.
-func finishAnswer(answer string, candidates []string) (string, fragment, error) {
+// rejected: some clients read only the first section, some only their own. limit is what the client may send in a video
+// section, all layers together, in bits per second (RFC 8866 section 5.8); 0 says nothing.
+func finishAnswer(answer string, candidates []string, limit int) (string, fragment, error) {
 	desc := new(sdp.SessionDescription)
 	if err := desc.UnmarshalString(answer); err != nil {
 		return "", fragment{}, fmt.Errorf("read own answer: %w", err)
@@ -162,6 +163,9 @@ func finishAnswer(answer string, candidates []string) (string, fragment, error) 
 		m.Attributes = kept
 		if m.MediaName.Port.Value == 0 {
 			continue
+		}
+		if limit > 0 && m.MediaName.Media == "video" {
+			m.Bandwidth = []sdp.Bandwidth{{Type: "AS", Bandwidth: uint64(limit / 1000)}}
 		}
 		mid, _ := m.Attribute("mid")
 		for _, c := range candidates {

@@ -357,6 +357,7 @@ func TestMute(t *testing.T) {
 
 // TestHostileMessages floods a socket and sends nonsense: the stage goes on, and so does the socket.
 func TestHostileMessages(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	mallory := r.mustOpen(t, "stage1.mallory.s")
 	for _, m := range []string{

@@ -283,6 +283,7 @@ func (j *projector) checkReports(pictures []shown, tolerance time.Duration) {
 }
 
 func TestLayers(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := h.publishTo("ada", &Publisher{Index: 5, Width: 640, Height: 360, FrameRate: 15, Layers: 3})
 	// Once all layers have had reports, changes are exact.
@@ -347,6 +348,7 @@ func TestLayers(t *testing.T) {
 
 // TestLayersWithoutReports has nothing but arrival to align layers by.
 func TestLayersWithoutReports(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	p := &Publisher{Index: 5, Width: 320, Height: 180, FrameRate: 15, Layers: 2}
 	p.SetFaults(Faults{NoReports: true})

@@ -13,6 +13,7 @@ import (
 // TestBadLinks publishes and watches over links that lose 5 % of the packets, swing by 200 ms, overtake and double, in both
 // directions: NACKs bring nearly all packets, and the publisher is spared.
 func TestBadLinks(t *testing.T) {
+	t.Parallel()
 	bad := link.Conditions{Loss: 0.05, Burst: 2, Jitter: 200, Reorder: 0.01, Duplicate: 0.01}
 	h := newHouse(t)
 	p := &Publisher{Index: 5, Width: 320, Height: 180, FrameRate: 30, BitRate: 500_000}
@@ -22,7 +23,7 @@ func TestBadLinks(t *testing.T) {
 	p.SetFaults(Faults{Up: bad, Down: bad})
 	before := h.Stats()
 	begin := time.Now()
-	watched := 8 * time.Second
+	watched := 6 * time.Second
 	got := map[uint16]bool{first.SequenceNumber: true}
 	newest := first.SequenceNumber
 	// A viewer that asks for key frames ten times a second.

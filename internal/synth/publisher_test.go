@@ -287,6 +287,7 @@ func waitState(t *testing.T, states <-chan State, want State) {
 }
 
 func TestReconnectsAfterTheLineWasCut(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	states := make(chan State, 100)
 	p := publish(t, s, &Publisher{OnState: func(state State, _ string) { states <- state }})
