@@ -173,3 +173,28 @@ func TestImagesOfACompositionStay(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whatever comes as an image is refused in words, or is a picture within the bounds.
+func FuzzInspect(f *testing.F) {
+	f.Add(pngOf(f, 3, 2))
+	f.Add(pngOf(f, 1920, 1))
+	var photo bytes.Buffer
+	if err := jpeg.Encode(&photo, image.NewRGBA(image.Rect(0, 0, 16, 8)), nil); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(photo.Bytes())
+	f.Add([]byte("GIF89a"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		img, err := inspect(data)
+		if err != nil {
+			if code(err) != "ValidationException" {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		if img.Width < 1 || img.Height < 1 || img.Width > maxImageSide || img.Height > maxImageSide || img.Size != len(data) ||
+			img.Type != "image/png" && img.Type != "image/jpeg" {
+			t.Errorf("%+v", img)
+		}
+	})
+}
