@@ -98,6 +98,7 @@ func hasIDR(annexB []byte) bool {
 }
 
 func TestPictureCarriesIndexAndCaptureTime(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	publish(t, s, &Publisher{Index: 6, WHIPURL: s.URL + "/moved"})
 	w := newWatcher(t, s)
@@ -358,6 +359,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestLoss(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	p := publish(t, s, &Publisher{})
 	p.SetFaults(Faults{Up: link.Conditions{Loss: 0.2}})

@@ -43,6 +43,7 @@ func run(t *testing.T) (send func(string), changes <-chan Change, end func() err
 }
 
 func TestRunPublishers(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	send, changes, end := run(t)
 	send(fmt.Sprintf(`[{"whipUrl":"%[1]s/whip","token":"secret","name":"Ada","index":0,"width":320,"height":180},
