@@ -15,7 +15,7 @@ import (
 )
 
 // memoryLimit is for what Go manages; pictures live in C memory and are bounded by count.
-const memoryLimit = 256 << 20
+const memoryLimit = 128 << 20
 
 // socketFD is where the server's socket is (package wire).
 const socketFD = 3

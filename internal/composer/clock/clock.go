@@ -1,8 +1,8 @@
 // Package clock maps what senders call time to the composer's one clock.
 //
 // Guarantees: the composer's clock only goes forward; the audio and video of one participant share one
-// mapping, so that what was captured together is presented together; the playout delay grows at once
-// when packets come late and shrinks slowly when they no longer do, within bounds.
+// mapping, so that what was captured together is presented together; the playout delay grows
+// when media come late in two seconds out of ten and shrinks slowly when they no longer do, within bounds.
 //
 // # Model
 //
@@ -17,7 +17,8 @@
 // tracks: the smaller minimum serves both, and lip sync no longer depends on what encoding or pacing adds
 // to one of them. Reports that put the tracks more than half a second apart are taken for broken and ignored.
 //
-// The playout delay, shared by the tracks too, covers how late complete frames are against their base.
+// The playout delay, shared by the tracks too, covers how late complete frames are against their base, the time
+// to decode them included. What happens once, in one second out of ten, does not count: see lateness.
 package clock
 
 import "time"

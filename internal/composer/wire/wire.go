@@ -108,7 +108,7 @@ type Heartbeat struct {
 	Destinations []DestinationFigure `json:"destinations"`
 }
 
-// Timing sums up durations, in milliseconds.
+// Timing sums up the durations of the last ten seconds, in milliseconds.
 type Timing struct {
 	Count uint64  `json:"count"`
 	P50   float64 `json:"p50"`
