@@ -62,7 +62,8 @@ func compareEncoders(ctx context.Context, inputs string, rounds int, path string
 		"2.5 Mb/s with key frames every 2 s, %d rounds in turns. CPU is of one thread, against veryfast in the same round. "+
 		"x264 is as Footlight runs it: zerolatency, diamond search. Peak is the most bits in any one second, buffer how many seconds a "+
 		"player that reads at 2.5 Mb/s waits for the worst picture. SSIM is of luma; in brackets that of the worst second.\n\n"+
-		"Rule: of those whose SSIM is at most 0.005 below veryfast's on moving and on screen content, the one that takes least.\n", machine(), rounds)
+		"Only encoders whose SSIM is at most 0.005 below veryfast's on moving and on screen content come into question; what was "+
+		"chosen of them, and why, is at encodingFor in internal/composer.\n", machine(), rounds)
 	for _, c := range []*clip{
 		{name: "a grid in motion (4 × 360p)", job: newJob(4, 360, moving, clipSeconds, inputs)},
 		{name: "a grid of nine in motion (9 × 720p)", job: newJob(9, 720, moving, clipSeconds, inputs)},

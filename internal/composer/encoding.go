@@ -10,13 +10,17 @@ import (
 // encodingFor chooses the encoder and its settings for the pictures of a format.
 //
 // Measured against x264 veryfast zerolatency at equal bitrate (bench/compose/encoders.md, which
-// `go run ./bench/compose -encoders` makes): OpenH264 at medium complexity takes about 0.59 of its time on a
-// grid in motion for 0.003 less SSIM, and about 0.5 on a screen share with text for 0.0006 less, with a rate
-// that stays nearer to its target. x264's superfast takes as much on a grid, more on text, and loses more. What
-// OpenH264 gives up: on a grid about 0.5 dB, and no adaptive quantisation, so that flat areas next to much
+// `go run ./bench/compose -encoders` makes): OpenH264 at medium complexity takes about 0.65 of its time on grids in
+// motion and on a screen share with text, for 0.0025 and 0.0003 less SSIM. x264's superfast takes 0.6 and 0.7, for
+// 0.0035 less on grids. What decides is the rate: a scrolling page peaks at 2.6 Mb/s of 2.5 with OpenH264 and at
+// 4.4 with x264, which players on thin lines wait for; its pictures also take less memory.
+//
+// What OpenH264 gives up: 0.5 dB on grids, and it recovers later from cuts of the whole picture (0.0056 less SSIM
+// with one every second, where superfast loses 0.0008); it has no adaptive quantisation, so flat areas next to much
 // motion get fewer bits.
 //
-// Its low complexity saves another tenth for 0.003 more: it is for canvases above 1080p30.
+// Its low complexity saves a tenth for 0.003 more, just beyond what we allow an encoder to lose (0.005): it is for
+// canvases above 1080p30.
 func encodingFor(f format) av.H264Config {
 	cfg := av.H264Config{Width: f.width, Height: f.height, FrameRate: f.frameRate, BitRate: f.bitRate,
 		KeyInterval: f.keyInterval(), Encoder: av.OpenH264, Preset: "medium", Profile: "main", OmitHeaders: true, Threads: 1}
