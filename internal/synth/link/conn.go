@@ -36,7 +36,7 @@ type parcel struct {
 // Wrap puts links in front of a socket, which from then on belongs to the Conn. up and down are asked for each
 // packet and must be safe for concurrent use; nil is a perfect link.
 func Wrap(conn net.PacketConn, up, down func() Conditions) *Conn {
-	c := &Conn{PacketConn: conn, inbox: make(chan parcel, 256), closed: make(chan struct{})}
+	c := &Conn{PacketConn: conn, inbox: make(chan parcel, 1024), closed: make(chan struct{})}
 	c.up = c.newLine(up, func(p parcel) {
 		_, _ = c.PacketConn.WriteTo(p.packet, p.addr) // a socket that broke tells its reader
 	})
