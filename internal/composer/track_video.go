@@ -19,7 +19,8 @@ const (
 	// repairTime is for how long a missing packet may still come. A picture that comes late shows for less time
 	// or not at all, but those after it need no key frame: that costs the tile less than giving up.
 	repairTime = 600 * time.Millisecond
-	// hopeless is when a key frame is asked for all the same, in case the repair fails.
+	// hopeless is when a key frame is asked for all the same, in case the repair fails; later where the playout
+	// delay says that repairs take longer.
 	hopeless = 250 * time.Millisecond
 	// decodeAhead is how long before it is due a picture is decoded, if it is there by then. Until then it waits
 	// as it came, a fiftieth of the size. A canvas looks half a tick ahead.
@@ -132,7 +133,7 @@ func (v *videoTrack) picture(au frame.AccessUnit) {
 // ask asks for a key frame where one is missing, and returns how long nothing needs to be done.
 func (v *videoTrack) ask(now time.Duration) time.Duration {
 	wait := time.Hour
-	missing := v.assembler.Missing(now)
+	missing, hopeless := v.assembler.Missing(now), max(hopeless, v.sync.Delay())
 	stuck := v.decoder.NeedsKeyFrame() && !slices.ContainsFunc(v.coded, func(u codedUnit) bool { return u.Key })
 	switch {
 	case v.assembler.NeedKey() || stuck || missing >= hopeless:
