@@ -9,6 +9,8 @@
 //     taken out.
 //   - A publisher whose connection breaks, or whose server restarts, comes back by itself with back-off; one
 //     that is refused for good (a bad token, a bad offer) ends with the reason.
+//   - What a publisher does wrong, how bad its links are and who it mutes can be changed at any time (Faults,
+//     package link, Muted).
 //   - Tokens are never logged.
 //
 // It links package av, so it belongs into the composer binary and into tests only.
