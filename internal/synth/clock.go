@@ -29,7 +29,7 @@ func (c *timepiece) now(drift float64) time.Time {
 	return own
 }
 
-// real is the duration d of this clock on the machine's.
+// realDuration is how long d of this clock is on the machine's.
 func (c *timepiece) realDuration(d time.Duration) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
