@@ -105,7 +105,7 @@ func startX(ctx context.Context, j Job) (*xServer, error) {
 	n, err := read.Read(answer)
 	number := strings.TrimSpace(string(answer[:n]))
 	if err != nil || number == "" {
-		return nil, errors.Join(errors.New("Xvfb names no display"), err)
+		return nil, errors.Join(errors.New("no display named by Xvfb"), err)
 	}
 	return &xServer{":" + number, cmd}, nil
 }
