@@ -252,7 +252,7 @@ func TestIDOf(t *testing.T) {
 	if a, b := IDOf("ab", "c"), IDOf("a", "bc"); a == b || a != IDOf("ab", "c") || len(a) != 36 {
 		t.Errorf("%s, %s", a, b)
 	}
-	if NewID() == NewID() {
+	if a, b := NewID(), NewID(); a == b {
 		t.Error("two new ids are the same")
 	}
 }

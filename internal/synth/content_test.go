@@ -69,13 +69,13 @@ func TestDrift(t *testing.T) {
 		p.SetFaults(Faults{Drift: 100})
 		p.now()
 		time.Sleep(1000 * time.Second)
-		if off := p.now().Sub(time.Now()); off != 100*time.Millisecond {
+		if off := time.Until(p.now()); off != 100*time.Millisecond {
 			t.Errorf("off by %v after 1000 s of 100 ppm", off)
 		}
 		p.SetFaults(Faults{Drift: -1000})
 		p.now()
 		time.Sleep(100 * time.Second)
-		if off := p.now().Sub(time.Now()); off != 0 {
+		if off := time.Until(p.now()); off != 0 {
 			t.Errorf("off by %v after 100 s of -1000 ppm", off)
 		}
 		before := p.now()

@@ -33,7 +33,6 @@ type viewer struct {
 	url     string // of the session
 	packets chan *rtp.Packet
 	peer    *webrtc.PeerConnection
-	ssrc    webrtc.SSRC
 
 	mu      sync.Mutex
 	reports []*rtcp.SenderReport
