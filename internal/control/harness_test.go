@@ -254,6 +254,24 @@ func (f *fakeStreams) Stop(channelARN, reason string) error {
 	return nil
 }
 
+func (f *fakeStreams) PutMetadata(channelARN, text string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.live[channelARN]; !ok {
+		return channel.ErrNotLive
+	}
+	return nil
+}
+
+func (f *fakeStreams) InsertAdBreak(channelARN, id string, _ time.Duration) (channel.AdBreak, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.live[channelARN]; !ok {
+		return channel.AdBreak{}, channel.ErrNotLive
+	}
+	return channel.AdBreak{ID: id}, nil
+}
+
 func (f *fakeStreams) set(s channel.Stream) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

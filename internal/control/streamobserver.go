@@ -63,7 +63,7 @@ func (c *Control) sweepStreamSessions(ctx context.Context, sessions []streamSess
 			continue
 		}
 		s.End = now
-		if len(s.Events) > 0 && s.Events[len(s.Events)-1].Name == string(channel.StreamStart) {
+		if len(s.Events) > 0 && s.Events[len(s.Events)-1].Name != string(channel.SessionCreated) && s.Events[len(s.Events)-1].Name != string(channel.StreamEnd) {
 			s.add(channel.StreamEnd, now)
 		}
 		s.add(channel.SessionEnded, now)

@@ -42,7 +42,10 @@ func (s *Server) startChannels(_, background context.Context) error {
 		TLS:       &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 		Directory: s.control,
 		Observer:  s.control.StreamObserver(),
+		Gate:      s.control,
 		Log:       s.Log,
+
+		SessionKey: s.control.PlaybackSessionKey(),
 	}
 	if err := s.channels.Start(background); err != nil {
 		return listenError("rtmp", "--rtmp-addr and --rtmps-addr", s.RTMPAddr+" or "+s.RTMPSAddr, err)
