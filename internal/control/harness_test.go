@@ -225,9 +225,11 @@ func escaped(resource string) string { return "/tags/" + url.PathEscape(resource
 
 // fakeStreams is the live side of channels. Guarded by mu.
 type fakeStreams struct {
-	mu      sync.Mutex
-	live    map[string]channel.Stream
-	stopped []string
+	mu       sync.Mutex
+	live     map[string]channel.Stream
+	stopped  []string
+	metadata []string
+	inBreak  bool
 }
 
 func (f *fakeStreams) Stream(channelARN string) (channel.Stream, bool) {
@@ -260,6 +262,7 @@ func (f *fakeStreams) PutMetadata(channelARN, text string) error {
 	if _, ok := f.live[channelARN]; !ok {
 		return channel.ErrNotLive
 	}
+	f.metadata = append(f.metadata, channelARN+" "+text)
 	return nil
 }
 
@@ -269,6 +272,10 @@ func (f *fakeStreams) InsertAdBreak(channelARN, id string, _ time.Duration) (cha
 	if _, ok := f.live[channelARN]; !ok {
 		return channel.AdBreak{}, channel.ErrNotLive
 	}
+	if f.inBreak {
+		return channel.AdBreak{}, channel.ErrInAdBreak
+	}
+	f.inBreak = true
 	return channel.AdBreak{ID: id}, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/text/language"
@@ -64,11 +63,11 @@ func (r *policyRecord) configure(c *Control, in *ivs.UpdatePlaybackRestrictionPo
 	case slices.Contains(r.Origins, ""):
 		return api.ValidationException("allowedOrigins has an empty element")
 	case len(r.Countries) > 0 && c.Countries == nil:
-		return api.ValidationException("allowedCountries: this server cannot tell countries, since it has no GeoIP database (--geoip-db)")
+		return api.ValidationException("allowedCountries: this server cannot tell countries, since it has no GeoIP database")
 	}
 	for _, code := range r.Countries {
 		region, err := language.ParseRegion(code)
-		if err != nil || !region.IsCountry() || region.String() != code || strings.ToUpper(code) != code {
+		if err != nil || !region.IsCountry() || region.Canonicalize().String() != code {
 			return api.ValidationException("allowedCountries: '%s' is not the code of a country by ISO 3166-1 alpha-2", code)
 		}
 	}
