@@ -62,8 +62,8 @@ func (r *policyRecord) configure(c *Control, in *ivs.UpdatePlaybackRestrictionPo
 		return api.ValidationException("allowedOrigins has %d elements, more than %d", len(r.Origins), maxOrigins)
 	case slices.Contains(r.Origins, ""):
 		return api.ValidationException("allowedOrigins has an empty element")
-	case len(r.Countries) > 0 && c.Countries == nil:
-		return api.ValidationException("allowedCountries: this server cannot tell countries, since it has no GeoIP database")
+	case len(in.AllowedCountries) > 0 && c.Countries == nil:
+		return api.ValidationException("allowedCountries: this server cannot tell countries, since it has no GeoIP database (--geoip-db)")
 	}
 	for _, code := range r.Countries {
 		region, err := language.ParseRegion(code)

@@ -11,6 +11,7 @@ import (
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/control"
+	"github.com/footlight-live/footlight/internal/geoip"
 	"github.com/footlight-live/footlight/internal/stage"
 )
 
@@ -23,6 +24,13 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 	s.control = &control.Control{
 		Account: s.account(), Store: s.store, URLs: s.urls, Local: s.localURLs, Log: s.Log,
 		Compositions: control.CompositionsOf(s.compositions),
+	}
+	if s.GeoIPDB != "" {
+		countries, err := geoip.Open(s.GeoIPDB)
+		if err != nil {
+			return fmt.Errorf("configuration: --geoip-db: %w", err)
+		}
+		s.control.Countries = countries
 	}
 	if err := s.control.Start(ctx); err != nil {
 		return err
