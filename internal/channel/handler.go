@@ -1,8 +1,10 @@
 package channel
 
 import (
-	"io"
+	"encoding/json"
+	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -17,15 +19,24 @@ const (
 	// mediaPlaylist is the name of a channel's one media playlist.
 	mediaPlaylist = "live.m3u8"
 	viewerParam   = "viewer"
+	tokenParam    = "token"
 
-	// What players get for a channel that is offline or does not exist, and for a private one (spec/lowlatency.md §6).
+	// What players get for a channel that is offline or does not exist (spec/lowlatency.md §6).
 	offlineBody = `[{"type":"error","error":"Can not find channel","error_code":"transcode_does_not_exist"}]` + "\n"
-	privateBody = `[{"type":"error","error":"This channel is private and playback tokens are not built yet","error_code":"unauthorized"}]` + "\n"
+)
+
+// Refusals of the handler's own; those of the Gate come beside them.
+var (
+	deniedNoGate  = Denied{"unauthorized", "This channel is private, and nothing here checks tokens"}
+	deniedSession = Denied{"session_invalid", "This address belongs to no playback session, or the session is over: load the playback URL again"}
+	deniedRevoked = Denied{"session_revoked", "The playback session of this viewer has been revoked"}
+	deniedOrigin  = Denied{"origin_not_allowed", "The playback session belongs to another origin; the header Origin must name its own with every request"}
+	deniedPicture = Denied{"resolution_not_allowed", "The picture is larger than the token's aws:maximum-resolution allows, and there is no smaller rendition"}
 )
 
 // Handler serves everything under /api/video/v1/: the multivariant playlist
 // {region}.{account}.channel.{id}.m3u8, and below {region}.{account}.channel.{id}/ the media playlist,
-// its segments and its parts.
+// its segments and its parts. Those of a guarded channel are one level deeper, below the viewer's session.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -65,21 +76,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	muxer := l.muxer.Load()
 	switch {
-	case l.channel.Authorized:
-		answer(w, http.StatusForbidden, privateBody)
-	case muxer == nil || !muxer.Ready():
-		offline(w)
-	case !inside && l.over.Load():
+	case muxer == nil || !muxer.Ready() || !inside && l.over.Load():
 		offline(w)
 	case !inside:
-		multivariant(w, r, l, muxer, name)
-	case file == mediaPlaylist:
-		if q, err := url.ParseQuery(r.URL.RawQuery); err == nil {
-			l.viewers.note(q.Get(viewerParam), time.Now())
-		}
-		muxer.ServePlaylist(w, r)
-	case !muxer.ServeFile(w, r, file):
-		offline(w)
+		s.startSession(w, r, l, muxer, name)
+	default:
+		s.media(w, r, l, muxer, file)
 	}
 }
 
@@ -97,10 +99,105 @@ func channelOf(name string) (string, bool) {
 	return arn.Account{Region: parts[0], ID: parts[1]}.Of(arn.Channel, parts[3]).String(), true
 }
 
-// multivariant answers with the one rendition, whose address carries a new viewer's id.
-func multivariant(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Muxer, name string) {
+// startSession answers a request of the multivariant playlist with the addresses of a new session.
+func (s *Server) startSession(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Muxer, name string) {
+	var g Grant
+	if l.channel.guarded() {
+		var err error
+		if g, err = s.admit(r, l); err != nil {
+			s.refuse(w, l, err)
+			return
+		}
+		allowOrigin(w, g.Origin)
+	}
+	text := s.seals.seal(l.channel.ARN, newSession(g, time.Now()))
+	if l.channel.guarded() {
+		multivariant(w, r, l, muxer, name+"/"+text+"/"+mediaPlaylist)
+	} else {
+		multivariant(w, r, l, muxer, name+"/"+mediaPlaylist+"?"+viewerParam+"="+text)
+	}
+}
+
+// admit asks the gate, for a picture that the viewer may see.
+func (s *Server) admit(r *http.Request, l *live) (Grant, error) {
+	if s.Gate == nil {
+		return Grant{}, deniedNoGate
+	}
+	v := Viewing{
+		ChannelARN: l.channel.ARN, Token: r.URL.Query().Get(tokenParam), Origin: r.Header.Get("Origin"), Probe: r.Method == http.MethodHead,
+	}
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		v.Address = at.Addr().Unmap()
+	}
+	g, err := s.Gate.AdmitViewer(r.Context(), v)
+	if err == nil && !l.shows(g.Limit) {
+		err = deniedPicture
+	}
+	return g, err
+}
+
+// shows tells whether the stream's picture is within a limit.
+func (l *live) shows(limit Resolution) bool {
+	v := l.shown.Load().Video
+	return v == nil || limit.holds(v.Width, v.Height)
+}
+
+// media answers a request of the media playlist, a segment or a part. Those of a guarded channel need the session in
+// their path; an open channel's only count it.
+func (s *Server) media(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Muxer, file string) {
+	var v session
+	audience := hls.Public
+	if l.channel.guarded() {
+		text, rest, _ := strings.Cut(file, "/")
+		var err error
+		if v, err = s.enter(r, l, text); err != nil {
+			s.refuse(w, l, err)
+			return
+		}
+		if v.Strict {
+			allowOrigin(w, v.Origin)
+		}
+		file, audience = rest, hls.Private
+	} else if q, err := url.ParseQuery(r.URL.RawQuery); err == nil && file == mediaPlaylist {
+		v, _ = s.seals.open(l.channel.ARN, q.Get(viewerParam), time.Now())
+	}
+	switch {
+	case file == mediaPlaylist:
+		l.viewers.note(v.id, time.Now())
+		muxer.ServePlaylist(w, r, audience)
+	case !muxer.ServeFile(w, r, file, audience):
+		offline(w)
+	}
+}
+
+// enter checks the session in the path of a guarded channel's address.
+func (s *Server) enter(r *http.Request, l *live, text string) (session, error) {
+	v, ok := s.seals.open(l.channel.ARN, text, time.Now())
+	switch {
+	case !ok:
+		return v, deniedSession
+	case v.Viewer != "" && (s.Gate == nil || s.Gate.ViewerRevoked(l.channel.ARN, v.Viewer, v.Version)):
+		return v, deniedRevoked
+	case v.Strict && r.Header.Get("Origin") != v.Origin:
+		return v, deniedOrigin
+	case !l.shows(v.Limit):
+		return v, deniedPicture
+	}
+	return v, nil
+}
+
+// allowOrigin narrows CORS to one origin; empty leaves it open.
+func allowOrigin(w http.ResponseWriter, origin string) {
+	if origin != "" {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Vary", "Origin")
+	}
+}
+
+// multivariant answers with the one rendition.
+func multivariant(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Muxer, uri string) {
 	s := l.shown.Load()
-	v := hls.Variant{URI: name + "/" + mediaPlaylist + "?" + viewerParam + "=" + arn.NewID(viewerIDLength)}
+	v := hls.Variant{URI: uri}
 	v.PeakBitRate, v.MeanBitRate = muxer.BitRates()
 	if s.Video != nil {
 		v.Codecs, v.Width, v.Height, v.FrameRate = s.Video.Codec, s.Video.Width, s.Video.Height, s.Video.FrameRate
@@ -113,7 +210,7 @@ func multivariant(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Mu
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/vnd.apple.mpegurl")
-	h.Set("Cache-Control", "no-store") // each viewer has an id
+	h.Set("Cache-Control", "no-store") // each viewer has a session
 	if r.Method != http.MethodHead {
 		w.Write(hls.RenderMultivariant(v))
 	}
@@ -121,10 +218,40 @@ func multivariant(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Mu
 
 func offline(w http.ResponseWriter) { answer(w, http.StatusNotFound, offlineBody) }
 
+// refuse answers with the reason. CORS stays open, so that the page can read it.
+func (s *Server) refuse(w http.ResponseWriter, l *live, err error) {
+	if errors.Is(err, ErrUnknownChannel) {
+		offline(w)
+		return
+	}
+	status := http.StatusForbidden
+	denied, ok := errors.AsType[Denied](err)
+	if !ok {
+		l.log.Error("cannot decide about a viewer", "error", err)
+		status, denied = http.StatusServiceUnavailable, Denied{"unavailable", "Playback cannot be authorized now, try again"}
+		w.Header().Set("Retry-After", "1")
+	}
+	answer(w, status, errorBody(denied))
+}
+
+// errorBody has the form of offlineBody.
+func errorBody(d Denied) string {
+	type entry struct {
+		Type  string `json:"type"`
+		Error string `json:"error"`
+		Code  string `json:"error_code"`
+	}
+	b, err := json.Marshal([]entry{{"error", d.Message, d.Code}})
+	if err != nil { // strings always can
+		return offlineBody
+	}
+	return string(b) + "\n"
+}
+
 func answer(w http.ResponseWriter, status int, body string) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	io.WriteString(w, body)
+	w.Write([]byte(body))
 }

@@ -35,10 +35,10 @@ const (
 )
 
 // directory knows one channel under three keys.
-type directory struct{ authorized bool }
+type directory struct{ authorized, restricted bool }
 
 func (d directory) ResolveStreamKey(_ context.Context, key string) (Publisher, error) {
-	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized}, Source: "encoder"}
+	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted}, Source: "encoder"}
 	switch key {
 	case secureKey:
 	case plainKey:

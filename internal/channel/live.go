@@ -206,6 +206,8 @@ func (l *live) handle(m any) {
 		}
 	case stopRequest:
 		m.reply <- l.stop(m)
+	case doRequest:
+		m.reply <- l.act(m)
 	}
 }
 

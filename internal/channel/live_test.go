@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -515,19 +514,6 @@ func TestViewerTableIsBounded(t *testing.T) {
 	if n := v.count(now.Add(time.Minute)); n != 1 {
 		t.Errorf("%d viewers a minute later", n)
 	}
-}
-
-func TestPrivateChannel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, directory{authorized: true})
-		e := b.mustConnect(plainKey)
-		e.run(1)
-		for _, target := range []string{testPath, playbackRoot + testName + "/live.m3u8"} {
-			if w := b.get(target); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "private") {
-				t.Errorf("%s: status %d %s", target, w.Code, w.Body)
-			}
-		}
-	})
 }
 
 func TestShutdown(t *testing.T) {

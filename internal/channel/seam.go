@@ -12,7 +12,11 @@ type Channel struct {
 	ID         string
 	Name       string
 	Authorized bool // playback needs a token
+	Restricted bool // playback has a restriction policy
 }
+
+// guarded tells whether the Gate decides who may watch.
+func (c Channel) guarded() bool { return c.Authorized || c.Restricted }
 
 // Publisher is who a stream key lets in.
 type Publisher struct {
@@ -37,6 +41,7 @@ var (
 	ErrUnknownChannel   = errors.New("unknown channel")
 	ErrAlreadyLive      = errors.New("the channel already has a publisher")
 	ErrNotLive          = errors.New("the channel is not live")
+	ErrInAdBreak        = errors.New("the channel is in an ad break")
 )
 
 // Health of a live stream, as GetStream shows it.
@@ -83,12 +88,14 @@ type Stream struct {
 // EventKind names a change of a live stream.
 type EventKind string
 
-// The changes that an Observer hears of, in this order for one stream.
+// The changes that an Observer hears of: those of its life in this order for one stream.
 const (
 	SessionCreated EventKind = "Session Created" // the encoder is connected
 	StreamStart    EventKind = "Stream Start"    // playable
 	StreamEnd      EventKind = "Stream End"
 	SessionEnded   EventKind = "Session Ended"
+
+	AdBreakInserted EventKind = "Ad Break Inserted" // between start and end
 )
 
 // Event is one change of a live stream.
@@ -97,6 +104,8 @@ type Event struct {
 	Time   time.Time
 	Stream Stream
 	Reason string // why it ended, for humans
+
+	AdBreak *AdBreak // of AdBreakInserted
 }
 
 // Observer hears every change in order, called from the goroutine that owns the live channel. It must not block.

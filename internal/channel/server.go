@@ -3,6 +3,7 @@ package channel
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -23,7 +24,10 @@ type Server struct {
 	TLS       *tls.Config // for RTMPS
 	Directory Directory   // required
 	Observer  Observer    // nil: nobody listens
-	Log       *slog.Logger
+	Gate      Gate        // nil: nobody watches a channel that is private or restricted
+	// SessionKey seals the playback sessions, so that those of before a restart go on; nil: a new one at each start.
+	SessionKey []byte
+	Log        *slog.Logger
 
 	MaxConnections int           // RTMP connections; 0: 256
 	SetupTimeout   time.Duration // see rtmp.Server; 0: 10 s
@@ -35,6 +39,7 @@ type Server struct {
 	ctx         context.Context // of everything that runs
 	cancel      context.CancelFunc
 	running     sync.WaitGroup
+	seals       seals
 
 	mu    sync.Mutex
 	lives map[string]*live // by channel ARN: the newest stream session
@@ -83,6 +88,10 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) begin(ctx context.Context) {
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.lives = map[string]*live{}
+	if s.seals.key = s.SessionKey; len(s.seals.key) == 0 {
+		s.seals.key = make([]byte, 32)
+		rand.Read(s.seals.key)
+	}
 	s.ingest = rtmp.Server{
 		Publish: s.publish, Log: s.log(),
 		MaxConnections: s.MaxConnections, SetupTimeout: s.SetupTimeout, ReadTimeout: s.ReadTimeout,

@@ -22,7 +22,7 @@ type viewers struct {
 	swept time.Time
 }
 
-// note records that a viewer asked. Ids of another form than ours are ignored.
+// note records that a viewer asked. Whoever has no session, or made one up, is not counted.
 func (v *viewers) note(id string, now time.Time) {
 	if len(id) != viewerIDLength {
 		return

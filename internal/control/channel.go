@@ -25,13 +25,20 @@ func (c *Control) CreateChannel(ctx context.Context, in *ivs.CreateChannelReques
 		Tags:        in.Tags,
 	}
 	// The members of both requests are the same but for arn and tags.
-	if err := r.configure(&ivs.UpdateChannelRequest{
+	settings := &ivs.UpdateChannelRequest{
 		Name: in.Name, LatencyMode: in.LatencyMode, Type: in.Type, Authorized: in.Authorized,
 		RecordingConfigurationArn: in.RecordingConfigurationArn, InsecureIngest: in.InsecureIngest, Preset: in.Preset,
 		PlaybackRestrictionPolicyArn: in.PlaybackRestrictionPolicyArn,
 		MultitrackInputConfiguration: in.MultitrackInputConfiguration, ContainerFormat: in.ContainerFormat,
 		AdConfigurationArn: in.AdConfigurationArn,
-	}); err != nil {
+	}
+	c.references.RLock()
+	defer c.references.RUnlock()
+	attached, err := c.attachmentsOf(ctx, settings)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.configure(settings, attached); err != nil {
 		return nil, err
 	}
 	key, err := c.newStreamKey(ctx, r.ID, nil)
@@ -47,16 +54,10 @@ func (c *Control) CreateChannel(ctx context.Context, in *ivs.CreateChannelReques
 }
 
 // configure applies the members that are present. What has no effect yet is refused.
-func (r *channelRecord) configure(in *ivs.UpdateChannelRequest) error {
+func (r *channelRecord) configure(in *ivs.UpdateChannelRequest, attached attachments) error {
 	switch {
-	case value(in.Authorized, false):
-		return notBuilt("Private channels (authorized: true) are not built yet: leave authorized out")
 	case value(in.RecordingConfigurationArn, "") != "":
 		return notBuilt("Recording of channels is not built yet: leave recordingConfigurationArn out")
-	case value(in.PlaybackRestrictionPolicyArn, "") != "":
-		return notBuilt("Playback restriction is not built yet: leave playbackRestrictionPolicyArn out")
-	case value(in.AdConfigurationArn, "") != "":
-		return notBuilt("Ad insertion is not built yet: leave adConfigurationArn out")
 	case in.MultitrackInputConfiguration != nil && value(in.MultitrackInputConfiguration.Enabled, false):
 		return notBuilt("Multitrack input is not built yet: leave multitrackInputConfiguration out or set enabled to false")
 	}
@@ -64,6 +65,9 @@ func (r *channelRecord) configure(in *ivs.UpdateChannelRequest) error {
 	r.Type = value(in.Type, r.Type)
 	r.LatencyMode = value(in.LatencyMode, r.LatencyMode)
 	r.InsecureIngest = value(in.InsecureIngest, r.InsecureIngest)
+	r.Authorized = value(in.Authorized, r.Authorized)
+	r.RestrictionPolicy = value(attached.policy, r.RestrictionPolicy)
+	r.AdConfiguration = value(attached.ads, r.AdConfiguration)
 	r.Container = value(in.ContainerFormat, r.Container)
 	r.Multitrack = r.Multitrack.with(in.MultitrackInputConfiguration)
 	switch {
@@ -71,6 +75,8 @@ func (r *channelRecord) configure(in *ivs.UpdateChannelRequest) error {
 		return notBuilt("Channels of type %s need transcoding, which is not built yet: use BASIC or STANDARD", r.Type)
 	case value(in.Preset, "") != "":
 		return api.ValidationException("preset is only valid for the channel types ADVANCED_SD and ADVANCED_HD, not for %s", r.Type)
+	case r.AdConfiguration != "" && r.Container == ivs.ContainerFormatFragmentedMp4:
+		return api.ValidationException("A channel with an ad configuration must have the container format TS")
 	}
 	return nil
 }
@@ -136,15 +142,16 @@ func (c *Control) ListChannels(ctx context.Context, in *ivs.ListChannelsRequest)
 	if err != nil {
 		return nil, err
 	}
-	// No channel has a recording configuration, a policy or an ad configuration: "" matches all of them.
-	attached := value(in.FilterByRecordingConfigurationArn, "") + value(in.FilterByPlaybackRestrictionPolicyArn, "") + value(in.FilterByAdConfigurationArn, "")
 	var list []channelRecord
 	for _, r := range all {
-		if attached == "" && value(in.FilterByName, r.Name) == r.Name {
+		policy, ads := c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy), c.attachedARN(arn.AdConfiguration, r.AdConfiguration)
+		// No channel has a recording configuration: "" matches all of them.
+		if value(in.FilterByRecordingConfigurationArn, "") == "" && value(in.FilterByName, r.Name) == r.Name &&
+			value(in.FilterByPlaybackRestrictionPolicyArn, policy) == policy && value(in.FilterByAdConfigurationArn, ads) == ads {
 			list = append(list, r)
 		}
 	}
-	scope := "ListChannels " + value(in.FilterByName, "")
+	scope := "ListChannels " + value(in.FilterByName, "") + value(in.FilterByPlaybackRestrictionPolicyArn, "") + value(in.FilterByAdConfigurationArn, "")
 	page, next, err := oldestFirst(c, scope, list, channelRecord.order, in.MaxResults, in.NextToken, pageOf100)
 	if err != nil {
 		return nil, err
@@ -158,8 +165,14 @@ func (c *Control) UpdateChannel(ctx context.Context, in *ivs.UpdateChannelReques
 	if err != nil {
 		return nil, err
 	}
+	c.references.RLock()
+	defer c.references.RUnlock()
+	attached, err := c.attachmentsOf(ctx, in)
+	if err != nil {
+		return nil, err
+	}
 	r, err := c.channels.Update(ctx, a.ID, func(r *channelRecord) error {
-		if err := r.configure(in); err != nil {
+		if err := r.configure(in, attached); err != nil {
 			return err
 		}
 		return c.refuseLive(*in.Arn)
@@ -193,7 +206,7 @@ func (c *Control) DeleteChannel(ctx context.Context, in *ivs.DeleteChannelReques
 	}
 	c.stopOrphan(*in.Arn)
 	if err := c.streamJournal.do(ctx, func(ctx context.Context) error {
-		return c.streamSessions.DeletePrefix(ctx, a.ID+"/")
+		return errors.Join(c.streamSessions.DeletePrefix(ctx, a.ID+"/"), c.forgetViewers(ctx, a.ID))
 	}); err != nil {
 		c.Log.Warn("sessions of a deleted channel stay until the next start", "channel", *in.Arn, "error", err)
 	}

@@ -102,10 +102,9 @@ func TestChannelRefusals(t *testing.T) {
 		status          int
 		code, words     string
 	}{
-		{"CreateChannel", `{"authorized":true}`, 501, notBuilt, "authorized"},
 		{"CreateChannel", `{"recordingConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:recording-configuration/abc"}`, 501, notBuilt, "recordingConfigurationArn"},
-		{"CreateChannel", `{"playbackRestrictionPolicyArn":"arn:aws:ivs:us-east-1:000000000000:playback-restriction-policy/abc"}`, 501, notBuilt, "playbackRestrictionPolicyArn"},
-		{"CreateChannel", `{"adConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:ad-configuration/abc"}`, 501, notBuilt, "adConfigurationArn"},
+		{"CreateChannel", `{"playbackRestrictionPolicyArn":"arn:aws:ivs:us-east-1:000000000000:playback-restriction-policy/abc"}`, 404, missing, "playback-restriction-policy/abc"},
+		{"CreateChannel", `{"adConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:ad-configuration/abc"}`, 404, missing, "ad-configuration/abc"},
 		{"CreateChannel", `{"multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, 501, notBuilt, "Multitrack"},
 		{"CreateChannel", `{"type":"ADVANCED_HD"}`, 501, notBuilt, "ADVANCED_HD"},
 		{"CreateChannel", `{"preset":"HIGHER_BANDWIDTH_DELIVERY"}`, 400, v, "preset"},
@@ -113,7 +112,7 @@ func TestChannelRefusals(t *testing.T) {
 		{"CreateChannel", `{"type":"HUGE"}`, 400, v, "HUGE"},
 		{"CreateChannel", `{"latencyMode":7}`, 400, v, "latencyMode"},
 		{"CreateChannel", `{"tags":{"AWS:x":"y"}}`, 400, v, "reserved"},
-		{"UpdateChannel", fmt.Sprintf(`{"arn":%q,"authorized":true}`, existing), 501, notBuilt, "authorized"},
+		{"UpdateChannel", fmt.Sprintf(`{"arn":%q,"playbackRestrictionPolicyArn":"arn:aws:ivs:eu-west-1:000000000000:playback-restriction-policy/abc"}`, existing), 400, v, "playbackRestrictionPolicyArn"},
 		{"UpdateChannel", fmt.Sprintf(`{"arn":%q}`, unknown), 404, missing, "Resource: " + unknown + " not found"},
 		{"GetChannel", fmt.Sprintf(`{"arn":%q}`, unknown), 404, missing, "Resource: " + unknown + " not found"},
 		{"GetChannel", fmt.Sprintf(`{"arn":%q}`, foreign), 404, missing, "Resource: " + foreign + " not found"},
@@ -262,6 +261,9 @@ func (f *fixture) noOrphans(t *testing.T) {
 	}
 	if l, err := f.events.List(t.Context(), ""); err != nil || len(l) > 0 {
 		count["events"] = len(l)
+	}
+	if l, err := f.viewerRevocations.List(t.Context(), ""); err != nil || len(l) > 0 {
+		count["viewer revocations"] = len(l)
 	}
 	if l, err := f.revocations.List(t.Context(), ""); err != nil || len(l) > 0 {
 		count["revocations"] = len(l)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/footlight-live/footlight/internal/api/ivs"
+	"github.com/footlight-live/footlight/internal/arn"
 )
 
 // channelRecord is a channel with its stream key: one record, so that there is never a second key, nor a key
@@ -16,10 +17,14 @@ type channelRecord struct {
 	Type           string            `json:"type"`
 	LatencyMode    string            `json:"latencyMode"`
 	InsecureIngest bool              `json:"insecureIngest"`
+	Authorized     bool              `json:"authorized,omitzero"`
 	Container      string            `json:"containerFormat"`
 	Multitrack     multitrackRecord  `json:"multitrack"`
 	Tags           map[string]string `json:"tags,omitempty"`
 	StreamKey      *streamKeyRecord  `json:"streamKey,omitzero"` // nil after DeleteStreamKey
+
+	RestrictionPolicy string `json:"playbackRestrictionPolicy,omitzero"` // ids of what is attached
+	AdConfiguration   string `json:"adConfiguration,omitzero"`
 }
 
 // multitrackRecord is kept for the echo: it cannot be enabled yet.
@@ -30,10 +35,10 @@ type multitrackRecord struct {
 
 func (r channelRecord) order() string { return orderKey(r.Created, r.ID) }
 
-// findChannel reads a channel; arn is for the answer when there is none.
-func (c *Control) findChannel(ctx context.Context, id, arn string) (channelRecord, error) {
+// findChannel reads a channel; name, its ARN, is for the answer when there is none.
+func (c *Control) findChannel(ctx context.Context, id, name string) (channelRecord, error) {
 	r, _, err := c.channels.Get(ctx, id)
-	return r, orNotFound(err, arn)
+	return r, orNotFound(err, name)
 }
 
 // viewChannel is the channel as the API shows it (spec/lowlatency.md §1).
@@ -46,18 +51,18 @@ func (c *Control) viewChannel(r channelRecord) *ivs.Channel {
 		RecordingConfigurationArn:    new(""),
 		IngestEndpoint:               new(c.urls().IngestEndpoint),
 		PlaybackUrl:                  new(c.playbackURL(r.ID)),
-		Authorized:                   new(false),
+		Authorized:                   new(r.Authorized),
 		Tags:                         given(r.Tags),
 		InsecureIngest:               new(r.InsecureIngest),
 		Preset:                       new(""),
-		PlaybackRestrictionPolicyArn: new(""),
+		PlaybackRestrictionPolicyArn: new(c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy)),
 		MultitrackInputConfiguration: &ivs.MultitrackInputConfiguration{
 			Enabled:           new(false),
 			MaximumResolution: new(r.Multitrack.MaximumResolution),
 			Policy:            new(r.Multitrack.Policy),
 		},
 		ContainerFormat:    new(r.Container),
-		AdConfigurationArn: new(""),
+		AdConfigurationArn: new(c.attachedARN(arn.AdConfiguration, r.AdConfiguration)),
 	}
 }
 
@@ -66,14 +71,14 @@ func (c *Control) summarizeChannel(r channelRecord) ivs.ChannelSummary {
 		Arn:                          new(c.channelARN(r.ID)),
 		Name:                         new(r.Name),
 		LatencyMode:                  new(r.LatencyMode),
-		Authorized:                   new(false),
+		Authorized:                   new(r.Authorized),
 		RecordingConfigurationArn:    new(""),
 		Tags:                         given(r.Tags),
 		InsecureIngest:               new(r.InsecureIngest),
 		Type:                         new(r.Type),
 		Preset:                       new(""),
-		PlaybackRestrictionPolicyArn: new(""),
-		AdConfigurationArn:           new(""),
+		PlaybackRestrictionPolicyArn: new(c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy)),
+		AdConfigurationArn:           new(c.attachedARN(arn.AdConfiguration, r.AdConfiguration)),
 	}
 }
 
@@ -128,6 +133,9 @@ func (c *Control) sweepChannels(ctx context.Context) error {
 	}
 	sessions, err := c.streamSessions.List(ctx, "")
 	if err != nil {
+		return err
+	}
+	if err := c.loadViewers(ctx, exists); err != nil {
 		return err
 	}
 	return c.sweepStreamSessions(ctx, sessions, exists)

@@ -29,8 +29,11 @@ type Control struct {
 	// them: what is public may lie behind a proxy, or be a name that does not lead back here.
 	Local  func() URLs
 	Quotas Quotas
-	Log    *slog.Logger     // default: discard
-	Now    func() time.Time // wall clock; default time.Now
+	Rates  Rates
+	// Countries finds viewers for the policies that name countries; nil: there can be no such policies.
+	Countries Countries
+	Log       *slog.Logger     // default: discard
+	Now       func() time.Time // wall clock; default time.Now
 
 	// Keyring signs participant tokens and Pager the tokens of List operations. Start makes those that are
 	// nil, with keys that it keeps in the store.
@@ -44,6 +47,10 @@ type Control struct {
 
 	buckets
 	ingestSecret []byte // makes the stream keys of compositions
+	sessionKey   []byte // see PlaybackSessionKey
+
+	paces          paces
+	revokedViewers revokedViewers
 
 	// counting is held from counting the resources of a kind until one more is stored: the quotas hold.
 	counting sync.Mutex
@@ -73,6 +80,12 @@ type buckets struct {
 	encoders       *store.Bucket[encoderRecord]       // by encoder configuration id
 	scenes         *store.Bucket[NamedScene]          // by name
 	images         *store.Objects                     // by name
+
+	playbackKeys      *store.Bucket[playbackKeyRecord]      // by playback key pair id
+	policies          *store.Bucket[policyRecord]           // by playback restriction policy id
+	adConfigurations  *store.Bucket[adConfigurationRecord]  // by ad configuration id
+	viewerRevocations *store.Bucket[viewerRevocationRecord] // channel/hash of the viewer
+	usedTokens        *store.Bucket[usedTokenRecord]        // channel/hash of the claim
 }
 
 // historyRetention is how long sessions, participants and events are kept: what IVS keeps stream sessions
@@ -134,6 +147,11 @@ func (c *Control) openBuckets(ctx context.Context) error {
 		open(ctx, c, &c.encoders, "encoder-configurations"),
 		open(ctx, c, &c.scenes, "scenes"),
 		c.openImages(ctx),
+		open(ctx, c, &c.playbackKeys, "playback-keys"),
+		open(ctx, c, &c.policies, "playback-restriction-policies"),
+		open(ctx, c, &c.adConfigurations, "ad-configurations"),
+		open(ctx, c, &c.viewerRevocations, "viewer-revocations"),
+		open(ctx, c, &c.usedTokens, "used-playback-tokens"),
 	)
 }
 
@@ -178,4 +196,5 @@ func (c *Control) StreamObserver() channel.Observer { return streamObserver{c} }
 var (
 	_ stage.Admission   = (*Control)(nil)
 	_ channel.Directory = (*Control)(nil)
+	_ channel.Gate      = (*Control)(nil)
 )

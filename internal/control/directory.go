@@ -75,7 +75,9 @@ func (c *Control) ResolveChannel(ctx context.Context, region, account, channelID
 }
 
 func (c *Control) liveChannel(r channelRecord) channel.Channel {
-	return channel.Channel{ARN: c.channelARN(r.ID), ID: r.ID, Name: r.Name}
+	return channel.Channel{
+		ARN: c.channelARN(r.ID), ID: r.ID, Name: r.Name, Authorized: r.Authorized, Restricted: r.RestrictionPolicy != "",
+	}
 }
 
 // CompositionStreamKey is the key with which a composition publishes to a channel of this account. It is

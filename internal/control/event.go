@@ -81,16 +81,24 @@ func (c *Control) publishStage(ctx context.Context, e stage.Event) error {
 	return c.publish(ctx, id, "IVS Stage Update", c.Account.Of(arn.Stage, e.StageID).String(), at, d)
 }
 
-// streamDetail is the detail of "IVS Stream State Change" and "IVS Stream Health Change" (spec/lowlatency.md §9).
+// streamDetail is the detail of events of live streams (spec/lowlatency.md §9).
 type streamDetail struct {
 	EventName   string `json:"event_name"`
 	ChannelName string `json:"channel_name"`
 	StreamID    string `json:"stream_id"`
+
+	// Of "IVS Ad Break State Change".
+	AdBreakID       string  `json:"ad_break_id,omitzero"`
+	DurationSeconds float64 `json:"duration_seconds,omitzero"`
+	TargetStartTime string  `json:"target_start_time,omitzero"`
 }
 
 // publishStream tells of a change of a channel's live stream.
-func (c *Control) publishStream(ctx context.Context, s streamSessionRecord, kind channel.EventKind, at time.Time) error {
-	id := event.IDOf(s.ChannelID, s.ID, string(kind), strconv.FormatInt(at.UnixNano(), 10))
-	return c.publish(ctx, id, "IVS Stream State Change", c.Account.Of(arn.Channel, s.ChannelID).String(), at,
-		streamDetail{EventName: string(kind), ChannelName: s.Channel.Name, StreamID: s.ID})
+func (c *Control) publishStream(ctx context.Context, s streamSessionRecord, e channel.Event) error {
+	id := event.IDOf(s.ChannelID, s.ID, string(e.Kind), strconv.FormatInt(e.Time.UnixNano(), 10))
+	detail := streamDetail{EventName: string(e.Kind), ChannelName: s.Channel.Name, StreamID: s.ID}
+	if b := e.AdBreak; b != nil {
+		detail.AdBreakID, detail.DurationSeconds, detail.TargetStartTime = b.ID, b.Duration.Seconds(), b.Start.UTC().Format(time.RFC3339)
+	}
+	return c.publish(ctx, id, eventGroup(string(e.Kind)), c.Account.Of(arn.Channel, s.ChannelID).String(), e.Time, detail)
 }

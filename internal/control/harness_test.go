@@ -225,9 +225,11 @@ func escaped(resource string) string { return "/tags/" + url.PathEscape(resource
 
 // fakeStreams is the live side of channels. Guarded by mu.
 type fakeStreams struct {
-	mu      sync.Mutex
-	live    map[string]channel.Stream
-	stopped []string
+	mu       sync.Mutex
+	live     map[string]channel.Stream
+	stopped  []string
+	metadata []string
+	inBreak  bool
 }
 
 func (f *fakeStreams) Stream(channelARN string) (channel.Stream, bool) {
@@ -252,6 +254,29 @@ func (f *fakeStreams) Stop(channelARN, reason string) error {
 	delete(f.live, channelARN)
 	f.stopped = append(f.stopped, channelARN+" "+reason)
 	return nil
+}
+
+func (f *fakeStreams) PutMetadata(channelARN, text string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.live[channelARN]; !ok {
+		return channel.ErrNotLive
+	}
+	f.metadata = append(f.metadata, channelARN+" "+text)
+	return nil
+}
+
+func (f *fakeStreams) InsertAdBreak(channelARN, id string, _ time.Duration) (channel.AdBreak, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.live[channelARN]; !ok {
+		return channel.AdBreak{}, channel.ErrNotLive
+	}
+	if f.inBreak {
+		return channel.AdBreak{}, channel.ErrInAdBreak
+	}
+	f.inBreak = true
+	return channel.AdBreak{ID: id}, nil
 }
 
 func (f *fakeStreams) set(s channel.Stream) {

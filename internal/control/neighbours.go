@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
@@ -13,6 +14,9 @@ type Streams interface {
 	Streams() []channel.Stream
 	// Stop cuts the publisher; channel.ErrNotLive when there is none.
 	Stop(channelARN, reason string) error
+	// PutMetadata and InsertAdBreak act at the live edge; channel.ErrNotLive when nothing is playable.
+	PutMetadata(channelARN, text string) error
+	InsertAdBreak(channelARN, id string, duration time.Duration) (channel.AdBreak, error)
 }
 
 // Stages is the live side of stages. Its methods do nothing for a stage where nobody is.

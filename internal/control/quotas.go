@@ -15,6 +15,9 @@ type Quotas struct {
 	EncoderConfigurations int // 20
 	Compositions          int // 20 that have not ended
 	CompositionsPerStage  int // 5 that have not ended
+	PlaybackKeyPairs      int // 3
+	RestrictionPolicies   int // 3
+	AdConfigurations      int // 20
 }
 
 // limit is a quota that a response names.
@@ -33,6 +36,16 @@ func (q Quotas) compositions() limit {
 }
 func (q Quotas) compositionsPerStage() limit {
 	return limit{"concurrent compositions per stage", cmp.Or(q.CompositionsPerStage, 5)}
+}
+
+func (q Quotas) playbackKeyPairs() limit {
+	return limit{"playback key pairs", cmp.Or(q.PlaybackKeyPairs, 3)}
+}
+func (q Quotas) playbackRestrictionPolicies() limit {
+	return limit{"playback restriction policies", cmp.Or(q.RestrictionPolicies, 3)}
+}
+func (q Quotas) adConfigurations() limit {
+	return limit{"ad configurations", cmp.Or(q.AdConfigurations, 20)}
 }
 
 // allow refuses one more than the limit.

@@ -24,6 +24,9 @@ func (c *Control) loadSecrets(ctx context.Context) error {
 	if c.ingestSecret, err = c.secret(ctx, "composition-ingest", randomBytes); err != nil {
 		return err
 	}
+	if c.sessionKey, err = c.secret(ctx, "playback-sessions", randomBytes); err != nil {
+		return err
+	}
 	if c.Pager == nil {
 		key, err := c.secret(ctx, "pager", randomBytes)
 		if err != nil {

@@ -49,7 +49,7 @@ func (c *Control) recordStream(ctx context.Context, channelID string, e channel.
 	if err := c.streamSessions.Put(ctx, s.key(), s); err != nil {
 		return err
 	}
-	return c.publishStream(ctx, s, e.Kind, e.Time)
+	return c.publishStream(ctx, s, e)
 }
 
 // sweepStreamSessions ends what an earlier process left open and deletes what belongs to no channel.
@@ -67,12 +67,12 @@ func (c *Control) sweepStreamSessions(ctx context.Context, sessions []streamSess
 		}
 		s.End = now
 		missed := []channel.EventKind{channel.SessionEnded}
-		if len(s.Events) > 0 && s.Events[len(s.Events)-1].Name == string(channel.StreamStart) {
+		if last := s.lastEvent(); last != "" && last != channel.SessionCreated && last != channel.StreamEnd {
 			missed = []channel.EventKind{channel.StreamEnd, channel.SessionEnded}
 		}
 		for _, kind := range missed {
 			s.add(kind, now)
-			if err := c.publishStream(ctx, s, kind, now); err != nil {
+			if err := c.publishStream(ctx, s, channel.Event{Kind: kind, Time: now}); err != nil {
 				return err
 			}
 		}

@@ -30,8 +30,13 @@ type streamEventRecord struct {
 // maxStreamEvents is how many events a session shows and keeps.
 const maxStreamEvents = 500
 
-// stateChange is the group of all events that there are so far: EventBridge's detail-type.
-const stateChange = "IVS Stream State Change"
+// eventGroup is EventBridge's detail-type of an event.
+func eventGroup(name string) string {
+	if name == string(channel.AdBreakInserted) {
+		return "IVS Ad Break State Change"
+	}
+	return "IVS Stream State Change"
+}
 
 func (r streamSessionRecord) key() string   { return r.ChannelID + "/" + r.ID }
 func (r streamSessionRecord) order() string { return orderKey(r.Start, r.ID) }
@@ -41,6 +46,14 @@ func (r *streamSessionRecord) add(kind channel.EventKind, t time.Time) {
 	if extra := len(r.Events) - maxStreamEvents; extra > 0 {
 		r.Events = r.Events[extra:]
 	}
+}
+
+// lastEvent is the kind of the latest event, "" before the first.
+func (r *streamSessionRecord) lastEvent() channel.EventKind {
+	if len(r.Events) == 0 {
+		return ""
+	}
+	return channel.EventKind(r.Events[len(r.Events)-1].Name)
 }
 
 // ListStreamSessions shows the streams of a channel, newest first.
@@ -126,7 +139,7 @@ func (c *Control) viewStreamSession(s streamSessionRecord) *ivs.StreamSession {
 	}
 	for _, e := range slices.Backward(s.Events) {
 		out.TruncatedEvents = append(out.TruncatedEvents, ivs.StreamEvent{
-			Name: new(e.Name), Type: new(stateChange), EventTime: api.TimeOf(e.Time),
+			Name: new(e.Name), Type: new(eventGroup(e.Name)), EventTime: api.TimeOf(e.Time),
 		})
 	}
 	if s.Video == nil && s.Audio == nil {

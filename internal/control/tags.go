@@ -35,6 +35,12 @@ func (c *Control) tagged(t arn.Type) Tagged {
 		return stageTags{c}
 	case arn.EncoderConfiguration:
 		return encoderTags{c}
+	case arn.PlaybackKey:
+		return playbackKeyTags{c}
+	case arn.PlaybackRestrictionPolicy:
+		return policyTags{c}
+	case arn.AdConfiguration:
+		return adConfigurationTags{c}
 	case arn.Composition:
 		if t, ok := c.Compositions.(Tagged); ok {
 			return t

@@ -32,6 +32,7 @@ type Config struct {
 	Region    string `help:"Region in ARNs and playback URLs." default:"us-east-1"`
 	AccountID string `name:"account-id" help:"Account in ARNs and playback URLs." default:"000000000000"`
 	NATSURL   string `name:"nats-url" help:"Use this NATS cluster in place of the embedded one." placeholder:"URL"`
+	GeoIPDB   string `name:"geoip-db" help:"Database by which viewers' countries are known, in the MaxMind DB format. Default: no playback restriction policy can name countries." type:"existingfile" placeholder:"FILE"`
 	Composer  string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
 
 	MaxComposerCores  float64 `name:"max-composer-cores" help:"What all composers together may take of the machine: a composition that would need more is refused. Default: nine tenths of the processors." placeholder:"CORES"`

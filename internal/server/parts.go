@@ -12,6 +12,7 @@ import (
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/control"
 	"github.com/footlight-live/footlight/internal/event"
+	"github.com/footlight-live/footlight/internal/geoip"
 	"github.com/footlight-live/footlight/internal/stage"
 )
 
@@ -40,6 +41,13 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 		Account: s.account(), Store: s.store, URLs: s.urls, Local: s.localURLs, Log: s.Log,
 		Quotas: s.quotas(), Compositions: control.CompositionsOf(s.compositions), Events: s.events,
 	}
+	if s.GeoIPDB != "" {
+		countries, err := geoip.Open(s.GeoIPDB)
+		if err != nil {
+			return fmt.Errorf("configuration: --geoip-db: %w", err)
+		}
+		s.control.Countries = countries
+	}
 	if err := s.control.Start(ctx); err != nil {
 		return err
 	}
@@ -58,7 +66,10 @@ func (s *Server) startChannels(_, background context.Context) error {
 		TLS:       &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 		Directory: s.control,
 		Observer:  s.control.StreamObserver(),
+		Gate:      s.control,
 		Log:       s.Log,
+
+		SessionKey: s.control.PlaybackSessionKey(),
 	}
 	if err := s.channels.Start(background); err != nil {
 		return listenError("rtmp", "--rtmp-addr and --rtmps-addr", s.RTMPAddr+" or "+s.RTMPSAddr, err)

@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -38,6 +39,7 @@ type source struct {
 	sound    int64 // samples written
 	silent   bool
 	each     func() // after each frame
+	audience Audience
 }
 
 func newSource(t testing.TB, num, den, gop int64) *source {
@@ -118,8 +120,8 @@ func (s *source) request(method, target string, header ...string) *httptest.Resp
 func (s *source) do(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	if name := r.URL.Path[1:]; name == "live.m3u8" {
-		s.m.ServePlaylist(w, r)
-	} else if !s.m.ServeFile(w, r, name) {
+		s.m.ServePlaylist(w, r, cmp.Or(s.audience, Public))
+	} else if !s.m.ServeFile(w, r, name, cmp.Or(s.audience, Public)) {
 		w.WriteHeader(http.StatusNotFound)
 	}
 	return w

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -101,6 +102,11 @@ type Muxer struct {
 	lastKey    int64
 	lastEnd    int64       // expected end of the newest frame
 	arrived    []time.Time // of the frames in parts that are not published yet
+
+	events    []event // on their way into a part
+	nextEvent int64
+	adBreaks  []adBreak // that the playlist tells of
+	nextBreak uint32
 
 	delays  delays
 	current atomic.Pointer[view]
@@ -366,7 +372,8 @@ func (m *Muxer) closePart(end int64) error {
 		return fmt.Errorf("render part: %w", err)
 	}
 	m.open.parts = append(m.open.parts, part{
-		id: m.nextPart, duration: end - m.partStart, independent: independent, data: buf.Bytes(),
+		id: m.nextPart, duration: end - m.partStart, independent: independent,
+		data: append(m.takeEvents(m.partStart), buf.Bytes()...),
 	})
 	m.open.duration += end - m.partStart
 	m.nextPart++
@@ -483,7 +490,9 @@ func (m *Muxer) publish() {
 	}
 	if len(v.segments) > 0 {
 		v.sequence = v.segments[0].sequence
+		m.forgetBreaks(v.segments[0].start)
 	}
+	v.adBreaks, v.end = slices.Clone(m.adBreaks), m.lastEnd
 	v.peak, v.mean = bitRates(v.segments)
 	m.replace(v)
 	m.delays.add(time.Now(), m.arrived)

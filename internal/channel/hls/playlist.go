@@ -49,6 +49,8 @@ type view struct {
 	full, delta []byte           // rendered
 	changed     chan struct{}    // closed when a newer view is published
 	gone        bool             // the stream ended without an end of list
+	adBreaks    []adBreak        // past ones too, while they are in the window
+	end         int64            // ticks: where the newest frame ends
 	peak, mean  int              // bits per second of complete segments, or of the parts so far
 }
 
@@ -120,6 +122,9 @@ func renderMedia(v *view, skip bool) []byte {
 	fmt.Fprintf(&b, "#EXT-X-PART-INF:PART-TARGET=%s\n", seconds(v.partTarget))
 	fmt.Fprintf(&b, "#EXT-X-MEDIA-SEQUENCE:%d\n", v.sequence)
 	fmt.Fprintf(&b, "#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", v.breaks)
+	for _, a := range v.adBreaks { // in delta updates too: CAN-SKIP-DATERANGES is not offered
+		renderBreak(&b, a, v.wall, v.end)
+	}
 
 	segments, initID := v.segments, int64(-1)
 	if n := v.skippable(); skip && n > 0 {

@@ -59,8 +59,17 @@ func (m *Muxer) wait(ctx context.Context, ready func(*view) bool) (*view, error)
 	return v, nil
 }
 
+// Audience says which caches may keep what is served: the first word of Cache-Control.
+type Audience string
+
+// The audiences.
+const (
+	Public  Audience = "public"  // any cache, for everyone
+	Private Audience = "private" // the player's own: each session has addresses of its own
+)
+
 // ServePlaylist answers a GET or HEAD of the media playlist, blocking where the delivery directives ask for it.
-func (m *Muxer) ServePlaylist(w http.ResponseWriter, r *http.Request) {
+func (m *Muxer) ServePlaylist(w http.ResponseWriter, r *http.Request, a Audience) {
 	d, err := parseDirectives(r.URL.RawQuery)
 	if err != nil {
 		fail(w, http.StatusBadRequest, err)
@@ -81,9 +90,12 @@ func (m *Muxer) ServePlaylist(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/vnd.apple.mpegurl")
-	if d.blocking {
-		h.Set("Cache-Control", "public, max-age=1")
-	} else {
+	switch {
+	case d.blocking:
+		h.Set("Cache-Control", string(a)+", max-age=1")
+	case a == Private:
+		h.Set("Cache-Control", "private, no-cache")
+	default:
 		h.Set("Cache-Control", "no-cache")
 	}
 	body := v.full
@@ -98,7 +110,7 @@ func (m *Muxer) ServePlaylist(w http.ResponseWriter, r *http.Request) {
 
 // ServeFile answers a GET or HEAD of an initialisation section, a segment or a part. A GET of the part that comes
 // next blocks until it is there. It reports false, having written nothing, for a name that it does not have.
-func (m *Muxer) ServeFile(w http.ResponseWriter, r *http.Request, name string) bool {
+func (m *Muxer) ServeFile(w http.ResponseWriter, r *http.Request, name string, a Audience) bool {
 	v := m.current.Load()
 	kind, n, ok := parseName(v.prefix, name)
 	if !ok {
@@ -117,7 +129,7 @@ func (m *Muxer) ServeFile(w http.ResponseWriter, r *http.Request, name string) b
 	}
 	h := w.Header()
 	h.Set("Content-Type", "video/mp4")
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Cache-Control", string(a)+", max-age=31536000, immutable")
 	// The zero time leaves Last-Modified out; the name alone tells versions apart.
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 	return true
