@@ -69,6 +69,7 @@ type buckets struct {
 	participants   *store.Bucket[participantRecord]   // stage/session/participant
 	events         *store.Bucket[eventRecord]         // stage/session/participant/order
 	encoders       *store.Bucket[encoderRecord]       // by encoder configuration id
+	publicKeys     *store.Bucket[publicKeyRecord]     // by public key id
 	scenes         *store.Bucket[NamedScene]          // by name
 	images         *store.Objects                     // by name
 }
@@ -130,6 +131,7 @@ func (c *Control) openBuckets(ctx context.Context) error {
 		open(ctx, c, &c.participants, "participants", history),
 		open(ctx, c, &c.events, "participant-events", history),
 		open(ctx, c, &c.encoders, "encoder-configurations"),
+		open(ctx, c, &c.publicKeys, "public-keys"),
 		open(ctx, c, &c.scenes, "scenes"),
 		c.openImages(ctx),
 	)

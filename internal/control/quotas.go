@@ -15,6 +15,7 @@ type Quotas struct {
 	EncoderConfigurations int // 20
 	Compositions          int // 20 that have not ended
 	CompositionsPerStage  int // 5 that have not ended
+	PublicKeys            int // 3
 }
 
 // limit is a quota that a response names.
@@ -34,6 +35,8 @@ func (q Quotas) compositions() limit {
 func (q Quotas) compositionsPerStage() limit {
 	return limit{"concurrent compositions per stage", cmp.Or(q.CompositionsPerStage, 5)}
 }
+
+func (q Quotas) publicKeys() limit { return limit{"public keys", cmp.Or(q.PublicKeys, 3)} }
 
 // allow refuses one more than the limit.
 func (l limit) allow(have int) error {

@@ -35,6 +35,8 @@ func (c *Control) tagged(t arn.Type) Tagged {
 		return stageTags{c}
 	case arn.EncoderConfiguration:
 		return encoderTags{c}
+	case arn.PublicKey:
+		return publicKeyTags{c}
 	case arn.Composition:
 		if t, ok := c.Compositions.(Tagged); ok {
 			return t
