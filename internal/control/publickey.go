@@ -1,12 +1,9 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/api"
@@ -19,12 +16,19 @@ import (
 // publicKeyRecord is an imported public key: who has its private half signs participant tokens. It never changes
 // but for its tags.
 type publicKeyRecord struct {
-	ID      string            `json:"id"`
-	Created time.Time         `json:"created"`
-	Name    string            `json:"name"`
-	PEM     string            `json:"pem"` // as it was imported
-	DER     []byte            `json:"der"` // what the key is compared and verified by
-	Tags    map[string]string `json:"tags,omitempty"`
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+	Name    string    `json:"name"`
+	PEM     string    `json:"pem"` // as it was imported
+	// Fingerprint identifies the key to people; nothing is decided by it, since it is an MD5.
+	Fingerprint string            `json:"fingerprint"`
+	Tags        map[string]string `json:"tags,omitempty"`
+}
+
+// same compares keys, however their PEM is written.
+func (r publicKeyRecord) same(key *ecdsa.PublicKey) bool {
+	have, err := token.ParsePublicKey(r.PEM)
+	return err == nil && have.Equal(key)
 }
 
 func (r publicKeyRecord) order() string { return orderKey(r.Created, r.ID) }
@@ -44,11 +48,7 @@ func (c *Control) importedKey(ctx context.Context) token.FindKey {
 		if err != nil {
 			return nil, err
 		}
-		key, err := x509.ParsePKIXPublicKey(r.DER)
-		if err != nil {
-			return nil, fmt.Errorf("read public key %s: %w", r.ID, err)
-		}
-		return key.(*ecdsa.PublicKey), nil // ImportPublicKey stores no others
+		return token.ParsePublicKey(r.PEM)
 	}
 }
 
@@ -67,7 +67,7 @@ func (c *Control) viewPublicKey(r publicKeyRecord) *ivsrealtime.PublicKey {
 		Arn:               new(c.publicKeyARN(r.ID)),
 		Name:              new(r.Name),
 		PublicKeyMaterial: new(r.PEM),
-		Fingerprint:       new(token.PublicKey{DER: r.DER}.Fingerprint()),
+		Fingerprint:       new(r.Fingerprint),
 		Tags:              given(r.Tags),
 	}
 }
@@ -84,7 +84,13 @@ func (c *Control) ImportPublicKey(ctx context.Context, in *ivsrealtime.ImportPub
 	if err != nil {
 		return nil, api.ValidationException("publicKeyMaterial: %v", err)
 	}
-	r := publicKeyRecord{ID: arn.NewID(12), Created: c.Now(), Name: value(in.Name, ""), PEM: *in.PublicKeyMaterial, DER: key.DER, Tags: in.Tags}
+	fingerprint, err := token.Fingerprint(key)
+	if err != nil {
+		return nil, err
+	}
+	r := publicKeyRecord{
+		ID: arn.NewID(12), Created: c.Now(), Name: value(in.Name, ""), PEM: *in.PublicKeyMaterial, Fingerprint: fingerprint, Tags: in.Tags,
+	}
 	c.counting.Lock()
 	defer c.counting.Unlock()
 	all, err := c.publicKeys.List(ctx, "")
@@ -92,7 +98,7 @@ func (c *Control) ImportPublicKey(ctx context.Context, in *ivsrealtime.ImportPub
 		return nil, err
 	}
 	for _, have := range all {
-		if bytes.Equal(have.DER, r.DER) {
+		if have.same(key) {
 			return nil, api.ConflictException("This key has been imported already: %s", c.publicKeyARN(have.ID))
 		}
 	}

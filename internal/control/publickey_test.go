@@ -189,7 +189,7 @@ func TestPublicKeyRefusals(t *testing.T) {
 	}{
 		{"ImportPublicKey", `{}`, 400, v, "publicKeyMaterial"},
 		{"ImportPublicKey", material("hello"), 400, v, "publicKeyMaterial"},
-		{"ImportPublicKey", material("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), 400, v, "holds no public key"},
+		{"ImportPublicKey", material("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), 400, v, "publicKeyMaterial: parse public key"},
 		{"ImportPublicKey", material(p256), 400, v, "P-384"},
 		{"ImportPublicKey", material(strings.ReplaceAll(good, "\n", "\r\n")), 409, "ConflictException", "imported already"},
 		{"ImportPublicKey", `{"name":"no spaces","publicKeyMaterial":"x"}`, 400, v, "name"},

@@ -1,15 +1,9 @@
 package token
 
 import (
-	"bytes"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"strings"
 	"testing"
@@ -156,79 +150,6 @@ func TestSelfSignedKeys(t *testing.T) {
 	if _, err := ring.VerifyAny(good, func(string) (*ecdsa.PublicKey, error) { return nil, broken }); !errors.Is(err, broken) || errors.Is(err, ErrMalformed) {
 		t.Errorf("a failing store: %v", err)
 	}
-}
-
-func encodePEM(t testing.TB, public any) string {
-	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-}
-
-func TestParsePublicKey(t *testing.T) {
-	key := &newKey(t, elliptic.P384()).PublicKey
-	text := encodePEM(t, key)
-	want, err := ParsePublicKey(text)
-	if err != nil || !want.Key.Equal(key) {
-		t.Fatal(err)
-	}
-	for name, same := range map[string]string{
-		"carriage returns":   strings.ReplaceAll(text, "\n", "\r\n"),
-		"no last line end":   strings.TrimSuffix(text, "\n"),
-		"words before":       "my key\n" + text,
-		"one line of base64": "-----BEGIN PUBLIC KEY-----\n" + strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(text, "-----BEGIN PUBLIC KEY-----\n"), "-----END PUBLIC KEY-----\n"), "\n", "") + "\n-----END PUBLIC KEY-----",
-	} {
-		if got, err := ParsePublicKey(same); err != nil || !bytes.Equal(got.DER, want.DER) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if f := want.Fingerprint(); len(f) != 47 || strings.Count(f, ":") != 15 {
-		t.Errorf("fingerprint %q", f)
-	}
-
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	edKey, _, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct{ name, text, words string }{
-		{"nothing", "", "no PEM block"},
-		{"words", "not a key", "no PEM block"},
-		{"private key", string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: want.DER})), "EC PRIVATE KEY"},
-		{"two keys", text + text, "after the PEM block"},
-		{"noise", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("noise")})), "holds no public key"},
-		{"P-256", encodePEM(t, &newKey(t, elliptic.P256()).PublicKey), "P-384"},
-		{"P-521", encodePEM(t, &newKey(t, elliptic.P521()).PublicKey), "P-384"},
-		{"RSA", encodePEM(t, &rsaKey.PublicKey), "P-384"},
-		{"Ed25519", encodePEM(t, edKey), "P-384"},
-		{"too long", text + strings.Repeat("\n", maxPEM), "too long"},
-	} {
-		if _, err := ParsePublicKey(c.text); err == nil || !strings.Contains(err.Error(), c.words) {
-			t.Errorf("%s: %v, want %q", c.name, err, c.words)
-		}
-	}
-}
-
-// FuzzParsePublicKey checks that no bytes panic and that what is accepted is on P-384 and round-trips.
-func FuzzParsePublicKey(f *testing.F) {
-	f.Add(encodePEM(f, &newKey(f, elliptic.P384()).PublicKey))
-	f.Add(encodePEM(f, &newKey(f, elliptic.P256()).PublicKey))
-	f.Add("-----BEGIN PUBLIC KEY-----\n\n-----END PUBLIC KEY-----")
-	f.Fuzz(func(t *testing.T, text string) {
-		k, err := ParsePublicKey(text)
-		if err != nil {
-			return
-		}
-		again, err := x509.ParsePKIXPublicKey(k.DER)
-		if err != nil || k.Key.Curve != elliptic.P384() || !k.Key.Equal(again) {
-			t.Fatalf("accepted %x: %v", k.DER, err)
-		}
-	})
 }
 
 // FuzzVerifyAny signs any payload with an imported key: what is accepted keeps the rules.
