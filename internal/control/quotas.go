@@ -16,6 +16,9 @@ type Quotas struct {
 	Compositions          int // 20 that have not ended
 	CompositionsPerStage  int // 5 that have not ended
 	PublicKeys            int // 3
+
+	StorageConfigurations   int // 5
+	RecordingConfigurations int // 20
 }
 
 // limit is a quota that a response names.
@@ -37,6 +40,13 @@ func (q Quotas) compositionsPerStage() limit {
 }
 
 func (q Quotas) publicKeys() limit { return limit{"public keys", cmp.Or(q.PublicKeys, 3)} }
+
+func (q Quotas) storageConfigurations() limit {
+	return limit{"storage configurations", cmp.Or(q.StorageConfigurations, 5)}
+}
+func (q Quotas) recordingConfigurations() limit {
+	return limit{"recording configurations", cmp.Or(q.RecordingConfigurations, 20)}
+}
 
 // allow refuses one more than the limit.
 func (l limit) allow(have int) error {

@@ -31,6 +31,7 @@ type Config struct {
 	Region    string `help:"Region in ARNs and playback URLs." default:"us-east-1"`
 	AccountID string `name:"account-id" help:"Account in ARNs and playback URLs." default:"000000000000"`
 	NATSURL   string `name:"nats-url" help:"Use this NATS cluster in place of the embedded one." placeholder:"URL"`
+	Storage   string `help:"Where recordings go: file:///folder, or s3://?endpoint=URL&path-style=true&region=NAME. Default: the folder objects in the data dir." placeholder:"URL"`
 	Composer  string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
 }
 

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/control"
+	"github.com/footlight-live/footlight/internal/objectstore"
 	"github.com/footlight-live/footlight/internal/stage"
 )
 
@@ -20,8 +22,12 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 	if err := s.compositions.Open(ctx); err != nil {
 		return err
 	}
+	objects, err := objectstore.Open(ctx, objectstore.Config{URL: s.Storage, Dir: filepath.Join(s.DataDir, "objects")})
+	if err != nil {
+		return fmt.Errorf("--storage: %w", err)
+	}
 	s.control = &control.Control{
-		Account: s.account(), Store: s.store, URLs: s.urls, Local: s.localURLs, Log: s.Log,
+		Account: s.account(), Store: s.store, Objects: objects, URLs: s.urls, Local: s.localURLs, Log: s.Log,
 		Compositions: control.CompositionsOf(s.compositions),
 	}
 	if err := s.control.Start(ctx); err != nil {
