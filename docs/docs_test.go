@@ -130,6 +130,8 @@ func TestEveryFlagIsDocumented(t *testing.T) {
 		{"## The server: `serve` and `demo`", "../internal/server/config.go", "Config"},
 		{"## Logging: `serve` only", "../cmd/footlight/commands.go", "serveCommand"},
 		{"## `env`", "../cmd/footlight/commands.go", "envCommand"},
+		{"### `keys create`", "../cmd/footlight/keys.go", "keysCreateCommand"},
+		{"### `keys list`", "../cmd/footlight/keys.go", "keysListCommand"},
 	} {
 		flags, _ := flagsOf(t, c.file, c.name)
 		table := rows(t, section(t, text, c.heading))

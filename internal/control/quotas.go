@@ -3,6 +3,11 @@ package control
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/footlight-live/footlight/internal/api"
 	"github.com/footlight-live/footlight/internal/store"
@@ -20,6 +25,27 @@ type Quotas struct {
 	StorageConfigurations   int // 5
 	RecordingConfigurations int // 20
 }
+
+// Set changes a quota by its name: that of the field in lower case with dashes, such as encoder-configurations.
+func (q *Quotas) Set(name string, n int) error {
+	fields := reflect.ValueOf(q).Elem()
+	var names []string
+	for i := range fields.NumField() {
+		dashed := wordStart.ReplaceAllStringFunc(fields.Type().Field(i).Name, func(s string) string { return s[:1] + "-" + s[1:] })
+		names = append(names, strings.ToLower(dashed))
+	}
+	i := slices.Index(names, name)
+	if i < 0 {
+		return fmt.Errorf("there is no quota %q, only %s", name, strings.Join(names, ", "))
+	}
+	if n < 1 {
+		return fmt.Errorf("the quota %s must be 1 or more, not %d", name, n)
+	}
+	fields.Field(i).SetInt(int64(n))
+	return nil
+}
+
+var wordStart = regexp.MustCompile(`[a-z][A-Z]`)
 
 // limit is a quota that a response names.
 type limit struct {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/footlight-live/footlight/internal/arn"
+	"github.com/footlight-live/footlight/internal/control"
 )
 
 // Config is everything that one can set on a server. The struct tags are the command line's.
@@ -32,10 +33,24 @@ type Config struct {
 	AccountID string `name:"account-id" help:"Account in ARNs and playback URLs." default:"000000000000"`
 	NATSURL   string `name:"nats-url" help:"Use this NATS cluster in place of the embedded one." placeholder:"URL"`
 	Storage   string `help:"Where recordings go: file:///folder, or s3://?endpoint=URL&path-style=true&region=NAME. Default: the folder objects in the data dir." placeholder:"URL"`
-	Composer  string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
+
+	Throttle string         `help:"Limit the rate of each operation as IVS does, with 429: ${enum}." enum:"off,aws" default:"off"`
+	Quotas   map[string]int `name:"quota" help:"How many of a kind there may be, in place of the default of IVS, for example channels=100. Several are separated by semicolons." placeholder:"NAME=N"`
+
+	Composer string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
 }
 
 func (c *Config) account() arn.Account { return arn.Account{Region: c.Region, ID: c.AccountID} }
+
+// quotas are the defaults of IVS with the changes of the configuration.
+func (c *Config) quotas() (q control.Quotas, err error) {
+	for name, n := range c.Quotas {
+		if err := q.Set(name, n); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
 
 // publicHost is the host under which encoders reach RTMP; publicURL is that of the server.
 func (c *Config) publicHost(publicURL string) string {
@@ -62,6 +77,12 @@ func (c *Config) validate() error {
 	}
 	if c.Region == "" || strings.Trim(c.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return fmt.Errorf("configuration: --region %q must be lower-case letters, digits and dashes", c.Region)
+	}
+	if c.Throttle != "" && c.Throttle != "off" && c.Throttle != "aws" {
+		return fmt.Errorf("configuration: --throttle %q must be off or aws", c.Throttle)
+	}
+	if _, err := c.quotas(); err != nil {
+		return fmt.Errorf("configuration: --quota: %w", err)
 	}
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)

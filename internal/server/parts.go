@@ -26,8 +26,12 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--storage: %w", err)
 	}
+	quotas, err := s.quotas()
+	if err != nil {
+		return err
+	}
 	s.control = &control.Control{
-		Account: s.account(), Store: s.store, Objects: objects, URLs: s.urls, Local: s.localURLs, Log: s.Log,
+		Account: s.account(), Store: s.store, Objects: objects, Quotas: quotas, URLs: s.urls, Local: s.localURLs, Log: s.Log,
 		Compositions: control.CompositionsOf(s.compositions),
 	}
 	if err := s.control.Start(ctx); err != nil {
