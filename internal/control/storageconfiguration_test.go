@@ -16,6 +16,7 @@ import (
 
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/objectstore"
+	"github.com/footlight-live/footlight/internal/objectstore/s3test"
 )
 
 // faultyStore refuses every write with an error that a test sets, and lets them through while there is none.
@@ -191,4 +192,30 @@ func TestStorageConfigurationLife(t *testing.T) {
 	if err := remove(); sdkCode(err) != "ResourceNotFoundException" {
 		t.Errorf("second delete: %v", err)
 	}
+}
+
+// TestBucketsOnS3 creates configurations over a real S3 server.
+func TestBucketsOnS3(t *testing.T) {
+	server := s3test.Start(t)
+	server.MakeBucket(t, "recordings")
+	open := func() objectstore.Store {
+		s, err := objectstore.Open(t.Context(), objectstore.Config{URL: server.URL()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	f := start(t, func(c *Control) { c.Objects = open() })
+	const here, missing = `{"s3":{"bucketName":"recordings"}}`, `{"s3":{"bucketName":"not-there"}}`
+	f.must(t, "CreateStorageConfiguration", here)
+	f.refused(t, "CreateStorageConfiguration", missing, 404, "ResourceNotFoundException", "not-there does not exist")
+	out := f.must(t, "CreateRecordingConfiguration", `{"destinationConfiguration":`+here+`}`)
+	if state := text(t, out, "recordingConfiguration", "state"); state != "ACTIVE" {
+		t.Errorf("state %s", state)
+	}
+	f.refused(t, "CreateRecordingConfiguration", `{"destinationConfiguration":`+missing+`}`, 400, "ValidationException", "not-there does not exist")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "another")
+	f.Objects = open()
+	f.refused(t, "CreateStorageConfiguration", here, 403, "AccessDeniedException", "credentials")
+	f.refused(t, "CreateRecordingConfiguration", `{"destinationConfiguration":`+here+`}`, 403, "AccessDeniedException", "credentials")
 }
