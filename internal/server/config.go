@@ -42,14 +42,14 @@ type Config struct {
 
 func (c *Config) account() arn.Account { return arn.Account{Region: c.Region, ID: c.AccountID} }
 
-// quotas are the defaults of IVS with the changes of the configuration.
-func (c *Config) quotas() (q control.Quotas, err error) {
+// setQuotas changes the quotas that the configuration names.
+func (c *Config) setQuotas(q *control.Quotas) error {
 	for name, n := range c.Quotas {
 		if err := q.Set(name, n); err != nil {
-			return q, err
+			return fmt.Errorf("--quota: %w", err)
 		}
 	}
-	return q, nil
+	return nil
 }
 
 // publicHost is the host under which encoders reach RTMP; publicURL is that of the server.
@@ -81,8 +81,8 @@ func (c *Config) validate() error {
 	if c.Throttle != "" && c.Throttle != "off" && c.Throttle != "aws" {
 		return fmt.Errorf("configuration: --throttle %q must be off or aws", c.Throttle)
 	}
-	if _, err := c.quotas(); err != nil {
-		return fmt.Errorf("configuration: --quota: %w", err)
+	if err := c.setQuotas(new(control.Quotas)); err != nil {
+		return fmt.Errorf("configuration: %w", err)
 	}
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)

@@ -26,8 +26,8 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--storage: %w", err)
 	}
-	quotas, err := s.quotas()
-	if err != nil {
+	var quotas control.Quotas
+	if err := s.setQuotas(&quotas); err != nil {
 		return err
 	}
 	s.control = &control.Control{

@@ -121,7 +121,7 @@ func TestThrottleAndQuota(t *testing.T) {
 	}
 }
 
-func TestConfigRefuses(t *testing.T) {
+func TestStartRefusesFlags(t *testing.T) {
 	for _, c := range []struct {
 		words  string
 		change func(*Config)
