@@ -131,6 +131,8 @@ func TestEveryFlagIsDocumented(t *testing.T) {
 		{"## Logging: `serve` only", "../cmd/footlight/commands.go", "serveCommand"},
 		{"## `env`", "../cmd/footlight/commands.go", "envCommand"},
 		{"## `events`", "../cmd/footlight/events.go", "eventsCommand"},
+		{"### `keys create`", "../cmd/footlight/keys.go", "keysCreateCommand"},
+		{"### `keys list`", "../cmd/footlight/keys.go", "keysListCommand"},
 	} {
 		flags, _ := flagsOf(t, c.file, c.name)
 		table := rows(t, section(t, text, c.heading))

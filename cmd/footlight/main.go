@@ -14,6 +14,7 @@ import (
 type commands struct {
 	Serve  serveCommand  `cmd:"" help:"Run the server."`
 	Env    envCommand    `cmd:"" help:"Print the environment that points the AWS CLI and SDKs at the server: eval \"$(footlight env)\"."`
+	Keys   keysCommand   `cmd:"" help:"Create, list and delete the access keys of a data dir."`
 	Layout layoutCommand `cmd:"" help:"Look at layouts."`
 	Events eventsCommand `cmd:"" help:"Print what happened to stages, compositions and channels, and follow what happens."`
 	Demo   demoCommand   `cmd:"" help:"Run a server with four synthetic participants and a composition of them, and say where to watch."`

@@ -37,7 +37,7 @@ func TestFirstOpenCreatesAKey(t *testing.T) {
 		t.Errorf("the second Open gave %v, %v", again, err)
 	}
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 1 {
+	if err != nil || len(left) != 3 { // with the seal and the lock
 		t.Errorf("files left in the data dir: %v, %v", left, err)
 	}
 }

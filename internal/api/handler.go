@@ -18,10 +18,12 @@ import (
 
 // Handler serves the operations over HTTP. Its fields are set before the first request.
 type Handler struct {
-	Operations []Operation      // of all services; see the Operations functions of ivs and ivsrealtime
-	Keys       sigv4.Keys       // who may call
-	Log        *slog.Logger     // slog.Default when nil
-	Now        func() time.Time // wall clock; time.Now when nil
+	Operations []Operation // of all services; see the Operations functions of ivs and ivsrealtime
+	Keys       sigv4.Keys  // who may call
+	// Permit is asked before an operation reads its input; its error is the answer. Everything is permitted when nil.
+	Permit func(who sigv4.Identity, op Operation) error
+	Log    *slog.Logger     // slog.Default when nil
+	Now    func() time.Time // wall clock; time.Now when nil
 
 	once     sync.Once
 	routes   routes
@@ -109,6 +111,11 @@ func (h *Handler) run(c *call) (output any, err error) {
 		return nil, err
 	}
 	c.op = op
+	if h.Permit != nil {
+		if err := h.Permit(c.who, op); err != nil {
+			return nil, err
+		}
+	}
 	in := op.New()
 	if err := decode(body, in); err != nil {
 		return nil, err

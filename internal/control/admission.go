@@ -21,7 +21,7 @@ type revocationRecord struct {
 }
 
 // revocationLife is the longest that a token minted before the revocation can still be valid.
-const revocationLife = longestDuration*time.Minute + time.Hour
+const revocationLife = token.MaxLife + time.Hour
 
 // revoke makes the token of a participant useless for new connections. Twice is fine.
 func (c *Control) revoke(ctx context.Context, stageID, participantID, reason string) error {
@@ -47,12 +47,14 @@ func (c *Control) Admit(ctx context.Context, bearer string) (stage.Grant, error)
 	if bearer == "" {
 		return stage.Grant{}, refuse(stage.TokenMissing, "send the participant token as Authorization: Bearer")
 	}
-	claims, err := c.Keyring.Verify(bearer)
+	claims, err := c.Keyring.VerifyAny(bearer, c.importedKey(ctx))
 	switch {
 	case errors.Is(err, token.ErrExpired):
 		return stage.Grant{}, refuse(stage.TokenExpired, err.Error()+"; create a new one")
-	case err != nil:
+	case errors.Is(err, token.ErrMalformed):
 		return stage.Grant{}, refuse(stage.TokenMalformed, err.Error())
+	case err != nil:
+		return stage.Grant{}, c.cannotAdmit(claims, err)
 	}
 	a, err := arn.Parse(claims.StageARN)
 	if err != nil || a.Type != arn.Stage || a.ID != claims.StageID {

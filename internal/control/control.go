@@ -13,6 +13,7 @@ import (
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/objectstore"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
 	"github.com/footlight-live/footlight/internal/token"
@@ -40,6 +41,9 @@ type Control struct {
 	Keyring *token.Keyring
 	Pager   *api.Pager
 
+	// Objects has the buckets of storage and recording configurations; without it none can be created.
+	Objects objectstore.Store
+
 	Streams      Streams
 	Stages       Stages
 	Compositions Compositions
@@ -57,6 +61,9 @@ type Control struct {
 	// references is held for reading from looking a resource up until what refers to it is stored, and for
 	// writing from finding that nothing refers to a resource until that is gone.
 	references sync.RWMutex
+
+	background background
+	settling   time.Duration // default defaultSettling
 
 	decoding sync.Mutex // one image at a time has its pixels in memory
 
@@ -78,6 +85,9 @@ type buckets struct {
 	participants   *store.Bucket[participantRecord]   // stage/session/participant
 	events         *store.Bucket[eventRecord]         // stage/session/participant/order
 	encoders       *store.Bucket[encoderRecord]       // by encoder configuration id
+	publicKeys     *store.Bucket[publicKeyRecord]     // by public key id
+	storages       *store.Bucket[storageRecord]       // by storage configuration id
+	recordings     *store.Bucket[recordingRecord]     // by recording configuration id
 	scenes         *store.Bucket[NamedScene]          // by name
 	images         *store.Objects                     // by name
 
@@ -111,10 +121,12 @@ func (c *Control) Start(ctx context.Context) error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.background.open()
 	for _, step := range []func(context.Context) error{
-		c.openBuckets, c.loadSecrets, c.sweepChannels, c.sweepStages,
+		c.openBuckets, c.loadSecrets, c.sweepChannels, c.sweepStages, c.resumeRecordings,
 	} {
 		if err := step(ctx); err != nil {
+			c.background.close()
 			return fmt.Errorf("start control: %w", err)
 		}
 	}
@@ -125,6 +137,7 @@ func (c *Control) Start(ctx context.Context) error {
 
 // Close writes down what the live side has reported and ends. The store must still be open.
 func (c *Control) Close() {
+	c.background.close()
 	for _, j := range []*journal{c.stageJournal, c.streamJournal} {
 		if j != nil {
 			j.close()
@@ -145,6 +158,9 @@ func (c *Control) openBuckets(ctx context.Context) error {
 		open(ctx, c, &c.participants, "participants", history),
 		open(ctx, c, &c.events, "participant-events", history),
 		open(ctx, c, &c.encoders, "encoder-configurations"),
+		open(ctx, c, &c.publicKeys, "public-keys"),
+		open(ctx, c, &c.storages, "storage-configurations"),
+		open(ctx, c, &c.recordings, "recording-configurations"),
 		open(ctx, c, &c.scenes, "scenes"),
 		c.openImages(ctx),
 		open(ctx, c, &c.playbackKeys, "playback-keys"),

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,7 @@ import (
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/objectstore"
 	"github.com/footlight-live/footlight/internal/store"
 )
 
@@ -79,8 +81,12 @@ func (f *fixture) up(t testing.TB, configure ...func(*Control)) {
 	f.streams = &fakeStreams{live: map[string]channel.Stream{}}
 	f.stages = &fakeStages{sessions: map[string]string{}}
 	f.compositions = &fakeCompositions{used: map[string]bool{}, fed: map[string]bool{}}
+	objects, err := objectstore.Open(t.Context(), objectstore.Config{Dir: filepath.Join(f.dir, "objects")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.Control = &Control{
-		Store: s, URLs: func() URLs { return testURLs },
+		Store: s, Objects: objects, URLs: func() URLs { return testURLs },
 		Streams: f.streams, Stages: f.stages, Compositions: f.compositions,
 	}
 	for _, change := range configure {

@@ -14,9 +14,8 @@ import (
 
 // Limits of participant tokens (spec/realtime.md §2).
 const (
-	defaultDuration   = 720   // minutes
-	longestDuration   = 20160 // minutes: 14 days
-	maxAttributeBytes = 1024  // keys and values together
+	defaultDuration = 720                              // minutes
+	longestDuration = int(token.MaxLife / time.Minute) // 20160
 )
 
 // tokenRequest is what CreateStage and CreateParticipantToken have in common.
@@ -42,12 +41,8 @@ func (c *Control) CreateParticipantToken(ctx context.Context, in *ivsrealtime.Cr
 
 // mint signs a token. The response repeats what the request gave and no more (spec/realtime.md §2.1).
 func (c *Control) mint(stageID string, in tokenRequest) (*ivsrealtime.ParticipantToken, error) {
-	size := 0
-	for k, v := range in.attributes {
-		size += len(k) + len(v)
-	}
-	if size > maxAttributeBytes {
-		return nil, api.ValidationException("attributes have %d bytes in all; at most %d are allowed", size, maxAttributeBytes)
+	if size := token.AttributeBytes(in.attributes); size > token.MaxAttributeBytes {
+		return nil, api.ValidationException("attributes have %d bytes in all; at most %d are allowed", size, token.MaxAttributeBytes)
 	}
 	claims := c.claims(stageID, arn.NewID(12), time.Duration(value(in.duration, defaultDuration))*time.Minute)
 	claims.UserID = value(in.userID, "")
@@ -98,7 +93,7 @@ func (c *Control) ComposerToken(stageARN, compositionID string) (string, error) 
 	if err != nil {
 		return "", fmt.Errorf("token of composition %s: %w", compositionID, err)
 	}
-	claims := c.claims(a.ID, "composition-"+compositionID, composerTokenLife)
+	claims := c.claims(a.ID, token.ComposerPrefix+compositionID, composerTokenLife)
 	claims.Capabilities.AllowSubscribe = true
 	claims.Hidden = true
 	return c.Keyring.Mint(claims)

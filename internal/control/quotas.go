@@ -3,6 +3,11 @@ package control
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/footlight-live/footlight/internal/api"
 	"github.com/footlight-live/footlight/internal/store"
@@ -18,7 +23,32 @@ type Quotas struct {
 	PlaybackKeyPairs      int // 3
 	RestrictionPolicies   int // 3
 	AdConfigurations      int // 20
+	PublicKeys            int // 3
+
+	StorageConfigurations   int // 5
+	RecordingConfigurations int // 20
 }
+
+// Set changes a quota by its name: that of the field in lower case with dashes, such as encoder-configurations.
+func (q *Quotas) Set(name string, n int) error {
+	fields := reflect.ValueOf(q).Elem()
+	var names []string
+	for i := range fields.NumField() {
+		dashed := wordStart.ReplaceAllStringFunc(fields.Type().Field(i).Name, func(s string) string { return s[:1] + "-" + s[1:] })
+		names = append(names, strings.ToLower(dashed))
+	}
+	i := slices.Index(names, name)
+	if i < 0 {
+		return fmt.Errorf("there is no quota %q, only %s", name, strings.Join(names, ", "))
+	}
+	if n < 1 {
+		return fmt.Errorf("the quota %s must be 1 or more, not %d", name, n)
+	}
+	fields.Field(i).SetInt(int64(n))
+	return nil
+}
+
+var wordStart = regexp.MustCompile(`[a-z][A-Z]`)
 
 // limit is a quota that a response names.
 type limit struct {
@@ -46,6 +76,14 @@ func (q Quotas) playbackRestrictionPolicies() limit {
 }
 func (q Quotas) adConfigurations() limit {
 	return limit{"ad configurations", cmp.Or(q.AdConfigurations, 20)}
+}
+func (q Quotas) publicKeys() limit { return limit{"public keys", cmp.Or(q.PublicKeys, 3)} }
+
+func (q Quotas) storageConfigurations() limit {
+	return limit{"storage configurations", cmp.Or(q.StorageConfigurations, 5)}
+}
+func (q Quotas) recordingConfigurations() limit {
+	return limit{"recording configurations", cmp.Or(q.RecordingConfigurations, 20)}
 }
 
 // allow refuses one more than the limit.

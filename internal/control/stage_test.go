@@ -117,7 +117,6 @@ func TestStageRefusals(t *testing.T) {
 		{"GetParticipant", `{` + session + `,"participantId":"x"}`, 404, missing, "st-abcdefghijklm"},
 		{"ListParticipantEvents", `{` + session + `,"participantId":"x"}`, 404, missing, "st-abcdefghijklm"},
 		{"ListStages", `{"maxResults":0}`, 400, v, "maxResults"},
-		{"CreateStorageConfiguration", `{"s3":{"bucketName":"bucket"}}`, 501, "NotImplementedException", "CreateStorageConfiguration"},
 	} {
 		f.refused(t, c.operation, c.body, c.status, c.code, c.words)
 	}

@@ -41,6 +41,12 @@ func (c *Control) tagged(t arn.Type) Tagged {
 		return policyTags{c}
 	case arn.AdConfiguration:
 		return adConfigurationTags{c}
+	case arn.PublicKey:
+		return publicKeyTags{c}
+	case arn.StorageConfiguration:
+		return storageTags{c}
+	case arn.RecordingConfiguration:
+		return recordingTags{c}
 	case arn.Composition:
 		if t, ok := c.Compositions.(Tagged); ok {
 			return t

@@ -18,6 +18,7 @@ import (
 // guard decides who may call.
 type guard struct {
 	keys     sigv4.Keys
+	readOnly func(accessKeyID string) bool // may be nil
 	verifier sigv4.Verifier
 }
 
@@ -31,11 +32,11 @@ func (g *guard) check(r *http.Request) error {
 	case basic && !g.knows(id, secret):
 		return unauthorized("There is no such access key id, or its secret is another one")
 	case basic:
-		return nil
+		return g.permit(id, r)
 	case r.Header.Get("Authorization") == "" && !strings.Contains(r.URL.RawQuery, "X-Amz-"):
 		return unauthorized("Name an access key: curl --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\", or sign the request with AWS Signature Version 4")
 	}
-	_, body, err := g.verifier.Verify(r)
+	who, body, err := g.verifier.Verify(r)
 	if refusal, ok := errors.AsType[*sigv4.Error](err); ok {
 		status := refusal.Status
 		if status == http.StatusForbidden {
@@ -47,6 +48,14 @@ func (g *guard) check(r *http.Request) error {
 		return api.ValidationException("The body could not be read: %v", err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	return g.permit(who.AccessKeyID, r)
+}
+
+// permit refuses what a key that may only read cannot do. A preview changes nothing, but is work.
+func (g *guard) permit(id string, r *http.Request) error {
+	if g.readOnly != nil && r.Method != http.MethodGet && r.Method != http.MethodHead && g.readOnly(id) {
+		return api.AccessDeniedException("The access key %s may only read", id)
+	}
 	return nil
 }
 

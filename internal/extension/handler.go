@@ -46,8 +46,9 @@ type Handler struct {
 	Capacity     func(context.Context) (composition.Capacity, error) // nil: not shown
 	Events       http.Handler                                        // answers GET /footlight/v1/events; nil: not there
 	Keys         sigv4.Keys
-	Composer     string       // the program that draws previews
-	Log          *slog.Logger // default: discard
+	ReadOnly     func(accessKeyID string) bool // says which keys may only GET; nil: none
+	Composer     string                        // the program that draws previews
+	Log          *slog.Logger                  // default: discard
 
 	once    sync.Once
 	guard   guard
@@ -105,7 +106,7 @@ func (h *Handler) init() {
 		h.Log = slog.New(slog.DiscardHandler)
 	}
 	h.Log = h.Log.With("component", "extension")
-	h.guard = guard{keys: h.Keys, verifier: sigv4.Verifier{Keys: h.Keys, MaxBody: control.MaxImageSize}}
+	h.guard = guard{keys: h.Keys, readOnly: h.ReadOnly, verifier: sigv4.Verifier{Keys: h.Keys, MaxBody: control.MaxImageSize}}
 	h.drawing = make(chan struct{}, previewsAtOnce)
 	h.mux = http.NewServeMux()
 	methods := map[string][]string{}

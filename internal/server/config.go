@@ -33,6 +33,7 @@ type Config struct {
 	AccountID string `name:"account-id" help:"Account in ARNs and playback URLs." default:"000000000000"`
 	NATSURL   string `name:"nats-url" help:"Use this NATS cluster in place of the embedded one." placeholder:"URL"`
 	GeoIPDB   string `name:"geoip-db" help:"Database by which viewers' countries are known, in the MaxMind DB format. Default: no playback restriction policy can name countries." type:"existingfile" placeholder:"FILE"`
+	Storage   string `help:"Where recordings go: file:///folder, or s3://?endpoint=URL&path-style=true&region=NAME. Default: the folder objects in the data dir." placeholder:"URL"`
 	Composer  string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
 
 	MaxComposerCores  float64 `name:"max-composer-cores" help:"What all composers together may take of the machine: a composition that would need more is refused. Default: nine tenths of the processors." placeholder:"CORES"`
@@ -40,24 +41,24 @@ type Config struct {
 
 	Webhooks []string `name:"webhook" help:"URL that gets each event as a signed POST. Repeat it for several." sep:"none" placeholder:"URL"`
 
-	MaxChannels              int `name:"max-channels" help:"Quota: channels." default:"5000"`
-	MaxStages                int `name:"max-stages" help:"Quota: stages." default:"1000"`
-	MaxEncoderConfigurations int `name:"max-encoder-configurations" help:"Quota: encoder configurations." default:"20"`
-	MaxCompositions          int `name:"max-compositions" help:"Quota: compositions that run at once." default:"20"`
-	MaxCompositionsPerStage  int `name:"max-compositions-per-stage" help:"Quota: compositions of one stage that run at once." default:"5"`
+	Throttle string         `help:"Limit the rate of each operation as IVS does, with 429: ${enum}." enum:"off,aws" default:"off"`
+	Quotas   map[string]int `name:"quota" help:"How many of a kind there may be, in place of the default of IVS, for example channels=100. Several are separated by semicolons." placeholder:"NAME=N"`
 }
 
 // leastComposerMemory is refused as a limit when it is not reached: a composer of an empty stage has about 60 MiB.
 const leastComposerMemory = 128 << 20
 
-func (c *Config) quotas() control.Quotas {
-	return control.Quotas{
-		Channels: c.MaxChannels, Stages: c.MaxStages, EncoderConfigurations: c.MaxEncoderConfigurations,
-		Compositions: c.MaxCompositions, CompositionsPerStage: c.MaxCompositionsPerStage,
-	}
-}
-
 func (c *Config) account() arn.Account { return arn.Account{Region: c.Region, ID: c.AccountID} }
+
+// setQuotas changes the quotas that the configuration names.
+func (c *Config) setQuotas(q *control.Quotas) error {
+	for name, n := range c.Quotas {
+		if err := q.Set(name, n); err != nil {
+			return fmt.Errorf("--quota: %w", err)
+		}
+	}
+	return nil
+}
 
 // publicHost is the host under which encoders reach RTMP; publicURL is that of the server.
 func (c *Config) publicHost(publicURL string) string {
@@ -85,6 +86,12 @@ func (c *Config) validate() error {
 	if c.Region == "" || strings.Trim(c.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return fmt.Errorf("configuration: --region %q must be lower-case letters, digits and dashes", c.Region)
 	}
+	if c.Throttle != "" && c.Throttle != "off" && c.Throttle != "aws" {
+		return fmt.Errorf("configuration: --throttle %q must be off or aws", c.Throttle)
+	}
+	if err := c.setQuotas(new(control.Quotas)); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
@@ -111,13 +118,6 @@ func (c *Config) validate() error {
 	for _, hook := range c.Webhooks {
 		if u, err := url.Parse(hook); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 			return fmt.Errorf("configuration: --webhook %q must look like https://example.com/events", hook)
-		}
-	}
-	for flag, quota := range map[string]int{"--max-channels": c.MaxChannels, "--max-stages": c.MaxStages,
-		"--max-encoder-configurations": c.MaxEncoderConfigurations, "--max-compositions": c.MaxCompositions,
-		"--max-compositions-per-stage": c.MaxCompositionsPerStage} {
-		if quota < 0 {
-			return fmt.Errorf("configuration: %s %d must not be negative", flag, quota)
 		}
 	}
 	if c.Composer == "" {

@@ -15,14 +15,11 @@ func TestConfigRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for words, change := range map[string]func(*Config){
-		"--max-composer-cores":         func(c *Config) { c.MaxComposerCores = -1 },
-		"--max-composer-memory":        func(c *Config) { c.MaxComposerMemory = 1024 },
-		"--webhook":                    func(c *Config) { c.Webhooks = []string{"https://example.com/a", "example.com"} },
-		"--max-channels":               func(c *Config) { c.MaxChannels = -1 },
-		"--max-compositions":           func(c *Config) { c.MaxCompositions = -1 },
-		"--max-compositions-per-stage": func(c *Config) { c.MaxCompositionsPerStage = -1 },
-		"--account-id":                 func(c *Config) { c.AccountID = "me" },
-		"--public-url":                 func(c *Config) { c.HTTPAddr = ":80" },
+		"--max-composer-cores":  func(c *Config) { c.MaxComposerCores = -1 },
+		"--max-composer-memory": func(c *Config) { c.MaxComposerMemory = 1024 },
+		"--webhook":             func(c *Config) { c.Webhooks = []string{"https://example.com/a", "example.com"} },
+		"--account-id":          func(c *Config) { c.AccountID = "me" },
+		"--public-url":          func(c *Config) { c.HTTPAddr = ":80" },
 	} {
 		c := good()
 		change(&c)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 
 	"github.com/footlight-live/footlight/internal/channel"
@@ -13,6 +14,7 @@ import (
 	"github.com/footlight-live/footlight/internal/control"
 	"github.com/footlight-live/footlight/internal/event"
 	"github.com/footlight-live/footlight/internal/geoip"
+	"github.com/footlight-live/footlight/internal/objectstore"
 	"github.com/footlight-live/footlight/internal/stage"
 )
 
@@ -37,9 +39,17 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 	if err := s.compositions.Open(ctx); err != nil {
 		return err
 	}
+	objects, err := objectstore.Open(ctx, objectstore.Config{URL: s.Storage, Dir: filepath.Join(s.DataDir, "objects")})
+	if err != nil {
+		return fmt.Errorf("--storage: %w", err)
+	}
+	var quotas control.Quotas
+	if err := s.setQuotas(&quotas); err != nil {
+		return err
+	}
 	s.control = &control.Control{
-		Account: s.account(), Store: s.store, URLs: s.urls, Local: s.localURLs, Log: s.Log,
-		Quotas: s.quotas(), Compositions: control.CompositionsOf(s.compositions), Events: s.events,
+		Account: s.account(), Store: s.store, Objects: objects, URLs: s.urls, Local: s.localURLs, Log: s.Log,
+		Quotas: quotas, Compositions: control.CompositionsOf(s.compositions), Events: s.events,
 	}
 	if s.GeoIPDB != "" {
 		countries, err := geoip.Open(s.GeoIPDB)

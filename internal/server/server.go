@@ -21,6 +21,7 @@ import (
 	"github.com/footlight-live/footlight/internal/api"
 	"github.com/footlight-live/footlight/internal/api/ivs"
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
+	"github.com/footlight-live/footlight/internal/api/sigv4"
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/console"
@@ -109,6 +110,12 @@ func (s *Server) openState(ctx, _ context.Context) error {
 	if s.keys, err = accesskey.Open(s.DataDir); err != nil {
 		return err
 	}
+	s.keys.Log = s.Log
+	s.onClose(func() {
+		if err := s.keys.Close(); err != nil {
+			s.Log.Warn("close the access keys", "error", err)
+		}
+	})
 	if s.store, err = store.Open(ctx, store.Options{Dir: s.DataDir, URL: s.NATSURL, Log: s.Log}); err != nil {
 		return err
 	}
@@ -206,12 +213,27 @@ func (s *Server) handler() http.Handler {
 
 func (s *Server) apiHandler() *api.Handler {
 	operations := append(ivs.Operations(s.control.IVS()), ivsrealtime.Operations(s.control.RealTime())...)
-	return &api.Handler{Operations: operations, Keys: s.keys, Log: s.Log}
+	return &api.Handler{Operations: operations, Keys: s.keys, Permit: s.permit(), Log: s.Log}
+}
+
+// permit notes the use of a key, and refuses what it may not call and what comes too fast.
+func (s *Server) permit() func(sigv4.Identity, api.Operation) error {
+	var throttle api.Throttle
+	return func(who sigv4.Identity, op api.Operation) error {
+		s.keys.Use(who.AccessKeyID)
+		if !op.Reads() && s.keys.ReadOnly(who.AccessKeyID) {
+			return api.AccessDeniedException("The access key %s may only read: it may not call %s", who.AccessKeyID, op.Name)
+		}
+		if s.Throttle == "aws" {
+			return throttle.Allow(op)
+		}
+		return nil
+	}
 }
 
 func (s *Server) extension() *extension.Handler {
 	return &extension.Handler{
 		Control: s.control, Compositions: s.compositions, Streams: s.channels, Capacity: s.compositions.Capacity,
-		Events: s.events.Handler(), Keys: s.keys, Composer: s.Config.Composer, Log: s.Log,
+		Events: s.events.Handler(), Keys: s.keys, ReadOnly: s.keys.ReadOnly, Composer: s.Config.Composer, Log: s.Log,
 	}
 }

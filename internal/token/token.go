@@ -1,8 +1,9 @@
 // Package token makes and reads participant tokens: JSON Web Tokens signed with ES384 whose claims are the
 // documented ones of Amazon IVS, so that clients which look inside find what they expect.
 //
-// A token that Verify accepts was minted by this server, has its claims, and has not expired. Whether its
-// stage exists and whether its participant has been disconnected are the control plane's questions.
+// A token that Verify accepts was minted by this server, has its claims, and has not expired. VerifyAny also accepts
+// what the owner of an imported public key signed, within the rules of such tokens. Whether its stage exists and
+// whether its participant has been disconnected are the control plane's questions.
 package token
 
 import (
@@ -27,9 +28,9 @@ const maxSize = 16 << 10
 
 // Refusals of Verify, told apart with errors.Is.
 var (
-	// ErrMalformed is anything that this server did not sign in this form.
-	ErrMalformed = errors.New("the token is malformed or not signed by this server")
-	// ErrExpired is a token of this server whose time is over.
+	// ErrMalformed is anything that was not signed by a key that counts here, or breaks a rule of tokens.
+	ErrMalformed = errors.New("the token is malformed, or not signed by this server or an imported key")
+	// ErrExpired is a well-signed token whose time is over.
 	ErrExpired = errors.New("the token has expired")
 )
 
@@ -116,36 +117,9 @@ func (k *Keyring) Mint(c Claims) (string, error) {
 	return signed, nil
 }
 
-// Verify returns the claims of a token, or an error that is ErrMalformed or ErrExpired and says more.
+// Verify returns the claims of a token of the server, or an error that is ErrMalformed or ErrExpired and says more.
 func (k *Keyring) Verify(signed string) (Claims, error) {
-	if len(signed) > maxSize {
-		return Claims{}, fmt.Errorf("%w: %d bytes are too long", ErrMalformed, len(signed))
-	}
-	var c Claims
-	parser := jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodES384.Alg()}),
-		jwt.WithTimeFunc(k.now),
-		jwt.WithExpirationRequired(),
-		jwt.WithStrictDecoding(),
-	)
-	_, err := parser.ParseWithClaims(signed, &c, k.keyOf)
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return Claims{}, fmt.Errorf("%w at %s", ErrExpired, c.ExpiresAt().UTC().Format(time.RFC3339))
-	case err != nil:
-		return Claims{}, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	if err := c.complete(); err != nil {
-		return Claims{}, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	return c, nil
-}
-
-func (k *Keyring) keyOf(t *jwt.Token) (any, error) {
-	if t.Header["kid"] != keyID {
-		return nil, errors.New("it names a key that this server does not have")
-	}
-	return &k.key.PublicKey, nil
+	return k.VerifyAny(signed, func(string) (*ecdsa.PublicKey, error) { return nil, ErrNoKey })
 }
 
 // complete says which required claim is missing.
