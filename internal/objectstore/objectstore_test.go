@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -420,7 +419,7 @@ func FuzzURL(f *testing.F) {
 			return // would make folders
 		}
 		if s, err := Open(t.Context(), Config{URL: text}); err == nil && s == nil {
-			t.Error(fmt.Sprintf("%q: neither a store nor an error", text))
+			t.Errorf("%q: neither a store nor an error", text)
 		}
 	})
 }
