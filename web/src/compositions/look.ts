@@ -102,13 +102,13 @@ export class Look {
       video: input.video !== "muted" && input.video !== "none", speaking: input.speaking,
     }));
     byId<HTMLButtonElement>("draw").disabled = true;
+    this.#say("", "calm"); // now, not when the picture comes: something else may have been said by then
     try {
       this.#picture.src = await api.preview({
         layout: this.#now.layout, scene, width: video.width, height: video.height,
         ...(people.length > 0 ? { participants: people } : { count: 4 }),
       });
       this.#picture.hidden = false;
-      this.#say("", "calm");
     } catch (error) {
       this.#say(String((error as Error).message), "bad");
     } finally {
