@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -53,6 +55,8 @@ func film(ctx context.Context, j Job, dir, prefix string) (m Measurement, err er
 		"-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-g", fmt.Sprint(j.KeyInterval), "-sc_threshold", "0",
 		"-frames:v", fmt.Sprint(j.Seconds*j.FrameRate), prefix+".h264")
 	camera.Env = environment
+	var complaints bytes.Buffer
+	camera.Stderr = &complaints
 	before, start := tree(os.Getpid()), time.Now()
 	if err := camera.Start(); err != nil {
 		return m, fmt.Errorf("start ffmpeg: %w", err)
@@ -65,7 +69,7 @@ func film(ctx context.Context, j Job, dir, prefix string) (m Measurement, err er
 	m.CPU = (after.cpu - before.cpu) / time.Since(start).Seconds()
 	m.Memory = after.memory
 	if err := camera.Wait(); err != nil {
-		return m, fmt.Errorf("ffmpeg x11grab: %w", err)
+		return m, fmt.Errorf("ffmpeg x11grab: %w: %s", err, complaints.String())
 	}
 	m.Doubled, err = doubled(ctx, prefix+".h264")
 	return m, err
@@ -94,8 +98,11 @@ func startX(ctx context.Context, j Job) (*xServer, error) {
 		return nil, err
 	}
 	defer read.Close()
-	cmd := exec.CommandContext(ctx, "Xvfb", "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", j.Width, j.Height), "-nolisten", "tcp")
+	cmd := exec.CommandContext(ctx, "Xvfb", "-noreset", "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", j.Width, j.Height), "-nolisten", "tcp")
 	cmd.ExtraFiles = []*os.File{write}
+	// Asked to end, it takes its lock and its socket away; killed, it leaves both to the next one.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
 	err = cmd.Start()
 	write.Close()
 	if err != nil {
