@@ -18,9 +18,19 @@ import (
 // warmUp is how long the browser plays before it is measured.
 const warmUp = 4 * time.Second
 
-// film does the job the browser's way, in real time: Chromium in an X server without screen plays the inputs in a
-// page, and ffmpeg films that. The CPU time and memory are those of all their processes.
+// film tries three times: now and then the X server does not answer the camera.
 func film(ctx context.Context, j Job, dir, prefix string) (m Measurement, err error) {
+	for range 3 {
+		if m, err = filmOnce(ctx, j, dir, prefix); err == nil || ctx.Err() != nil {
+			return m, err
+		}
+	}
+	return m, err
+}
+
+// filmOnce does the job the browser's way, in real time: Chromium in an X server without screen plays the inputs in a
+// page, and ffmpeg films that. The CPU time and memory are those of all their processes.
+func filmOnce(ctx context.Context, j Job, dir, prefix string) (m Measurement, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	page := filepath.Join(dir, "page.html")
