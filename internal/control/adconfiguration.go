@@ -122,16 +122,3 @@ func (c *Control) InsertAdBreak(ctx context.Context, in *ivs.InsertAdBreakReques
 	}
 	return &ivs.InsertAdBreakResponse{AdBreakId: new(b.ID)}, nil
 }
-
-// adConfigurationTags are the tags of ad configurations.
-type adConfigurationTags struct{ c *Control }
-
-func (t adConfigurationTags) Tags(ctx context.Context, id string) (map[string]string, error) {
-	r, _, err := t.c.adConfigurations.Get(ctx, id)
-	return r.Tags, orNotFound(err, t.c.adConfigurationARN(id))
-}
-
-func (t adConfigurationTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
-	_, err := t.c.adConfigurations.Update(ctx, id, func(r *adConfigurationRecord) error { return changeTags(&r.Tags, change) })
-	return orNotFound(err, t.c.adConfigurationARN(id))
-}

@@ -82,29 +82,6 @@ func (c *Control) summarizeChannel(r channelRecord) ivs.ChannelSummary {
 	}
 }
 
-// channelTags are the tags of channels.
-type channelTags struct{ c *Control }
-
-func (t channelTags) Tags(ctx context.Context, id string) (map[string]string, error) {
-	r, err := t.c.findChannel(ctx, id, t.c.channelARN(id))
-	return r.Tags, err
-}
-
-func (t channelTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
-	_, err := t.c.channels.Update(ctx, id, func(r *channelRecord) error { return changeTags(&r.Tags, change) })
-	return orNotFound(err, t.c.channelARN(id))
-}
-
-// changeTags gives change a map to work on and keeps it when there is no error.
-func changeTags(tags *map[string]string, change func(map[string]string) error) error {
-	changed := given(*tags)
-	if err := change(changed); err != nil {
-		return err
-	}
-	*tags = changed
-	return nil
-}
-
 // sweepChannels removes what a crash between two writes may have left: stream keys that no channel has, and
 // sessions of channels that are gone. It ends the sessions that were open.
 func (c *Control) sweepChannels(ctx context.Context) error {

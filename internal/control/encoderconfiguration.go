@@ -136,16 +136,3 @@ func (c *Control) DeleteEncoderConfiguration(ctx context.Context, in *ivsrealtim
 	})
 	return orNotFound(err, *in.Arn)
 }
-
-// encoderTags are the tags of encoder configurations.
-type encoderTags struct{ c *Control }
-
-func (t encoderTags) Tags(ctx context.Context, id string) (map[string]string, error) {
-	r, err := t.c.findEncoder(ctx, id, t.c.encoderConfigurationARN(id))
-	return r.Tags, err
-}
-
-func (t encoderTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
-	_, err := t.c.encoders.Update(ctx, id, func(r *encoderRecord) error { return changeTags(&r.Tags, change) })
-	return orNotFound(err, t.c.encoderConfigurationARN(id))
-}

@@ -37,11 +37,7 @@ func (c *Control) ImportPlaybackKeyPair(ctx context.Context, in *ivs.ImportPlayb
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	key, err := token.ParsePublicKey(*in.PublicKeyMaterial)
-	if err != nil {
-		return nil, api.ValidationException("publicKeyMaterial: %v", err)
-	}
-	fingerprint, err := token.Fingerprint(key)
+	_, fingerprint, err := keyMaterial(*in.PublicKeyMaterial)
 	if err != nil {
 		return nil, err
 	}
@@ -123,17 +119,4 @@ func (c *Control) verifyingKeys(ctx context.Context) ([]*ecdsa.PublicKey, error)
 		keys = append(keys, key)
 	}
 	return keys, nil
-}
-
-// playbackKeyTags are the tags of playback key pairs.
-type playbackKeyTags struct{ c *Control }
-
-func (t playbackKeyTags) Tags(ctx context.Context, id string) (map[string]string, error) {
-	r, _, err := t.c.playbackKeys.Get(ctx, id)
-	return r.Tags, orNotFound(err, t.c.playbackKeyARN(id))
-}
-
-func (t playbackKeyTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
-	_, err := t.c.playbackKeys.Update(ctx, id, func(r *playbackKeyRecord) error { return changeTags(&r.Tags, change) })
-	return orNotFound(err, t.c.playbackKeyARN(id))
 }

@@ -151,16 +151,3 @@ func (c *Control) DeletePlaybackRestrictionPolicy(ctx context.Context, in *ivs.D
 	}
 	return deleteUnattached(ctx, c, c.policies, a, func(r channelRecord) string { return r.RestrictionPolicy })
 }
-
-// policyTags are the tags of playback restriction policies.
-type policyTags struct{ c *Control }
-
-func (t policyTags) Tags(ctx context.Context, id string) (map[string]string, error) {
-	r, _, err := t.c.policies.Get(ctx, id)
-	return r.Tags, orNotFound(err, t.c.policyARN(id))
-}
-
-func (t policyTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
-	_, err := t.c.policies.Update(ctx, id, func(r *policyRecord) error { return changeTags(&r.Tags, change) })
-	return orNotFound(err, t.c.policyARN(id))
-}

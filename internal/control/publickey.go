@@ -74,17 +74,22 @@ func (c *Control) viewPublicKey(r publicKeyRecord) *ivsrealtime.PublicKey {
 
 func (c *Control) publicKeyARN(id string) string { return c.Account.Of(arn.PublicKey, id).String() }
 
+// keyMaterial reads the member publicKeyMaterial, a public key as PEM.
+func keyMaterial(pem string) (key *ecdsa.PublicKey, fingerprint string, err error) {
+	if key, err = token.ParsePublicKey(pem); err != nil {
+		return nil, "", api.ValidationException("publicKeyMaterial: %v", err)
+	}
+	fingerprint, err = token.Fingerprint(key)
+	return key, fingerprint, err
+}
+
 // ImportPublicKey takes a key whose owner signs participant tokens. The same key twice is a ConflictException,
 // however its PEM is written.
 func (c *Control) ImportPublicKey(ctx context.Context, in *ivsrealtime.ImportPublicKeyRequest) (*ivsrealtime.ImportPublicKeyResponse, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	key, err := token.ParsePublicKey(*in.PublicKeyMaterial)
-	if err != nil {
-		return nil, api.ValidationException("publicKeyMaterial: %v", err)
-	}
-	fingerprint, err := token.Fingerprint(key)
+	key, fingerprint, err := keyMaterial(*in.PublicKeyMaterial)
 	if err != nil {
 		return nil, err
 	}
@@ -145,17 +150,4 @@ func (c *Control) DeletePublicKey(ctx context.Context, in *ivsrealtime.DeletePub
 		return err
 	}
 	return orNotFound(c.publicKeys.Delete(ctx, a.ID), *in.Arn)
-}
-
-// publicKeyTags are the tags of public keys.
-type publicKeyTags struct{ c *Control }
-
-func (t publicKeyTags) Tags(ctx context.Context, id string) (map[string]string, error) {
-	r, _, err := t.c.publicKeys.Get(ctx, id)
-	return r.Tags, orNotFound(err, t.c.publicKeyARN(id))
-}
-
-func (t publicKeyTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
-	_, err := t.c.publicKeys.Update(ctx, id, func(r *publicKeyRecord) error { return changeTags(&r.Tags, change) })
-	return orNotFound(err, t.c.publicKeyARN(id))
 }

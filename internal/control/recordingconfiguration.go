@@ -143,16 +143,3 @@ func (c *Control) DeleteRecordingConfiguration(ctx context.Context, in *ivs.Dele
 	})
 	return orNotFound(err, *in.Arn)
 }
-
-// recordingTags are the tags of recording configurations.
-type recordingTags struct{ c *Control }
-
-func (t recordingTags) Tags(ctx context.Context, id string) (map[string]string, error) {
-	r, _, err := t.c.recordings.Get(ctx, id)
-	return r.Tags, orNotFound(err, t.c.recordingConfigurationARN(id))
-}
-
-func (t recordingTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
-	_, err := t.c.recordings.Update(ctx, id, func(r *recordingRecord) error { return changeTags(&r.Tags, change) })
-	return orNotFound(err, t.c.recordingConfigurationARN(id))
-}

@@ -89,19 +89,6 @@ func checkRecording(in *ivsrealtime.AutoParticipantRecordingConfiguration) error
 	return nil
 }
 
-// stageTags are the tags of stages.
-type stageTags struct{ c *Control }
-
-func (t stageTags) Tags(ctx context.Context, id string) (map[string]string, error) {
-	r, err := t.c.findStage(ctx, id, t.c.stageARN(id))
-	return r.Tags, err
-}
-
-func (t stageTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
-	_, err := t.c.stages.Update(ctx, id, func(r *stageRecord) error { return changeTags(&r.Tags, change) })
-	return orNotFound(err, t.c.stageARN(id))
-}
-
 // sweepStages ends the sessions that an earlier process left open and deletes what belongs to no stage.
 func (c *Control) sweepStages(ctx context.Context) error {
 	stages, err := c.stages.List(ctx, "")

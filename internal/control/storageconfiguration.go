@@ -119,16 +119,3 @@ func (c *Control) DeleteStorageConfiguration(ctx context.Context, in *ivsrealtim
 	})
 	return orNotFound(err, *in.Arn)
 }
-
-// storageTags are the tags of storage configurations.
-type storageTags struct{ c *Control }
-
-func (t storageTags) Tags(ctx context.Context, id string) (map[string]string, error) {
-	r, _, err := t.c.storages.Get(ctx, id)
-	return r.Tags, orNotFound(err, t.c.storageConfigurationARN(id))
-}
-
-func (t storageTags) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
-	_, err := t.c.storages.Update(ctx, id, func(r *storageRecord) error { return changeTags(&r.Tags, change) })
-	return orNotFound(err, t.c.storageConfigurationARN(id))
-}

@@ -9,6 +9,7 @@ import (
 	"github.com/footlight-live/footlight/internal/api/ivs"
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/arn"
+	"github.com/footlight-live/footlight/internal/store"
 )
 
 // maxTags is how many tags a resource may have (spec/api-conventions.md §6).
@@ -28,30 +29,58 @@ type Tagged interface {
 func (c *Control) tagged(t arn.Type) Tagged {
 	switch t {
 	case arn.Channel:
-		return channelTags{c}
+		return recordTags[channelRecord]{c, t, c.channels, func(r *channelRecord) *map[string]string { return &r.Tags }}
 	case arn.StreamKey:
 		return streamKeyTags{c}
 	case arn.Stage:
-		return stageTags{c}
+		return recordTags[stageRecord]{c, t, c.stages, func(r *stageRecord) *map[string]string { return &r.Tags }}
 	case arn.EncoderConfiguration:
-		return encoderTags{c}
+		return recordTags[encoderRecord]{c, t, c.encoders, func(r *encoderRecord) *map[string]string { return &r.Tags }}
 	case arn.PlaybackKey:
-		return playbackKeyTags{c}
+		return recordTags[playbackKeyRecord]{c, t, c.playbackKeys, func(r *playbackKeyRecord) *map[string]string { return &r.Tags }}
 	case arn.PlaybackRestrictionPolicy:
-		return policyTags{c}
+		return recordTags[policyRecord]{c, t, c.policies, func(r *policyRecord) *map[string]string { return &r.Tags }}
 	case arn.AdConfiguration:
-		return adConfigurationTags{c}
+		return recordTags[adConfigurationRecord]{c, t, c.adConfigurations, func(r *adConfigurationRecord) *map[string]string { return &r.Tags }}
 	case arn.PublicKey:
-		return publicKeyTags{c}
+		return recordTags[publicKeyRecord]{c, t, c.publicKeys, func(r *publicKeyRecord) *map[string]string { return &r.Tags }}
 	case arn.StorageConfiguration:
-		return storageTags{c}
+		return recordTags[storageRecord]{c, t, c.storages, func(r *storageRecord) *map[string]string { return &r.Tags }}
 	case arn.RecordingConfiguration:
-		return recordingTags{c}
+		return recordTags[recordingRecord]{c, t, c.recordings, func(r *recordingRecord) *map[string]string { return &r.Tags }}
 	case arn.Composition:
 		if t, ok := c.Compositions.(Tagged); ok {
 			return t
 		}
 	}
+	return nil
+}
+
+// recordTags are tags that a record of the bucket holds itself, under the id of its resource.
+type recordTags[T any] struct {
+	c      *Control
+	kind   arn.Type
+	bucket *store.Bucket[T]
+	of     func(*T) *map[string]string
+}
+
+func (t recordTags[T]) Tags(ctx context.Context, id string) (map[string]string, error) {
+	r, _, err := t.bucket.Get(ctx, id)
+	return *t.of(&r), orNotFound(err, t.c.Account.Of(t.kind, id).String())
+}
+
+func (t recordTags[T]) ChangeTags(ctx context.Context, id string, change func(map[string]string) error) error {
+	_, err := t.bucket.Update(ctx, id, func(r *T) error { return changeTags(t.of(r), change) })
+	return orNotFound(err, t.c.Account.Of(t.kind, id).String())
+}
+
+// changeTags gives change a map to work on and keeps it when there is no error.
+func changeTags(tags *map[string]string, change func(map[string]string) error) error {
+	changed := given(*tags)
+	if err := change(changed); err != nil {
+		return err
+	}
+	*tags = changed
 	return nil
 }
 
