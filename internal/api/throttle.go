@@ -2,24 +2,15 @@ package api
 
 import (
 	"strings"
-	"sync"
 	"time"
 )
 
 // Throttle limits how often each operation may be called, as IVS does per account and region
-// (spec/api-conventions.md §9): a bucket of tokens for each operation that fills at its rate and holds one second of
-// it. Safe for concurrent use; the zero value is ready.
+// (spec/api-conventions.md §9): a bucket of tokens for each operation. Safe for concurrent use; the zero value is ready.
 type Throttle struct {
 	Now func() time.Time // monotonic clock; default time.Now
 
-	mu      sync.Mutex
-	buckets map[string]*tokens // by service and operation
-}
-
-// tokens are those of one operation. Guarded by the Throttle's mu.
-type tokens struct {
-	left float64
-	at   time.Time // when left was right
+	buckets Buckets // by service and operation
 }
 
 // Allow takes a token of an operation, or returns a ThrottlingException.
@@ -29,23 +20,9 @@ func (t *Throttle) Allow(op Operation) error {
 		now = t.Now
 	}
 	rate := Rate(op.Name)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.buckets == nil {
-		t.buckets = map[string]*tokens{}
-	}
-	b := t.buckets[op.Service+"."+op.Name]
-	if b == nil {
-		b = &tokens{left: rate, at: now()}
-		t.buckets[op.Service+"."+op.Name] = b
-	}
-	at := now()
-	b.left = min(rate, b.left+rate*at.Sub(b.at).Seconds())
-	b.at = at
-	if b.left < 1 {
+	if !t.buckets.Take(op.Service+"."+op.Name, rate, now()) {
 		return ThrottlingException("Request denied due to request throttling: %s may be called %g times per second.", op.Name, rate)
 	}
-	b.left--
 	return nil
 }
 

@@ -436,14 +436,6 @@ func TestPutMetadata(t *testing.T) {
 func TestPaces(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	var p paces
-	for i := range manyBuckets + 10 {
-		if err := p.take("x", fmt.Sprint(i), 1, now.Add(time.Duration(i)*time.Second)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(p.buckets) > manyBuckets {
-		t.Errorf("%d buckets are kept", len(p.buckets))
-	}
 	for range 1000 {
 		if err := p.take("unlimited", "", -1, now); err != nil {
 			t.Fatal(err)
