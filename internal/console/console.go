@@ -1,4 +1,5 @@
-// Package console serves the web pages: the start page, joining a stage, watching a channel.
+// Package console serves the web pages: the start page, joining a stage, watching a channel; and at /sdk/ the stage client
+// for the pages of others.
 //
 // The pages are built from web/ and embedded; they talk to the server only through the same public interfaces as
 // any other client. Every response carries a content security policy that allows no script but our own.
@@ -34,6 +35,7 @@ var contentTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
+	".mjs":  "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
 	".txt":  "text/plain; charset=utf-8",
 }
@@ -67,10 +69,14 @@ var files = sync.OnceValue(func() map[string]file {
 	return all
 })
 
-// urlOf says where an embedded file is served: pages without their ending, the start page at /console/.
+// urlOf says where an embedded file is served: pages without their ending, the start page at /console/, the stage client
+// at /sdk/.
 func urlOf(name string) string {
 	if name == "index.html" {
 		return "/console/"
+	}
+	if strings.HasPrefix(name, "sdk/") {
+		return "/" + name
 	}
 	return "/console/" + strings.TrimSuffix(name, ".html")
 }
@@ -96,7 +102,7 @@ func newFile(name string, data []byte) file {
 	return f
 }
 
-// Handler serves everything under /console/. It keeps no state; any number of requests may run at once.
+// Handler serves everything under /console/ and /sdk/. It keeps no state; any number of requests may run at once.
 func Handler() http.Handler {
 	return http.HandlerFunc(serve)
 }
@@ -119,6 +125,10 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f, ok := files()[r.URL.Path]
+	if strings.HasPrefix(r.URL.Path, "/sdk/") {
+		h.Set("Access-Control-Allow-Origin", "*") // modules are loaded with CORS, by pages from anywhere
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
 	if !ok {
 		h.Set("Cache-Control", "no-store")
 		http.Error(w, "no such page; the console starts at /console/", http.StatusNotFound)

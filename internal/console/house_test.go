@@ -74,6 +74,7 @@ func (h *house) start() {
 	h.httpAddr = ln.Addr().String()
 	mux := http.NewServeMux()
 	mux.Handle("/console/", Handler())
+	mux.Handle("/sdk/", Handler())
 	whip := h.stage.Handler()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		whip.ServeHTTP(w, r)

@@ -53,7 +53,7 @@ func TestJoin(t *testing.T) {
 	if names := evaluate[string](ann, `document.getElementById("grid").innerText`); !strings.Contains(names, "ann (you)") || !strings.Contains(names, "ben") {
 		t.Errorf("the grid names %q", names)
 	}
-	if width := evaluate[int](ben, `footlight.room.source.stream.getVideoTracks()[0].getSettings().width ?? `+tile("ben")+`.videoWidth`); width != 640 {
+	if width := evaluate[int](ben, `footlight.source.stream.getVideoTracks()[0].getSettings().width ?? `+tile("ben")+`.videoWidth`); width != 640 {
 		t.Errorf("ben sends a picture %d wide, want the 640 of the chosen quality", width)
 	}
 

@@ -191,6 +191,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("/whip/", stages)
 	mux.Handle("/events/", stages)
 	mux.Handle("/console/", console.Handler())
+	mux.Handle("/sdk/", console.Handler())
 	mux.Handle(extension.Root, s.extension())
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", s.metrics())

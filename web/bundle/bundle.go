@@ -1,5 +1,6 @@
 // Package bundle turns the sources in web/ into the files that the server embeds:
-// pages at the top, and under assets/ scripts, styles and pictures named by their content.
+// pages at the top, under assets/ scripts, styles and pictures named by their content, and under sdk/ the stage client
+// for apps.
 // It needs no Node: TypeScript and CSS go through esbuild's Go package.
 package bundle
 
@@ -7,6 +8,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -47,6 +49,13 @@ func Files(web string) (map[string][]byte, error) {
 	if err := addPages(out, web, urls); err != nil {
 		return nil, err
 	}
+	sdk, err := SDK(web)
+	if err != nil {
+		return nil, err
+	}
+	for name, data := range sdk {
+		out["sdk/"+name] = data
+	}
 	return out, addLicences(out, web)
 }
 
@@ -57,14 +66,47 @@ func hashed(name string, data []byte) string {
 	return name[:len(name)-len(ext)] + "-" + hex.EncodeToString(sum[:5]) + ext
 }
 
+// SDK builds the stage client for apps: stage.js, a script that sets window.IVSBroadcastClient, and stage.mjs, a module.
+func SDK(web string) (map[string][]byte, error) {
+	script, err := build(web, "src/sdk/global.ts", api.FormatIIFE)
+	if err != nil {
+		return nil, fmt.Errorf("bundle the stage client: %w", err)
+	}
+	module, err := build(web, "src/sdk/index.ts", api.FormatESModule)
+	if err != nil {
+		return nil, fmt.Errorf("bundle the stage client: %w", err)
+	}
+	return map[string][]byte{"stage.js": script, "stage.mjs": module}, nil
+}
+
 // File builds one source below the folder web: a script with all it imports, a style sheet, or a picture as it is.
 func File(web, source string) ([]byte, error) {
+	if filepath.Ext(source) == ".svg" {
+		return os.ReadFile(filepath.Join(web, source))
+	}
+	return build(web, source, api.FormatESModule)
+}
+
+// worker is the source of the stage client's worker. Pages load the client from anywhere, but a worker only from their
+// own origin: so the client brings it along as a string.
+const worker = "src/sdk/sei.worker.ts"
+
+func build(web, source string, format api.Format) ([]byte, error) {
+	define := map[string]string{}
+	if source != worker {
+		code, err := build(web, worker, api.FormatIIFE)
+		if err != nil {
+			return nil, err
+		}
+		literal, err := json.Marshal(string(code))
+		if err != nil {
+			return nil, err
+		}
+		define["SEI_WORKER"] = string(literal)
+	}
 	web, err := filepath.Abs(web)
 	if err != nil {
 		return nil, err
-	}
-	if filepath.Ext(source) == ".svg" {
-		return os.ReadFile(filepath.Join(web, source))
 	}
 	result := api.Build(api.BuildOptions{
 		AbsWorkingDir:     web,
@@ -73,7 +115,8 @@ func File(web, source string) ([]byte, error) {
 		Alias:             map[string]string{"hls.js": "./vendor/hls.min.js"},
 		TsconfigRaw:       "{}",
 		Bundle:            true,
-		Format:            api.FormatESModule,
+		Define:            define,
+		Format:            format,
 		Target:            api.ES2022,
 		Charset:           api.CharsetUTF8,
 		MinifyWhitespace:  true,

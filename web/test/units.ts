@@ -1,12 +1,15 @@
 import { StageError, decodeToken, displayName, h264First } from "../src/client";
 import { errorFromResponse } from "../src/client/errors";
-import { startAt } from "../src/client/publisher";
+import { inStereo, startAt } from "../src/client/publisher";
 import { difference, readSnapshot } from "../src/client/snapshot";
 import { backOff } from "../src/client/wait";
 import { bitRate, bytes, lossOf, loudness, milliseconds, roundUp, shortName, span, sparkPoints } from "../src/compositions/format";
 import { bestGrid } from "../src/join/grid";
 import { explain } from "../src/join/messages";
 import { hueOf, toneOf } from "../src/join/pattern";
+import { publisherOptions } from "../src/sdk/layers";
+import { insertUnits, readMessages, seiUnit } from "../src/sdk/sei";
+import type { LocalStageStream } from "../src/sdk/streams";
 import { readAddress } from "../src/watch/address";
 import { startPosition } from "../src/watch/engine";
 import { pace } from "../src/watch/pace";
@@ -83,6 +86,42 @@ const tests: Record<string, () => void | Promise<void>> = {
   "the start bit rate goes to H.264 only": () => {
     const sdp = "a=fmtp:111 minptime=10\r\na=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1\r\na=fmtp:103 apt=102\r\n";
     equal(startAt(sdp, 750_000), sdp.replace("packetization-mode=1", "packetization-mode=1;x-google-start-bitrate=750"));
+  },
+  "stereo is asked for where Opus is": () => {
+    const sdp = (fmtp: string) => `a=rtpmap:111 opus/48000/2\r\n${fmtp}a=rtpmap:102 H264/90000\r\na=fmtp:102 x\r\n`;
+    equal(inStereo(sdp("a=fmtp:111 minptime=10\r\n")), sdp("a=fmtp:111 minptime=10;stereo=1\r\n"));
+    equal(inStereo(sdp("")), sdp("a=fmtp:111 stereo=1\r\n"));
+    equal(inStereo("v=0\r\n"), "v=0\r\n");
+  },
+  "messages go into pictures and come out": () => {
+    const slice = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x68, 3, 0, 0, 0, 1, 0x65, 0x88, 0, 0, 3, 1, 9];
+    const picture = Uint8Array.from(slice);
+    for (const payload of [[], [1], [0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 2, 0, 0, 3], Array<number>(1000).fill(0), Array<number>(255).fill(7)]) {
+      const sent = insertUnits(picture, [seiUnit(Uint8Array.from(payload)), seiUnit(Uint8Array.of(42))]);
+      const got = readMessages(sent);
+      equal(got.map((m) => [...m.payload]), [payload, [42]]);
+      equal(got[0]?.uuid, "666f6f74-6c69-6768-742d-7365692d7631");
+      // The parameter sets stay before it, the slice behind it, and no start code comes about within.
+      equal([...sent.slice(0, 12)], slice.slice(0, 12));
+      equal([...sent.slice(-11)], slice.slice(-11));
+      equal(sent.reduce((n, _, i) => n + Number(sent[i] === 0 && sent[i + 1] === 0 && sent[i + 2] === 1), 0), 5);
+    }
+    equal(insertUnits(Uint8Array.of(0, 0, 1, 0x67, 1), [seiUnit(Uint8Array.of(1))]).length, 5);
+    for (const broken of [[], [0, 0, 1], [0, 0, 1, 6], [0, 0, 1, 6, 5, 255, 255], [0, 0, 1, 6, 5, 200, 1, 0x80], [0, 0, 1, 6, 5, 3, 1, 2, 3, 0x80]]) {
+      equal(readMessages(Uint8Array.from(broken)), []);
+    }
+  },
+  "layers suit the picture": () => {
+    const layers = (width: number, height: number, config = {}) => {
+      const stream = { streamType: "video", config: { simulcast: { enabled: true }, ...config }, mediaStreamTrack: { getSettings: () => ({ width, height }) } };
+      return publisherOptions([stream as unknown as LocalStageStream]).layers?.map((l) => `${l.rid} ${l.scaleResolutionDownBy} ${l.maxBitrate} ${l.maxFramerate}`);
+    };
+    equal(layers(1280, 720), ["hi 1 1700000 30", "mid 2 700000 20", "low 4 200000 15"]);
+    equal(layers(720, 1280), ["hi 1 1700000 30", "mid 2 700000 20", "low 4 200000 15"]);
+    equal(layers(640, 360, { maxFramerate: 10 }), ["hi 1 700000 10", "low 2 200000 10"]);
+    equal(layers(160, 120), ["hi 1 400000 30"]);
+    equal(publisherOptions([]).layers, undefined);
+    equal(publisherOptions([]).maxBitrate, 2_500_000);
   },
   "snapshots are compared": () => {
     const read = (...list: unknown[]) => readSnapshot({ participants: list });

@@ -7,5 +7,6 @@ export { decodeToken, displayName, type Token } from "./token";
 export { Peer, type PeerState } from "./peer";
 export { Publisher, h264First, type PublisherOptions } from "./publisher";
 export { Subscriber } from "./subscriber";
+export { type Member, Room, type Wish } from "./room";
 export { StageConnection, type ConnectionState, type Muted } from "./connection";
 export { type Participant } from "./snapshot";

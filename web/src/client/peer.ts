@@ -21,6 +21,8 @@ export interface PeerConfig {
 
 interface PeerEvents {
   state: PeerState;
+  /** A connection was made and has its transceivers, before anything flows: for encoded transforms. */
+  made: RTCPeerConnection;
   /** Why it failed, or why this attempt did. */
   error: StageError;
 }

@@ -1,12 +1,19 @@
 import { Peer } from "./peer";
 import type { Token } from "./token";
 
+/** Bit rates are in bits per second. */
 export interface PublisherOptions {
-  /** Largest video bit rate in bits per second. The stage takes up to 8.5 Mb/s; 1.5 Mb/s is plenty for 720p of people. */
+  /** Largest video bit rate. The stage takes up to 8.5 Mb/s; 1.5 Mb/s is plenty for 720p of people. Without layers only. */
   maxBitrate?: number;
-  /** Frames per second. */
+  /** Frames per second. Without layers only. */
   maxFramerate?: number;
+  /** Simulcast layers, each with a rid and at most three, largest first. */
+  layers?: readonly RTCRtpEncodingParameters[];
+  maxAudioBitrate?: number;
+  stereo?: boolean;
 }
+
+type Kind = "audio" | "video";
 
 /**
  * Publishes the tracks of a stream to the token's stage over WHIP. At most one video and one audio track;
@@ -17,27 +24,48 @@ export class Publisher extends Peer {
 
   constructor(token: Token, stream: MediaStream, options: PublisherOptions = {}) {
     const maxBitrate = options.maxBitrate ?? 1_500_000;
+    const encodings = options.layers ?? [{ maxBitrate, maxFramerate: options.maxFramerate ?? 30 }];
     super({
       url: token.whipURL,
       token: token.raw,
       prepare: (pc) => {
         const [audio] = stream.getAudioTracks();
         const [video] = stream.getVideoTracks();
-        pc.addTransceiver(audio ?? "audio", { direction: "sendonly", streams: [stream] });
+        pc.addTransceiver(audio ?? "audio", {
+          direction: "sendonly",
+          streams: [stream],
+          sendEncodings: options.maxAudioBitrate === undefined ? [] : [{ maxBitrate: options.maxAudioBitrate }],
+        });
         const sender = pc.addTransceiver(video ?? "video", {
           direction: "sendonly",
           streams: [stream],
-          sendEncodings: [{ maxBitrate, maxFramerate: options.maxFramerate ?? 30 }],
+          sendEncodings: encodings.map((e) => ({ ...e })),
         });
         sender.setCodecPreferences(h264First(RTCRtpSender.getCapabilities("video")?.codecs ?? []));
+        this.emit("made", pc);
       },
-      amend: (answer) => startAt(answer, maxBitrate / 2),
+      amend: (answer) => {
+        const started = startAt(answer, encodings.reduce((sum, e) => sum + (e.maxBitrate ?? 0), 0) / 2);
+        return options.stereo ? inStereo(started) : started;
+      },
     });
     this.#stream = stream;
   }
 
+  /** What sends one kind, with its statistics. It changes with every reconnect; undefined while there is no connection. */
+  sender(kind: Kind): RTCRtpSender | undefined {
+    return this.connection?.getTransceivers().find((t) => t.receiver.track.kind === kind)?.sender;
+  }
+
+  /** Sends another track in place of the present one of its kind, or none, on the same connection. */
+  async replace(kind: Kind, track: MediaStreamTrack | undefined): Promise<void> {
+    for (const old of this.#stream.getTracks()) if (old.kind === kind) this.#stream.removeTrack(old);
+    if (track) this.#stream.addTrack(track);
+    await this.sender(kind)?.replaceTrack(track ?? null);
+  }
+
   /** Stops or resumes sending what the camera or the microphone takes; the track goes on as black or silence. */
-  setMuted(kind: "audio" | "video", muted: boolean): void {
+  setMuted(kind: Kind, muted: boolean): void {
     for (const track of this.#stream.getTracks()) {
       if (track.kind === kind) track.enabled = !muted;
     }
@@ -70,4 +98,14 @@ export function startAt(answer: string, bitrate: number): string {
     /^(a=fmtp:\d+ (?=.*packetization-mode=)[^\r\n]*)/gm,
     `$1;x-google-start-bitrate=${Math.round(bitrate / 1000)}`,
   );
+}
+
+/** Has Opus sent in stereo, which senders do only where the receiver asks for it (RFC 7587, section 7). */
+export function inStereo(answer: string): string {
+  const opus = /^a=rtpmap:(\d+) opus\//im.exec(answer)?.[1];
+  if (opus === undefined) return answer;
+  const fmtp = new RegExp(`^a=fmtp:${opus} [^\\r\\n]*`, "m");
+  return fmtp.test(answer)
+    ? answer.replace(fmtp, (line) => `${line};stereo=1`)
+    : answer.replace(new RegExp(`^a=rtpmap:${opus} [^\\r\\n]*`, "m"), (line) => `${line}\r\na=fmtp:${opus} stereo=1`);
 }

@@ -1,8 +1,8 @@
+import { Room } from "../client";
 import { byId, onKeys, setIcon } from "../ui/dom";
 import { setStatus } from "../ui/status";
 import { type Entry, type Kind, Lobby } from "./lobby";
 import { explain } from "./messages";
-import { Room } from "./room";
 import { Tiles } from "./tiles";
 
 const lobbyView = byId("lobby");
@@ -33,8 +33,9 @@ function enter(next: Entry): void {
   for (const track of next.source?.stream.getTracks() ?? []) track.enabled = true;
   tellStage(next.token.canSubscribe ? "" : "Your token may only publish: you do not see the others.");
 
-  room = new Room(next.token, next.source, next.maxBitrate);
-  const joined = room;
+  const joined = new Room(next.token);
+  room = joined;
+  const publish = () => joined.publish(next.source?.stream, { maxBitrate: next.maxBitrate });
   let wasOnline = false;
   setStatus("connecting", "Joining…");
   room.on("online", (online) => {
@@ -46,13 +47,10 @@ function enter(next: Entry): void {
   room.on("members", show);
   room.on("publishError", (error) => {
     const { title, text } = explain(error);
-    tellStage(`${title}. ${text}`, "Try again", () => {
-      // The source lives on in the new room.
-      joined.leave({ keepSource: true });
-      enter(next);
-    });
+    tellStage(`${title}. ${text}`, "Try again", publish);
   });
   room.on("ended", (error) => back(() => lobby.tell(explain(error))));
+  publish();
   show();
   room.start();
 }
@@ -63,6 +61,7 @@ function leave(): void {
 }
 
 function back(then: () => void): void {
+  entry?.source?.stop();
   room = undefined;
   entry = undefined;
   tiles.show([], { stream: undefined, mirrored: false });
@@ -111,7 +110,10 @@ onKeys((key) => {
   toggle(key === "m" ? "audio" : "video");
   return true;
 });
-addEventListener("pagehide", () => room?.leave());
+addEventListener("pagehide", () => {
+  room?.leave();
+  entry?.source?.stop();
+});
 
 /**
  * Reads the link: #token=…&source=camera|pattern|none&quality=360|540|720&join=1. The fragment never reaches a server or its log;
@@ -133,7 +135,7 @@ function readLink(): void {
   });
 }
 
-/** For tests and the curious: the room while on stage. See web/README.md. */
+/** For tests and the curious: the room and our source while on stage. See web/README.md. */
 declare global {
   interface Window {
     footlight: unknown;
@@ -142,6 +144,9 @@ declare global {
 window.footlight = {
   get room() {
     return room;
+  },
+  get source() {
+    return entry?.source;
   },
 };
 

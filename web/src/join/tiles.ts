@@ -1,8 +1,7 @@
-import { displayName } from "../client";
+import { type Member, displayName } from "../client";
 import { icon, make } from "../ui/dom";
 import { bestGrid } from "./grid";
 import { hueOf } from "./pattern";
-import type { Member } from "./room";
 
 const aspect = 16 / 9;
 /** Audio level (0..1, linear) from which somebody counts as speaking. */

@@ -1,11 +1,18 @@
-import { type Muted, type Participant, Publisher, StageConnection, type StageError, Subscriber, type Token } from "../client";
-import { Emitter } from "../client/emitter";
-import type { Source } from "./sources";
+import { StageConnection, type Muted } from "./connection";
+import { Emitter } from "./emitter";
+import type { StageError } from "./errors";
+import { Publisher, type PublisherOptions } from "./publisher";
+import type { Participant } from "./snapshot";
+import { Subscriber } from "./subscriber";
+import type { Token } from "./token";
 
-/** Somebody on the stage as the page shows them. */
+/** What to take from a participant who publishes. */
+export type Wish = "nothing" | "audio" | "everything";
+
+/** Somebody on the stage: what the snapshot says, and our connection to them. */
 export interface Member extends Participant {
   readonly isLocal: boolean;
-  /** Undefined for ourselves and for those who do not publish. */
+  /** Undefined for ourselves, for those who do not publish, and for those whom we do not want. */
   readonly subscriber: Subscriber | undefined;
 }
 
@@ -14,6 +21,10 @@ interface RoomEvents {
   members: readonly Member[];
   /** Presence, or our own media, is there or is being sought. */
   online: boolean;
+  /** A publisher was made, before it starts. It may be replaced by another one later. */
+  publisher: Publisher;
+  /** A subscriber was made, before it starts. Its end shows in its own state. */
+  subscriber: Subscriber;
   /** Publishing failed for good; watching goes on. */
   publishError: StageError;
   /** The room cannot go on. It has left. */
@@ -24,21 +35,20 @@ interface RoomEvents {
 const stillness = 1200;
 
 /**
- * One stay on a stage: the events socket says who is there, and the room subscribes to whoever publishes.
- * Everything runs on the page's one thread, in reaction to the client's events.
+ * One stay on a stage: the events socket says who is there, and the room subscribes to whoever publishes, as wished.
+ * It survives changes of the network and restarts of the server. Everything runs on the page's one thread, in
+ * reaction to the client's events.
  */
 export class Room extends Emitter<RoomEvents> {
   readonly connection: StageConnection;
-  readonly publisher: Publisher | undefined;
+  /** Asked for each participant who publishes; asked again by refresh. */
+  wish: (participant: Participant) => Wish = () => "everything";
+  #publisher: Publisher | undefined;
   readonly #subscribers = new Map<string, Subscriber>();
   #muted: Muted = { audio: false, video: false };
   #reopened = false; // the next snapshot is the first after a reconnect
 
-  constructor(
-    readonly token: Token,
-    readonly source: Source | undefined,
-    maxBitrate: number,
-  ) {
+  constructor(readonly token: Token) {
     super();
     this.connection = new StageConnection(token);
     this.connection.on("state", (state) => {
@@ -47,30 +57,43 @@ export class Room extends Emitter<RoomEvents> {
     });
     this.connection.on("participants", (participants) => this.#snapshot(participants));
     this.connection.on("error", (error) => this.#end(error));
-    if (source && token.canPublish) {
-      this.publisher = new Publisher(token, source.stream, { maxBitrate });
-      this.publisher.on("state", () => this.#online());
-      this.publisher.on("error", (error) => {
-        if (!error.final) return;
-        // What is wrong with the token or the stage ends the stay; a full stage leaves us watching.
-        if (error.status === 401 || error.status === 404 || error.code === "PARTICIPANT_DISCONNECTED") this.#end(error);
-        else this.emit("publishError", error);
-      });
-    }
+  }
+
+  get publisher(): Publisher | undefined {
+    return this.#publisher;
   }
 
   start(): void {
     this.connection.start();
-    this.publisher?.start();
+    this.#publisher?.start();
   }
 
-  /** Leaves, and stops camera and microphone unless somebody still wants them. */
-  leave({ keepSource = false } = {}): void {
-    this.publisher?.close();
+  /** Publishes a stream in place of what was published before, or nothing any more. */
+  publish(stream: MediaStream | undefined, options: PublisherOptions = {}): void {
+    this.#publisher?.close();
+    this.#publisher = undefined;
+    if (stream && this.token.canPublish) {
+      const publisher = new Publisher(this.token, stream, options);
+      this.#publisher = publisher;
+      publisher.on("state", () => this.#online());
+      publisher.on("error", (error) => {
+        if (!error.final || publisher !== this.#publisher) return;
+        // What is wrong with the token or the stage ends the stay; a full stage leaves us watching.
+        if (error.status === 401 || error.status === 404 || error.code === "PARTICIPANT_DISCONNECTED") this.#end(error);
+        else this.emit("publishError", error);
+      });
+      this.emit("publisher", publisher);
+      if (this.connection.state !== "idle") publisher.start();
+    }
+    this.#online();
+  }
+
+  /** Ends the stay. The published stream goes on: whoever opened it stops it. */
+  leave(): void {
+    this.#publisher?.close();
     for (const subscriber of this.#subscribers.values()) subscriber.close();
     this.#subscribers.clear();
     this.connection.close();
-    if (!keepSource) this.source?.stop();
   }
 
   get muted(): Readonly<Muted> {
@@ -80,7 +103,7 @@ export class Room extends Emitter<RoomEvents> {
   /** Mutes or unmutes our sound or picture, and tells the others. */
   setMuted(kind: keyof Muted, muted: boolean): void {
     this.#muted = { ...this.#muted, [kind]: muted };
-    this.publisher?.setMuted(kind, muted);
+    this.#publisher?.setMuted(kind, muted);
     this.connection.setMuted(this.#muted);
     this.emit("members", this.members);
   }
@@ -92,7 +115,7 @@ export class Room extends Emitter<RoomEvents> {
     const self: Member = {
       id: token.participantId,
       userId: token.userId,
-      attributes: token.attributes,
+      attributes: seen?.attributes ?? token.attributes,
       isPublishing: seen?.isPublishing ?? false,
       audioMuted: this.#muted.audio,
       videoStopped: this.#muted.video,
@@ -105,38 +128,48 @@ export class Room extends Emitter<RoomEvents> {
     return [self, ...others];
   }
 
-  #snapshot(participants: readonly Participant[]): void {
-    const wanted = new Set(
-      this.token.canSubscribe
-        ? participants.filter((p) => p.isPublishing && p.id !== this.token.participantId).map((p) => p.id)
-        : [],
-    );
-    for (const [id, subscriber] of this.#subscribers) {
-      if (wanted.has(id)) {
-        if (this.#reopened) void restartIfStill(subscriber);
-      } else {
-        subscriber.close();
-        this.#subscribers.delete(id);
-      }
+  subscriber(participantId: string): Subscriber | undefined {
+    return this.#subscribers.get(participantId);
+  }
+
+  /** Asks wish again for everybody, and subscribes and unsubscribes accordingly. */
+  refresh(): void {
+    const wanted = new Map<string, Wish>();
+    for (const p of this.token.canSubscribe ? this.connection.participants : []) {
+      if (!p.isPublishing || p.id === this.token.participantId) continue;
+      const wish = this.wish(p);
+      if (wish !== "nothing") wanted.set(p.id, wish);
     }
-    for (const id of wanted) {
+    for (const [id, subscriber] of this.#subscribers) {
+      const wish = wanted.get(id);
+      if (wish !== undefined && subscriber.audioOnly === (wish === "audio")) continue;
+      subscriber.close();
+      this.#subscribers.delete(id);
+    }
+    for (const [id, wish] of wanted) {
       if (this.#subscribers.has(id)) continue;
-      const subscriber = new Subscriber(this.token, id);
+      const subscriber = new Subscriber(this.token, id, { audioOnly: wish === "audio" });
       this.#subscribers.set(id, subscriber);
       subscriber.on("state", () => this.emit("members", this.members));
+      this.emit("subscriber", subscriber);
       subscriber.start();
-    }
-    if (this.#reopened) {
-      this.#reopened = false;
-      // A server that was restarted has forgotten our session; one that was merely out of reach has not.
-      const self = participants.find((p) => p.id === this.token.participantId);
-      if (!self?.isPublishing && this.publisher?.state === "connected") this.publisher.restart();
     }
     this.emit("members", this.members);
   }
 
+  #snapshot(participants: readonly Participant[]): void {
+    if (this.#reopened) {
+      this.#reopened = false;
+      // A server that was restarted has forgotten our sessions; one that was merely out of reach has not.
+      for (const subscriber of this.#subscribers.values()) void restartIfStill(subscriber);
+      const self = participants.find((p) => p.id === this.token.participantId);
+      if (!self?.isPublishing && this.#publisher?.state === "connected") this.#publisher.restart();
+    }
+    this.refresh();
+  }
+
   #online(): void {
-    const publishing = this.publisher === undefined || ["connected", "failed"].includes(this.publisher.state);
+    const publishing = this.#publisher === undefined || ["connected", "failed"].includes(this.#publisher.state);
     this.emit("online", this.connection.state === "connected" && publishing);
   }
 
