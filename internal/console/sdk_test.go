@@ -193,6 +193,34 @@ func TestSDKLayersAndMessages(t *testing.T) {
 	}
 }
 
+// TestSDKManual runs the page of docs/web-sdk.md as it stands there.
+func TestSDKManual(t *testing.T) {
+	h := newHouse(t, nil)
+	manual, err := os.ReadFile("../../docs/web-sdk.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(manual), "```html\n")
+	html, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("docs/web-sdk.md has no page")
+	}
+	html = strings.ReplaceAll(html, "127.0.0.1:4080", h.httpAddr)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentTypes[".html"])
+		_, _ = w.Write([]byte(html))
+	}))
+	t.Cleanup(web.Close)
+	ann := open(t, web.URL+"/#token="+h.token("ann", nil), desktop)
+	ann.await("our own picture", `document.getElementById("person-ann")?.videoWidth > 0`)
+	ben := open(t, web.URL+"/#token="+h.token("ben", nil), desktop)
+	for p, other := range map[*page]string{ann: "ben", ben: "ann"} {
+		p.await(other+" moves", fmt.Sprintf(`document.getElementById("person-%s")?.currentTime > 0.5`, other))
+	}
+	ben.close()
+	ann.await("ben is gone", `!document.getElementById("person-ben")`)
+}
+
 func TestSDKRefusals(t *testing.T) {
 	h := newHouse(t, nil)
 	web := h.apps()
