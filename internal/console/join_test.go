@@ -114,6 +114,44 @@ func TestMute(t *testing.T) {
 	ben.await("ann is not muted any more", marks("ann")+` === ""`)
 }
 
+// A screen takes the camera's place, or is a participant of its own where the link has a token for it.
+func TestShare(t *testing.T) {
+	h := newHouse(t, nil)
+	ben := h.join("ben", "pattern")
+	ben.awaitText("status", "On stage")
+	ann := h.join("ann", "pattern")
+	ben.awaitPicture("ann")
+	width := evaluate[int](ben, tile("ann")+".videoWidth")
+
+	ann.click("share")
+	ann.awaitText("share", "Stop sharing")
+	ben.await("ann's screen is in her tile", fmt.Sprintf("%s.videoWidth !== %d && %s.videoWidth > 0", tile("ann"), width, tile("ann")))
+	ben.awaitPicture("ann")
+	ben.awaitSound("ann")
+	ann.click("share")
+	ann.awaitText("share", "Share screen")
+	ben.await("ann's face is back", fmt.Sprintf("%s.videoWidth === %d", tile("ann"), width))
+	ben.awaitPicture("ann")
+	ann.close()
+
+	zoe := open(t, h.link(h.token("zoe", nil), "pattern")+"&screen="+h.token("slides", func(c *token.Claims) {
+		c.Attributes["screen-share"] = "true"
+	}), desktop)
+	zoe.click("join")
+	ben.awaitPicture("zoe")
+	zoe.click("share")
+	ben.awaitPicture("slides")
+	ben.awaitPicture("zoe")
+	ben.await("slides are large", `document.querySelector("[data-participant=slides].large") !== null`)
+	ben.run(`document.querySelector("[data-participant=zoe] .tile-pin").click()`)
+	ben.await("zoe is large", `document.querySelector("[data-participant=zoe].large") && !document.querySelector("[data-participant=slides].large")`)
+	ben.run(`document.querySelector("[data-participant=zoe] .tile-pin").click()`)
+	ben.await("all are alike", `!document.querySelector(".large")`)
+	ben.await("the connection is rated", `document.querySelector("[data-participant=zoe] .tile-bars").dataset.bars === "3"`)
+	zoe.click("leave")
+	ben.await("zoe and her slides are gone", `document.querySelectorAll("[data-participant]").length === 1`)
+}
+
 // marks names the icons on a participant's tile.
 func marks(participant string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll("[data-participant=%s] .tile-marks use")].map((u) => u.getAttribute("href")).join(" ")`, participant)

@@ -5,6 +5,7 @@ import { difference, readSnapshot } from "../src/client/snapshot";
 import { backOff } from "../src/client/wait";
 import { bitRate, bytes, lossOf, loudness, milliseconds, roundUp, shortName, span, sparkPoints } from "../src/compositions/format";
 import { bestGrid } from "../src/join/grid";
+import { rate } from "../src/join/link";
 import { explain } from "../src/join/messages";
 import { hueOf, toneOf } from "../src/join/pattern";
 import { publisherOptions } from "../src/sdk/layers";
@@ -152,6 +153,9 @@ const tests: Record<string, () => void | Promise<void>> = {
       if (columns * width + 10 * (columns - 1) > 1000 || (rows * width * 9) / 16 + 10 * (rows - 1) > 600) throw new Error(`${n} overflow`);
     }
     equal(bestGrid(0, 100, 100, 16 / 9, 10).columns, 1);
+  },
+  "connections are rated by losses and round trips": () => {
+    equal([rate(0, 0.02), rate(0.03, 0.3), rate(0.05, 0), rate(0, 0.5), rate(0.2, 0), rate(0, 1)], [3, 3, 2, 2, 1, 1]);
   },
   "names keep their colour and note": () => {
     equal(hueOf("Ada"), hueOf("Ada"));

@@ -57,6 +57,11 @@ export class Publisher extends Peer {
     return this.connection?.getTransceivers().find((t) => t.receiver.track.kind === kind)?.sender;
   }
 
+  /** What is sent of one kind. */
+  track(kind: Kind): MediaStreamTrack | undefined {
+    return this.#stream.getTracks().find((t) => t.kind === kind);
+  }
+
   /** Sends another track in place of the present one of its kind, or none, on the same connection. */
   async replace(kind: Kind, track: MediaStreamTrack | undefined): Promise<void> {
     for (const old of this.#stream.getTracks()) if (old.kind === kind) this.#stream.removeTrack(old);

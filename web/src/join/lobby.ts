@@ -1,4 +1,5 @@
 import { StageError, type Token, decodeToken, displayName } from "../client";
+import { copyText } from "../ui/clipboard";
 import { byId, make, memory } from "../ui/dom";
 import { meter } from "./level";
 import { type Explanation, explain } from "./messages";
@@ -12,11 +13,14 @@ export interface Entry {
   kind: Kind;
   source: Source | undefined;
   maxBitrate: number;
+  /** Of the participant that our screen is, where the link brought one. */
+  screen: Token | undefined;
 }
 
 const tokenField = byId<HTMLTextAreaElement>("token");
 const facts = byId("token-facts");
 const tokenNote = byId("token-note");
+const copyLink = byId<HTMLButtonElement>("copy-link");
 const message = byId("message");
 const previewBox = byId("preview-box");
 const preview = byId<HTMLVideoElement>("preview");
@@ -32,6 +36,8 @@ export class Lobby {
   #opening: Promise<Source | undefined> | undefined; // leads to #source
   #opened = ""; // what it was opened with, to tell whether it still fits
   #stopMeter = () => {};
+  /** Of the participant that our screen is to be, as the link says. */
+  screen: Token | undefined;
   #turn = 0; // counts the openings: a slow one that was overtaken is thrown away
 
   constructor(readonly enter: (entry: Entry) => void) {
@@ -43,6 +49,10 @@ export class Lobby {
     byId("source").addEventListener("change", () => {
       this.tell(undefined);
       void this.refresh();
+    });
+    copyLink.addEventListener("click", () => {
+      const link = new URL(`${location.pathname}#token=${tokenField.value.trim()}`, location.href);
+      void copyText(link.href, copyLink);
     });
     previewStart.addEventListener("click", () => void this.#preview());
     for (const field of [cameras, microphones, quality]) {
@@ -137,7 +147,7 @@ export class Lobby {
       const source = token.canPublish ? await this.open() : undefined;
       const kind = source ? this.kind : "none";
       this.#release();
-      this.enter({ token, kind, source, maxBitrate: qualities[quality.value as Quality].bitrate });
+      this.enter({ token, kind, source, maxBitrate: qualities[quality.value as Quality].bitrate, screen: this.screen });
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -171,7 +181,7 @@ export class Lobby {
   }
 
   #tokenChanged(): void {
-    facts.hidden = true;
+    facts.hidden = copyLink.hidden = true;
     tokenNote.hidden = false;
     tokenField.classList.remove("read");
     joinButton.textContent = "Join stage";
@@ -180,7 +190,7 @@ export class Lobby {
     try {
       const token = readToken(tokenField.value);
       facts.replaceChildren(...describe(token));
-      facts.hidden = false;
+      facts.hidden = copyLink.hidden = false;
       tokenNote.hidden = true;
       tokenField.classList.add("read");
       for (const input of document.querySelectorAll<HTMLInputElement>("input[name=source]")) {

@@ -1,8 +1,9 @@
-import { Room } from "../client";
+import { Room, type Token, decodeToken } from "../client";
 import { byId, onKeys, setIcon } from "../ui/dom";
 import { setStatus } from "../ui/status";
 import { type Entry, type Kind, Lobby } from "./lobby";
 import { explain } from "./messages";
+import { Share } from "./share";
 import { Tiles } from "./tiles";
 
 const lobbyView = byId("lobby");
@@ -13,6 +14,7 @@ const buttons = {
   audio: byId<HTMLButtonElement>("mute-mic"),
   video: byId<HTMLButtonElement>("mute-camera"),
 };
+const shareButton = byId<HTMLButtonElement>("share");
 
 /** What a press would do, before and after. */
 const labels = { audio: ["Mute", "Unmute"], video: ["Camera off", "Camera on"] } as const;
@@ -21,6 +23,7 @@ const tiles = new Tiles(byId("grid"), () => tellStage("Your browser holds back t
 const lobby = new Lobby(enter);
 
 let room: Room | undefined;
+let share: Share | undefined;
 let entry: Entry | undefined;
 
 function enter(next: Entry): void {
@@ -35,6 +38,11 @@ function enter(next: Entry): void {
 
   const joined = new Room(next.token);
   room = joined;
+  share = new Share(joined, next.screen);
+  share.on("sharing", show);
+  // In place of a camera there must be one; browsers give screens to secure pages only.
+  const picture = !buttons.video.disabled;
+  shareButton.disabled = !next.token.canPublish || !(picture || next.screen) || !navigator.mediaDevices?.getDisplayMedia;
   const publish = () => joined.publish(next.source?.stream, { maxBitrate: next.maxBitrate });
   let wasOnline = false;
   setStatus("connecting", "Joining…");
@@ -56,15 +64,12 @@ function enter(next: Entry): void {
 }
 
 function leave(): void {
-  room?.leave();
   back(() => lobby.tell({ title: "You left the stage.", text: "Join again whenever you like." }, "calm"));
 }
 
 function back(then: () => void): void {
-  entry?.source?.stop();
-  room = undefined;
-  entry = undefined;
-  tiles.show([], { stream: undefined, mirrored: false });
+  end();
+  tiles.show([], { stream: undefined, mirrored: false, connection: undefined });
   stageView.hidden = true;
   lobbyView.hidden = false;
   byId("stage-name").textContent = "";
@@ -72,10 +77,25 @@ function back(then: () => void): void {
   void lobby.refresh().then(then);
 }
 
+/** Gives everything back: connections, screen, camera. */
+function end(): void {
+  share?.stop();
+  room?.leave();
+  entry?.source?.stop();
+  share = room = entry = undefined;
+}
+
 function show(): void {
-  if (!room || !entry) return;
+  if (!room || !entry || !share) return;
   const { members, muted } = room;
-  tiles.show(members, { stream: entry.source?.stream, mirrored: entry.kind === "camera" });
+  const screen = share.inPlace;
+  tiles.show(members, {
+    stream: screen ?? entry.source?.stream,
+    mirrored: entry.kind === "camera" && !screen,
+    connection: room.publisher?.connection,
+  });
+  shareButton.setAttribute("aria-pressed", String(share.sharing));
+  shareButton.querySelector("span")!.textContent = share.sharing ? "Stop sharing" : "Share screen";
   for (const [kind, name] of [["audio", "mic"], ["video", "camera"]] as const) {
     buttons[kind].classList.toggle("off", muted[kind]);
     setIcon(buttons[kind], muted[kind] ? `${name}-off` : name);
@@ -91,6 +111,17 @@ function toggle(kind: "audio" | "video"): void {
   room?.setMuted(kind, !room.muted[kind]);
 }
 
+async function toggleShare(): Promise<void> {
+  if (!share || shareButton.disabled) return;
+  if (share.sharing) return share.stop();
+  try {
+    await share.start();
+  } catch (error) {
+    // Who closes the browser's question has said no: nothing to explain.
+    if (!(error instanceof DOMException && error.name === "NotAllowedError")) tellStage(explain(error).title);
+  }
+}
+
 function tellStage(text: string, action = "", act: () => void = () => undefined): void {
   banner.hidden = text === "";
   byId("banner-text").textContent = text;
@@ -104,19 +135,18 @@ function tellStage(text: string, action = "", act: () => void = () => undefined)
 
 buttons.audio.addEventListener("click", () => toggle("audio"));
 buttons.video.addEventListener("click", () => toggle("video"));
+shareButton.addEventListener("click", () => void toggleShare());
 byId("leave").addEventListener("click", leave);
+const keys: Record<string, () => void> = { m: () => toggle("audio"), v: () => toggle("video"), s: () => void toggleShare() };
 onKeys((key) => {
-  if (!room || (key !== "m" && key !== "v")) return false;
-  toggle(key === "m" ? "audio" : "video");
+  if (!room || !(key in keys)) return false;
+  keys[key]!();
   return true;
 });
-addEventListener("pagehide", () => {
-  room?.leave();
-  entry?.source?.stop();
-});
+addEventListener("pagehide", end);
 
 /**
- * Reads the link: #token=…&source=camera|pattern|none&quality=360|540|720&join=1. The fragment never reaches a server or its log;
+ * Reads the link: #token=…&screen=…&source=camera|pattern|none&quality=360|540|720&join=1; screen is a second token. The fragment never reaches a server or its log;
  * a token that came as ?token=… is moved there at once.
  */
 function readLink(): void {
@@ -128,11 +158,20 @@ function readLink(): void {
   const source = link.get("source") ?? "";
   if (["camera", "pattern", "none"].includes(source)) lobby.kind = source as Kind;
   lobby.quality = link.get("quality") ?? "";
+  lobby.screen = screenToken(link.get("screen"));
   const token = link.get("token");
   if (token) lobby.token = token;
   void lobby.refresh().then(() => {
     if (token && link.get("join") === "1") void lobby.submit();
   });
+}
+
+function screenToken(text: string | null): Token | undefined {
+  try {
+    return text ? decodeToken(text) : undefined;
+  } catch {
+    return undefined; // then the screen takes the camera's place
+  }
 }
 
 /** For tests and the curious: the room and our source while on stage. See web/README.md. */
