@@ -89,6 +89,10 @@ func TestPictures(t *testing.T) {
 					ada.awaitPicture(strings.ReplaceAll(name, " ", "-"))
 				}
 				ada.click("mute-mic")
+				if name != "light" { // one with everybody alike
+					ada.run(`document.querySelector("[data-participant=Alan-Turing] .tile-pin").click()`)
+				}
+				ada.await("connections are rated", `[...document.querySelectorAll(".tile-bars")].some((b) => b.dataset.bars > 0)`)
 				ada.picture("stage-" + name)
 			})
 		}

@@ -120,6 +120,10 @@ export class Tiles {
       pin,
     );
     root.addEventListener("dblclick", () => this.pin(member.id));
+    root.addEventListener("pointerup", ({ pointerType, target }) => {
+      // A finger has nothing to hover with: a tap does what the button does.
+      if (pointerType === "touch" && !(target as Element).closest("button")) this.pin(member.id);
+    });
     root.style.setProperty("--hue", String(hueOf(name)));
     root.dataset["participant"] = member.id;
     root.setAttribute("aria-label", name);
