@@ -17,6 +17,7 @@ type commands struct {
 	Keys   keysCommand   `cmd:"" help:"Create, list and delete the access keys of a data dir."`
 	Layout layoutCommand `cmd:"" help:"Look at layouts."`
 	Events eventsCommand `cmd:"" help:"Print what happened to stages, compositions and channels, and follow what happens."`
+	Doctor doctorCommand `cmd:"" help:"Try a running server from here, over every path, and say what to change where something fails."`
 	Demo   demoCommand   `cmd:"" help:"Run a server with four synthetic participants and a composition of them, and say where to watch."`
 }
 

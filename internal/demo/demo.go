@@ -20,6 +20,7 @@ import (
 	"github.com/footlight-live/footlight/internal/api/ivs"
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/server"
+	"github.com/footlight-live/footlight/internal/tryout"
 )
 
 // Names of the synthetic participants, in order of arrival.
@@ -46,7 +47,7 @@ func Run(ctx context.Context, config server.Config, out io.Writer) (err error) {
 	}
 	defer logFile.Close()
 
-	d := &demo{config: config, out: out, progress: newProgress(out), log: slog.New(slog.NewTextHandler(logFile, nil))}
+	d := &demo{config: config, out: out, progress: tryout.NewProgress(out), log: slog.New(slog.NewTextHandler(logFile, nil))}
 	defer d.close()
 	fmt.Fprintf(out, "\n  Footlight demo: %d participants on a stage, composed onto a channel\n\n", len(names))
 	if err := d.start(ctx); err != nil {
@@ -60,7 +61,7 @@ func Run(ctx context.Context, config server.Config, out io.Writer) (err error) {
 	case <-ctx.Done():
 		fmt.Fprint(out, "\n  stopping\n")
 		return nil
-	case err := <-d.publishers.ended:
+	case err := <-d.publishers.Ended:
 		d.publishers = nil
 		return fmt.Errorf("demo: the synthetic participants ended: %w", err)
 	}
@@ -70,11 +71,11 @@ func Run(ctx context.Context, config server.Config, out io.Writer) (err error) {
 type demo struct {
 	config     server.Config
 	out        io.Writer
-	progress   *progress
+	progress   *tryout.Progress
 	log        *slog.Logger
 	server     *server.Server
-	api        client
-	publishers *publishers
+	api        tryout.API
+	publishers *tryout.Publishers
 
 	channel     *ivs.Channel
 	stage       *ivsrealtime.Stage
@@ -95,7 +96,7 @@ func (d *demo) start(ctx context.Context) error {
 		{"waiting for the first playable part", d.waitPlayable},
 	}
 	for _, s := range steps {
-		if err := d.progress.step(s.name, func() error { return s.run(ctx) }); err != nil {
+		if err := d.progress.Step(s.name, func() error { return s.run(ctx) }); err != nil {
 			return fmt.Errorf("demo: %s: %w", s.name, err)
 		}
 	}
@@ -113,22 +114,22 @@ func (d *demo) startServer(ctx context.Context) error {
 		return err
 	}
 	key := keys.First()
-	d.api = client{endpoint: s.URL(), region: d.config.Region, key: aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}}
+	d.api = tryout.API{Endpoint: s.URL(), Region: d.config.Region, Key: aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}}
 	return nil
 }
 
 func (d *demo) createResources(ctx context.Context) error {
 	var channel ivs.CreateChannelResponse
-	if err := d.api.call(ctx, "CreateChannel", ivs.CreateChannelRequest{Name: new("demo")}, &channel); err != nil {
+	if err := d.api.Call(ctx, "CreateChannel", ivs.CreateChannelRequest{Name: new("demo")}, &channel); err != nil {
 		return err
 	}
 	var stage ivsrealtime.CreateStageResponse
-	if err := d.api.call(ctx, "CreateStage", ivsrealtime.CreateStageRequest{Name: new("demo")}, &stage); err != nil {
+	if err := d.api.Call(ctx, "CreateStage", ivsrealtime.CreateStageRequest{Name: new("demo")}, &stage); err != nil {
 		return err
 	}
 	var encoder ivsrealtime.CreateEncoderConfigurationResponse
 	video := &ivsrealtime.Video{Width: new(int32(1280)), Height: new(int32(720)), Framerate: new(30.0), Bitrate: new(int32(2_500_000))}
-	if err := d.api.call(ctx, "CreateEncoderConfiguration", ivsrealtime.CreateEncoderConfigurationRequest{Name: new("demo"), Video: video}, &encoder); err != nil {
+	if err := d.api.Call(ctx, "CreateEncoderConfiguration", ivsrealtime.CreateEncoderConfigurationRequest{Name: new("demo"), Video: video}, &encoder); err != nil {
 		return err
 	}
 	d.channel, d.stage, d.encoder = channel.Channel, stage.Stage, encoder.EncoderConfiguration
@@ -138,7 +139,7 @@ func (d *demo) createResources(ctx context.Context) error {
 // token asks the API for a participant token.
 func (d *demo) token(ctx context.Context, name string) (string, error) {
 	var out ivsrealtime.CreateParticipantTokenResponse
-	err := d.api.call(ctx, "CreateParticipantToken", ivsrealtime.CreateParticipantTokenRequest{
+	err := d.api.Call(ctx, "CreateParticipantToken", ivsrealtime.CreateParticipantTokenRequest{
 		StageArn: d.stage.Arn, UserId: new(name), Attributes: map[string]string{"username": name},
 	}, &out)
 	if err != nil {
@@ -159,17 +160,17 @@ func (d *demo) publish(ctx context.Context) error {
 	if d.guest, err = d.token(ctx, "guest"); err != nil {
 		return err
 	}
-	d.publishers, err = startPublishers(d.server.Composer(), *d.stage.Endpoints.Whip, names, tokens, d.log)
+	d.publishers, err = tryout.StartPublishers(d.server.Composer(), *d.stage.Endpoints.Whip, names, tokens, d.log)
 	if err != nil {
 		return err
 	}
-	return poll(ctx, 20*time.Second, func() error { return d.allPublishing(ctx) })
+	return tryout.Poll(ctx, 20*time.Second, func() error { return d.allPublishing(ctx) })
 }
 
 // allPublishing is nil once the stage has seen every participant publish.
 func (d *demo) allPublishing(ctx context.Context) error {
 	var stage ivsrealtime.GetStageResponse
-	if err := d.api.call(ctx, "GetStage", ivsrealtime.GetStageRequest{Arn: d.stage.Arn}, &stage); err != nil {
+	if err := d.api.Call(ctx, "GetStage", ivsrealtime.GetStageRequest{Arn: d.stage.Arn}, &stage); err != nil {
 		return err
 	}
 	if stage.Stage.ActiveSessionId == nil {
@@ -177,7 +178,7 @@ func (d *demo) allPublishing(ctx context.Context) error {
 	}
 	var list ivsrealtime.ListParticipantsResponse
 	in := ivsrealtime.ListParticipantsRequest{StageArn: d.stage.Arn, SessionId: stage.Stage.ActiveSessionId, FilterByPublished: new(true)}
-	if err := d.api.call(ctx, "ListParticipants", in, &list); err != nil {
+	if err := d.api.Call(ctx, "ListParticipants", in, &list); err != nil {
 		return err
 	}
 	if n := len(list.Participants); n < len(names) {
@@ -188,7 +189,7 @@ func (d *demo) allPublishing(ctx context.Context) error {
 
 func (d *demo) startComposition(ctx context.Context) error {
 	var out ivsrealtime.StartCompositionResponse
-	err := d.api.call(ctx, "StartComposition", ivsrealtime.StartCompositionRequest{
+	err := d.api.Call(ctx, "StartComposition", ivsrealtime.StartCompositionRequest{
 		StageArn: d.stage.Arn,
 		Destinations: []ivsrealtime.DestinationConfiguration{{
 			Channel: &ivsrealtime.ChannelDestinationConfiguration{ChannelArn: d.channel.Arn, EncoderConfigurationArn: d.encoder.Arn},
@@ -199,7 +200,7 @@ func (d *demo) startComposition(ctx context.Context) error {
 }
 
 func (d *demo) waitPlayable(ctx context.Context) error {
-	return poll(ctx, 20*time.Second, func() error { return playable(ctx, *d.channel.PlaybackUrl) })
+	return tryout.Poll(ctx, 20*time.Second, func() error { return tryout.Playable(ctx, *d.channel.PlaybackUrl) })
 }
 
 func (d *demo) printAddresses() {
@@ -223,12 +224,12 @@ func (d *demo) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	if d.composition != nil {
-		if err := d.api.call(ctx, "StopComposition", ivsrealtime.StopCompositionRequest{Arn: d.composition.Arn}, nil); err != nil {
+		if err := d.api.Call(ctx, "StopComposition", ivsrealtime.StopCompositionRequest{Arn: d.composition.Arn}, nil); err != nil {
 			d.log.Warn("demo: stop the composition", "error", err)
 		}
 	}
 	if d.publishers != nil {
-		d.publishers.close()
+		d.publishers.Close()
 	}
 	if d.server != nil {
 		d.server.Close()

@@ -1,4 +1,4 @@
-package demo
+package tryout
 
 import (
 	"bufio"
@@ -20,21 +20,23 @@ type publisher struct {
 	Index   int    `json:"index"`
 }
 
-// publishers is the process that plays the synthetic participants.
-type publishers struct {
+// Publishers is the process that plays the synthetic participants.
+type Publishers struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
-	ended chan error // gets one value when the process is gone
+	Ended <-chan error // gets one value when the process is gone
 }
 
-// startPublishers starts the process. Tokens go through standard input only.
-func startPublishers(composer, whipURL string, names, tokens []string, log *slog.Logger) (*publishers, error) {
+// StartPublishers starts the process: a participant for each name, with the token of the same place. Tokens go through
+// standard input only.
+func StartPublishers(composer, whipURL string, names, tokens []string, log *slog.Logger) (*Publishers, error) {
 	list := make([]publisher, len(names))
 	for i := range names {
 		list[i] = publisher{WHIPURL: whipURL, Token: tokens[i], Name: names[i], Index: i}
 	}
-	p := &publishers{cmd: exec.Command(composer, "publish"), ended: make(chan error, 1)}
-	// The terminal's Ctrl-C goes to the whole process group: this process is ended by the demo, in its turn.
+	ended := make(chan error, 1)
+	p := &Publishers{cmd: exec.Command(composer, "publish"), Ended: ended}
+	// The terminal's Ctrl-C goes to the whole process group: this process is ended by us, in its turn.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -58,17 +60,17 @@ func startPublishers(composer, whipURL string, names, tokens []string, log *slog
 		if err == nil {
 			err = errors.New(last)
 		}
-		p.ended <- err
+		ended <- err
 	}()
 	if err := json.NewEncoder(p.stdin).Encode(list); err != nil {
-		p.close()
+		p.Close()
 		return nil, fmt.Errorf("start the participants: %w", err)
 	}
 	return p, nil
 }
 
-// close says goodbye to the stage for everybody and waits until the process is gone.
-func (p *publishers) close() {
+// Close says goodbye to the stage for everybody and waits until the process is gone.
+func (p *Publishers) Close() {
 	p.stdin.Close()
-	<-p.ended
+	<-p.Ended
 }

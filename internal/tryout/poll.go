@@ -1,4 +1,4 @@
-package demo
+package tryout
 
 import (
 	"bufio"
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// poll calls try four times a second until it gives nil. After limit it returns try's last error.
-func poll(ctx context.Context, limit time.Duration, try func() error) error {
+// Poll calls try four times a second until it gives nil. After limit it returns try's last error.
+func Poll(ctx context.Context, limit time.Duration, try func() error) error {
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	tick := time.NewTicker(250 * time.Millisecond)
@@ -32,18 +32,18 @@ func poll(ctx context.Context, limit time.Duration, try func() error) error {
 	}
 }
 
-// playable is nil once the playlist at this URL leads to media: it takes the steps a player takes,
+// Playable is nil once the playlist at this URL leads to media: it takes the steps a player takes,
 // multivariant playlist, media playlist, first part or segment.
-func playable(ctx context.Context, playbackURL string) error {
-	variant, err := firstURI(ctx, playbackURL)
+func Playable(ctx context.Context, playbackURL string) error {
+	variant, err := FirstURI(ctx, playbackURL)
 	if err != nil {
 		return err
 	}
-	media, err := firstURI(ctx, variant)
+	media, err := FirstURI(ctx, variant)
 	if err != nil {
 		return err
 	}
-	body, err := get(ctx, media)
+	body, err := Get(ctx, media)
 	if err != nil {
 		return err
 	}
@@ -55,17 +55,13 @@ func playable(ctx context.Context, playbackURL string) error {
 	return err
 }
 
-// firstURI returns the first media or playlist that a playlist names, as an absolute URL.
-func firstURI(ctx context.Context, playlist string) (string, error) {
-	body, err := get(ctx, playlist)
+// FirstURI returns the first media or playlist that a playlist names, as an absolute URL.
+func FirstURI(ctx context.Context, playlist string) (string, error) {
+	body, err := Get(ctx, playlist)
 	if err != nil {
 		return "", err
 	}
 	defer body.Close()
-	base, err := url.Parse(playlist)
-	if err != nil {
-		return "", err
-	}
 	lines := bufio.NewScanner(body)
 	for lines.Scan() {
 		line := lines.Text()
@@ -76,16 +72,26 @@ func firstURI(ctx context.Context, playlist string) (string, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		ref, err := base.Parse(line)
-		if err != nil {
-			return "", fmt.Errorf("%s names %q: %w", playlist, line, err)
-		}
-		return ref.String(), nil
+		return Resolve(playlist, line)
 	}
 	return "", fmt.Errorf("%s names no media yet", playlist)
 }
 
-func get(ctx context.Context, address string) (io.ReadCloser, error) {
+// Resolve makes a URI of a playlist absolute.
+func Resolve(playlist, uri string) (string, error) {
+	base, err := url.Parse(playlist)
+	if err != nil {
+		return "", err
+	}
+	ref, err := base.Parse(uri)
+	if err != nil {
+		return "", fmt.Errorf("%s names %q: %w", playlist, uri, err)
+	}
+	return ref.String(), nil
+}
+
+// Get reads what is at an address, which must answer 200.
+func Get(ctx context.Context, address string) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err

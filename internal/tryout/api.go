@@ -1,4 +1,6 @@
-package demo
+// Package tryout acts on a Footlight server from outside, as its users do: it calls the API, has synthetic participants
+// publish, and looks whether a channel plays. The demo and the doctor are made of it.
+package tryout
 
 import (
 	"bytes"
@@ -15,26 +17,26 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// client calls the API as any program would: a signed POST for each operation.
-type client struct {
-	endpoint string
-	region   string
-	key      aws.Credentials
+// API calls the API as any program would: a signed POST for each operation.
+type API struct {
+	Endpoint string // URL, no trailing slash
+	Region   string
+	Key      aws.Credentials
 }
 
-// call sends in as the operation's input and reads its output into out.
-func (c *client) call(ctx context.Context, operation string, in, out any) error {
+// Call sends in as the operation's input and reads its output into out.
+func (c *API) Call(ctx context.Context, operation string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint+"/"+operation, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Endpoint+"/"+operation, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	hash := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, c.key, req, hex.EncodeToString(hash[:]), "ivs", c.region, time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, c.Key, req, hex.EncodeToString(hash[:]), "ivs", c.Region, time.Now()); err != nil {
 		return fmt.Errorf("%s: sign: %w", operation, err)
 	}
 	resp, err := http.DefaultClient.Do(req)
