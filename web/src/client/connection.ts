@@ -58,7 +58,8 @@ export class StageConnection extends Emitter<ConnectionEvents> {
   #muted: Muted = { audio: false, video: false };
   #say: ((message: object) => void) | undefined; // to the open socket
 
-  constructor(readonly token: Token) {
+  /** The token may be exchanged for another one of the same participant. */
+  constructor(public token: Token) {
     super();
   }
 

@@ -11,7 +11,7 @@ export type PeerState = "idle" | "connecting" | "connected" | "reconnecting" | "
 export interface PeerConfig {
   /** Where to POST the offer (WHIP, RFC 9725; the subscribe side is the same exchange). */
   url: string;
-  /** Bearer token. */
+  /** Bearer token. May be exchanged: the next request has the new one. */
   token: string;
   /** Adds the transceivers to a new connection, each time one is made. */
   prepare(pc: RTCPeerConnection): void;

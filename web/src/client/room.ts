@@ -1,6 +1,7 @@
 import { StageConnection, type Muted } from "./connection";
 import { Emitter } from "./emitter";
 import type { StageError } from "./errors";
+import { exchangeToken } from "./exchange";
 import { Publisher, type PublisherOptions } from "./publisher";
 import type { Participant } from "./snapshot";
 import { Subscriber } from "./subscriber";
@@ -41,6 +42,7 @@ const stillness = 1200;
  */
 export class Room extends Emitter<RoomEvents> {
   readonly connection: StageConnection;
+  #token: Token;
   /** Asked for each participant who publishes; asked again by refresh. */
   wish: (participant: Participant) => Wish = () => "everything";
   #publisher: Publisher | undefined;
@@ -48,8 +50,9 @@ export class Room extends Emitter<RoomEvents> {
   #muted: Muted = { audio: false, video: false };
   #reopened = false; // the next snapshot is the first after a reconnect
 
-  constructor(readonly token: Token) {
+  constructor(token: Token) {
     super();
+    this.#token = token;
     this.connection = new StageConnection(token);
     this.connection.on("state", (state) => {
       if (state === "reconnecting") this.#reopened = true;
@@ -57,6 +60,22 @@ export class Room extends Emitter<RoomEvents> {
     });
     this.connection.on("participants", (participants) => this.#snapshot(participants));
     this.connection.on("error", (error) => this.#end(error));
+  }
+
+  get token(): Token {
+    return this.#token;
+  }
+
+  /**
+   * Exchanges our token for another one of the same participant, without connecting anew: other attributes, another user id,
+   * other capabilities. Throws the StageError with which the stage refuses.
+   */
+  async exchange(token: Token): Promise<void> {
+    await exchangeToken(this.#token, token);
+    this.#token = this.connection.token = token;
+    for (const peer of [this.#publisher, ...this.#subscribers.values()]) if (peer) peer.config.token = token.raw;
+    if (!token.canPublish) this.publish(undefined);
+    this.refresh();
   }
 
   get publisher(): Publisher | undefined {

@@ -1,6 +1,6 @@
 import { type Token, decodeToken } from "../client";
 import { StageEvents, StageLeftReason } from "./enums";
-import { StageErrorCategory, stageError } from "./errors";
+import { StageError, StageErrorCategory, StageErrorCode, stageError } from "./errors";
 import type { StageEventValues } from "./events";
 import { Listeners } from "./listeners";
 import { Stay } from "./stay";
@@ -14,7 +14,7 @@ import type { StageStrategy } from "./strategy";
  */
 export class Stage {
   readonly #listeners = new Listeners<StageEventValues>();
-  readonly #token: string;
+  #token: string;
   #strategy: StageStrategy;
   #stay: Stay | undefined;
 
@@ -57,6 +57,25 @@ export class Stage {
     this.#stay?.follow(strategy);
   }
 
+  /**
+   * Exchanges the token for another one of the same participant, without connecting anew. Both must be signed with an
+   * imported key; attributes, user id and capabilities may differ. Before joining, the new one merely takes the old one's place.
+   */
+  async exchangeToken(token: string): Promise<void> {
+    let decoded: Token;
+    try {
+      decoded = decodeToken(token);
+    } catch (cause) {
+      throw exchangeError(StageErrorCode.TOKEN_EXCHANGE_REQUEST_INVALID, cause);
+    }
+    try {
+      await this.#stay?.exchange(decoded);
+    } catch (cause) {
+      throw exchangeError(StageErrorCode.TOKEN_EXCHANGE_FAILED, cause);
+    }
+    this.#token = token;
+  }
+
   on<Name extends keyof StageEventValues>(event: Name, listener: (...values: StageEventValues[Name]) => void): void {
     this.#listeners.add(event, listener);
   }
@@ -68,4 +87,9 @@ export class Stage {
   removeAllListeners(): void {
     this.#listeners.clear();
   }
+}
+
+function exchangeError(code: StageErrorCode, cause: unknown): StageError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new StageError(code, StageErrorCategory.TOKEN_EXCHANGE_ERROR, message, { cause });
 }

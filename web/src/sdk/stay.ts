@@ -42,7 +42,7 @@ export class Stay {
   #settle!: { resolve(): void; reject(error: StageError): void };
 
   constructor(
-    readonly token: Token,
+    token: Token,
     private strategy: StageStrategy,
     private readonly listeners: Listeners<StageEventValues>,
     private readonly over: () => void,
@@ -69,6 +69,15 @@ export class Stay {
       state: (state) => this.#tell(StageEvents.STAGE_PARTICIPANT_PUBLISH_STATE_CHANGED, this.local, state),
       error: (error) => this.#tell(StageEvents.ERROR, error),
     });
+  }
+
+  get token(): Token {
+    return this.#room.token;
+  }
+
+  async exchange(token: Token): Promise<void> {
+    await this.#room.exchange(token);
+    this.refresh(); // what we may do, or who we are, may make the strategy answer otherwise
   }
 
   start(): void {
