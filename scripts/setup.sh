@@ -9,7 +9,7 @@ set -euo pipefail
 say()  { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$1"; shift; for line in "$@"; do printf '       %s\n' "$line" >&2; done; exit 1; }
 
-build_packages=(gcc libc6-dev make pkg-config libavcodec-dev libavutil-dev libswscale-dev libyuv-dev libx264-dev libopenh264-dev libopus-dev
+build_packages=(gcc libc6-dev make pkg-config libavcodec-dev libavutil-dev libswresample-dev libswscale-dev libyuv-dev libx264-dev libopenh264-dev libopus-dev
                 fonts-dejavu-core fonts-wqy-microhei fonts-noto-color-emoji)
 test_packages=(ffmpeg chromium shellcheck)
 bench_packages=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav xvfb)

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"github.com/footlight-live/footlight/internal/composer"
 	"github.com/footlight-live/footlight/internal/composer/video/preview"
 	"github.com/footlight-live/footlight/internal/synth"
+	"github.com/footlight-live/footlight/internal/transcode/worker"
 )
 
 const help = `footlight-composer mixes everyone on a Footlight stage into one picture and one sound.
@@ -31,6 +33,9 @@ func main() {
 			os.Exit(1)
 		}
 		return
+	}
+	if len(os.Args) == 2 && os.Args[1] == "audio" { // for RTMP into stages; see package transcode
+		exit(worker.Process(os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 	}
 	if len(os.Args) > 1 {
 		out, code := os.Stderr, 2

@@ -1,4 +1,4 @@
-// Package av is the only cgo of Footlight: thin bindings to libavcodec, libswscale, libyuv, x264, OpenH264 and opus.
+// Package av is the only cgo of Footlight: thin bindings to libavcodec, libswresample, libswscale, libyuv, x264, OpenH264 and opus.
 //
 // Guarantees:
 //   - No input, however broken, makes a method panic or C code overrun; it returns an error. Pictures larger
@@ -13,7 +13,7 @@
 package av
 
 /*
-#cgo pkg-config: libavcodec libavutil libswscale x264 openh264 opus
+#cgo pkg-config: libavcodec libavutil libswresample libswscale x264 openh264 opus
 #cgo LDFLAGS: -lyuv -lm
 #cgo CFLAGS: -O2 -std=gnu11 -Wall
 #include "common.h"

@@ -91,3 +91,37 @@ func FuzzOpusDecode(f *testing.F) {
 		}
 	})
 }
+
+// FuzzAACDecode decodes garbage under garbage configurations, with a whole unit between.
+func FuzzAACDecode(f *testing.F) {
+	enc, err := NewAACEncoder(96_000)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer enc.Close()
+	config := enc.Config()
+	var unit []byte
+	for i := range 4 {
+		frame, err := enc.Encode(tone(i*AACFrame, AACFrame, 440, 1000))
+		if err != nil {
+			f.Fatal(err)
+		}
+		unit = append(unit[:0], frame...)
+		f.Add(config, append([]byte(nil), frame...), 48000, 2)
+	}
+	f.Add([]byte{0x12, 0x08}, []byte{0x01, 0x18, 0x20, 0x07}, 44100, 1)
+	f.Add([]byte{0x2b, 0x8a, 0x08, 0x00}, unit, 48000, 1) // SBR
+	pcm := make([]float32, 2*MaxAACSamples)
+	f.Fuzz(func(t *testing.T, config, data []byte, rate, channels int) {
+		dec, err := NewAACDecoder(config, rate, channels)
+		if err != nil {
+			return
+		}
+		defer dec.Close()
+		for _, u := range [][]byte{data, unit, data, data} {
+			if n, early, err := dec.Decode(u, pcm); n < 0 || n > MaxAACSamples || early < 0 || err != nil && n != 0 {
+				t.Errorf("%d samples, %d early, %v", n, early, err)
+			}
+		}
+	})
+}

@@ -9,6 +9,10 @@ static int set_fec(OpusEncoder *e) {
 	int r = opus_encoder_ctl(e, OPUS_SET_INBAND_FEC(1));
 	return r ? r : opus_encoder_ctl(e, OPUS_SET_PACKET_LOSS_PERC(5));
 }
+static int get_lookahead(OpusEncoder *e) {
+	opus_int32 n = 0;
+	return opus_encoder_ctl(e, OPUS_GET_LOOKAHEAD(&n)) ? 0 : (int)n;
+}
 
 #cgo noescape opus_decode_float
 #cgo nocallback opus_decode_float
@@ -128,6 +132,14 @@ func (e *OpusEncoder) Encode(pcm []float32, out []byte) (int, error) {
 		return 0, fmt.Errorf("encode opus: %w", opusError(r))
 	}
 	return int(r), nil
+}
+
+// Delay is the number of samples per channel by which a decoder's sound is late.
+func (e *OpusEncoder) Delay() int {
+	if e.c == nil {
+		return 0
+	}
+	return int(C.get_lookahead(e.c))
 }
 
 // Close frees the encoder.

@@ -16,7 +16,7 @@ type Grant struct {
 	Subscribe     bool
 	// Hidden participants (composers) see the stage and subscribe, but appear in no snapshot,
 	// no session record and no limit. Only the server itself can mint such a token.
-	Hidden  bool
+	Hidden bool
 	// Backstage participants have a session record and events, but nobody else sees or hears them and they count for no
 	// limit: each physical stream of redundant ingest is one.
 	Backstage bool
