@@ -89,6 +89,9 @@ func (f *Feed) Report(e *Error) {
 	p.stage.tell(p.ctx, refused{Event{Kind: PublishError, Grant: p.grant, Protocol: p.protocol, ErrorCode: e.Code, Reason: e.Message}})
 }
 
+// ParticipantID is whom the feed publishes as.
+func (f *Feed) ParticipantID() string { return f.publisher.grant.ParticipantID }
+
 // Done is closed when the feed has ended, whoever wanted it.
 func (f *Feed) Done() <-chan struct{} { return f.publisher.ctx.Done() }
 
@@ -158,4 +161,11 @@ func (t *feedTrack) write(at time.Duration, payload []byte, marker bool) {
 func ntpTime(at time.Time) uint64 {
 	const epoch = 2208988800 // seconds from 1900 to 1970
 	return uint64(at.Unix()+epoch)<<32 | uint64(at.Nanosecond())<<32/1e9
+}
+
+// ReportPublishError tells of somebody who could not publish as a participant, if the stage is live.
+func (s *Server) ReportPublishError(ctx context.Context, g Grant, protocol string, e *Error) {
+	if st := s.lookup(g.StageID); st != nil {
+		st.tell(ctx, refused{Event{Kind: PublishError, Grant: g, Protocol: protocol, ErrorCode: e.Code, Reason: e.Message}})
+	}
 }

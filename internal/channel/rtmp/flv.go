@@ -31,7 +31,10 @@ const maxNALUs = 512
 var errTruncated = errors.New("the message is too short")
 
 // UnsupportedError says which codec a publisher used in place of H.264 and AAC.
-type UnsupportedError struct{ What string }
+type UnsupportedError struct {
+	What  string
+	Audio bool // it is the audio
+}
 
 func (e UnsupportedError) Error() string {
 	return e.What + " is not supported: send H.264 video and AAC audio"
@@ -212,11 +215,11 @@ func decodeAudio(ts time.Duration, body []byte) (Unit, error) {
 			return nil, errTruncated
 		}
 		if fourCC := string(body[1:5]); fourCC != "mp4a" {
-			return nil, UnsupportedError{What: fmt.Sprintf("audio codec %q", fourCC)}
+			return nil, UnsupportedError{What: fmt.Sprintf("audio codec %q", fourCC), Audio: true}
 		}
 		packet, rest = body[0]&0x0F, body[5:]
 	default:
-		return nil, UnsupportedError{What: audioCodecName(codec)}
+		return nil, UnsupportedError{What: audioCodecName(codec), Audio: true}
 	}
 	if len(rest) == 0 {
 		return nil, nil
@@ -231,10 +234,10 @@ func decodeAudio(ts time.Duration, body []byte) (Unit, error) {
 			return nil, errors.New("read AAC parameters: no sample rate")
 		}
 		if c.Type != mpeg4audio.ObjectTypeAACLC {
-			return nil, UnsupportedError{What: fmt.Sprintf("AAC object type %d", c.Type)}
+			return nil, UnsupportedError{What: fmt.Sprintf("AAC object type %d", c.Type), Audio: true}
 		}
 		if c.FrameLengthFlag {
-			return nil, UnsupportedError{What: "AAC with 960 samples a frame"}
+			return nil, UnsupportedError{What: "AAC with 960 samples a frame", Audio: true}
 		}
 		return AudioParams{Config: c}, nil
 	case packetCodedFrames:
