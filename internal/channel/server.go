@@ -24,7 +24,9 @@ type Server struct {
 	TLS       *tls.Config // for RTMPS
 	Directory Directory   // required
 	Observer  Observer    // nil: nobody listens
-	Gate      Gate        // nil: nobody watches a channel that is private or restricted
+	// Route finds who takes the publishers of a stream key that is not a channel's, or nil. It may be nil itself.
+	Route func(key string) func(context.Context, rtmp.Request) (rtmp.Publication, error)
+	Gate  Gate // nil: nobody watches a channel that is private or restricted
 	// SessionKey seals the playback sessions, so that those of before a restart go on; nil: a new one at each start.
 	SessionKey []byte
 	Log        *slog.Logger
@@ -128,6 +130,11 @@ func (s *Server) grace() time.Duration { return cmp.Or(s.Grace, 10*time.Second) 
 
 // publish decides about a publisher, on its connection's goroutine.
 func (s *Server) publish(ctx context.Context, r rtmp.Request) (rtmp.Publication, error) {
+	if s.Route != nil {
+		if take := s.Route(r.Key); take != nil {
+			return take(ctx, r)
+		}
+	}
 	p, err := s.Directory.ResolveStreamKey(ctx, r.Key)
 	if errors.Is(err, ErrUnknownStreamKey) {
 		s.log().Warn("publisher refused: unknown stream key", "remote", r.Remote)

@@ -13,6 +13,7 @@ import (
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/ingest"
 	"github.com/footlight-live/footlight/internal/objectstore"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
@@ -20,7 +21,7 @@ import (
 )
 
 // Control answers for the resources of one account in one region. Set the fields, then Start, then use it
-// from any goroutine, then Close. Streams, Stages and Compositions may be set after Start, before the first
+// from any goroutine, then Close. Streams, Stages, Ingests and Compositions may be set after Start, before the first
 // request.
 type Control struct {
 	Account arn.Account  // default us-east-1, 000000000000
@@ -46,6 +47,7 @@ type Control struct {
 
 	Streams      Streams
 	Stages       Stages
+	Ingests      Ingests
 	Compositions Compositions
 	Events       Events // nil: nobody is told
 
@@ -90,6 +92,7 @@ type buckets struct {
 	recordings     *store.Bucket[recordingRecord]     // by recording configuration id
 	scenes         *store.Bucket[NamedScene]          // by name
 	images         *store.Objects                     // by name
+	ingests        *store.Bucket[ingestRecord]        // by ingest configuration id
 
 	playbackKeys      *store.Bucket[playbackKeyRecord]      // by playback key pair id
 	policies          *store.Bucket[policyRecord]           // by playback restriction policy id
@@ -123,7 +126,7 @@ func (c *Control) Start(ctx context.Context) error {
 	}
 	c.background.open()
 	for _, step := range []func(context.Context) error{
-		c.openBuckets, c.loadSecrets, c.sweepChannels, c.sweepStages, c.resumeRecordings,
+		c.openBuckets, c.loadSecrets, c.sweepChannels, c.sweepStages, c.detachIngests, c.resumeRecordings,
 	} {
 		if err := step(ctx); err != nil {
 			c.background.close()
@@ -163,6 +166,7 @@ func (c *Control) openBuckets(ctx context.Context) error {
 		open(ctx, c, &c.recordings, "recording-configurations"),
 		open(ctx, c, &c.scenes, "scenes"),
 		c.openImages(ctx),
+		open(ctx, c, &c.ingests, "ingest-configurations"),
 		open(ctx, c, &c.playbackKeys, "playback-keys"),
 		open(ctx, c, &c.policies, "playback-restriction-policies"),
 		open(ctx, c, &c.adConfigurations, "ad-configurations"),
@@ -211,6 +215,7 @@ func (c *Control) StreamObserver() channel.Observer { return streamObserver{c} }
 
 var (
 	_ stage.Admission   = (*Control)(nil)
+	_ ingest.Directory  = (*Control)(nil)
 	_ channel.Directory = (*Control)(nil)
 	_ channel.Gate      = (*Control)(nil)
 )

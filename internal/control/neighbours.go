@@ -26,6 +26,14 @@ type Stages interface {
 	ActiveSession(stageID string) string // empty when there is none
 }
 
+// Ingests is the live side of ingest configurations.
+type Ingests interface {
+	// Active tells whether an encoder publishes, or may still come back.
+	Active(configurationID string) bool
+	// Stop disconnects the encoder, if there is one.
+	Stop(configurationID, reason string)
+}
+
 // Compositions is what the other resources need to know of compositions.
 type Compositions interface {
 	// InUse says whether a composition that has not ended uses the channel, stage or encoder configuration.
@@ -50,6 +58,14 @@ func (c *Control) activeSession(stageID string) string {
 		return ""
 	}
 	return c.Stages.ActiveSession(stageID)
+}
+
+func (c *Control) ingestActive(id string) bool { return c.Ingests != nil && c.Ingests.Active(id) }
+
+func (c *Control) stopIngest(id, reason string) {
+	if c.Ingests != nil {
+		c.Ingests.Stop(id, reason)
+	}
 }
 
 func (c *Control) feeds(ctx context.Context, compositionID, channelARN string) (bool, error) {

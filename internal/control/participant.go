@@ -140,7 +140,7 @@ func (c *Control) ListParticipantEvents(ctx context.Context, in *ivsrealtime.Lis
 }
 
 // DisconnectParticipant ends a participant's connections and revokes the token. Someone who is not connected
-// is kept out beforehand.
+// is kept out beforehand. An ingest configuration's participant has no token: the configuration is taken off the stage.
 func (c *Control) DisconnectParticipant(ctx context.Context, in *ivsrealtime.DisconnectParticipantRequest) error {
 	if *in.ParticipantId == "" {
 		return api.ValidationException("participantId must not be empty")
@@ -150,11 +150,21 @@ func (c *Control) DisconnectParticipant(ctx context.Context, in *ivsrealtime.Dis
 		return err
 	}
 	reason := value(in.Reason, "")
+	configuration, byIngest, err := c.ingestOfParticipant(ctx, r.ID, *in.ParticipantId)
+	if err != nil {
+		return err
+	}
+	if byIngest {
+		return c.detachIngest(ctx, configuration.ID, r.ID, cmp.Or(reason, disconnected))
+	}
 	if err := c.revoke(ctx, r.ID, *in.ParticipantId, reason); err != nil {
 		return err
 	}
 	if c.Stages != nil {
-		c.Stages.Disconnect(r.ID, *in.ParticipantId, cmp.Or(reason, "disconnected by DisconnectParticipant"))
+		c.Stages.Disconnect(r.ID, *in.ParticipantId, cmp.Or(reason, disconnected))
 	}
 	return nil
 }
+
+// disconnected is the reason that a participant is told who is disconnected without one.
+const disconnected = "disconnected by DisconnectParticipant"

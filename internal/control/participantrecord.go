@@ -31,6 +31,9 @@ type participantRecord struct {
 	Published  bool              `json:"published"` // ever, in this session
 	Protocol   string            `json:"protocol"`
 	Agent      agent             `json:"agent,omitzero"`
+
+	IngestConfigurationARN string `json:"ingestConfigurationArn,omitempty"`
+	RedundantIngest        bool   `json:"redundantIngest,omitempty"`
 }
 
 func (r participantRecord) key() string   { return r.StageID + "/" + r.SessionID + "/" + r.ID }
@@ -60,6 +63,9 @@ func viewParticipant(r participantRecord) *ivsrealtime.Participant {
 		RecordingState:        new(ivsrealtime.ParticipantRecordingStateDisabled),
 		Protocol:              new(r.Protocol),
 		ReplicationType:       new(ivsrealtime.ReplicationTypeNone),
+
+		RedundantIngest:        new(r.RedundantIngest),
+		IngestConfigurationArn: optional(r.IngestConfigurationARN),
 	}
 }
 
@@ -72,6 +78,9 @@ func summarizeParticipant(r participantRecord) ivsrealtime.ParticipantSummary {
 		Published:       new(r.Published),
 		RecordingState:  new(ivsrealtime.ParticipantRecordingStateDisabled),
 		ReplicationType: new(ivsrealtime.ReplicationTypeNone),
+
+		RedundantIngest:        new(r.RedundantIngest),
+		IngestConfigurationArn: optional(r.IngestConfigurationARN),
 	}
 }
 
@@ -102,7 +111,8 @@ func viewEvent(r eventRecord) ivsrealtime.Event {
 func errorCode(code stage.Code) string {
 	switch code {
 	case stage.InsufficientCapability, stage.PublisherNotFound, stage.InvalidInput, stage.InvalidVideoCodec,
-		stage.InvalidAudioCodec, stage.QuotaExceeded, stage.Internal:
+		stage.InvalidAudioCodec, stage.QuotaExceeded, stage.Internal, stage.BitrateExceeded, stage.ResolutionExceeded,
+		stage.BFramePresent, stage.StreamDurationExceeded, stage.InvalidProtocol, stage.InvalidStreamKey, stage.ReuseOfStreamKey:
 		return string(code)
 	}
 	return ""

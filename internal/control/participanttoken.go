@@ -41,8 +41,8 @@ func (c *Control) CreateParticipantToken(ctx context.Context, in *ivsrealtime.Cr
 
 // mint signs a token. The response repeats what the request gave and no more (spec/realtime.md §2.1).
 func (c *Control) mint(stageID string, in tokenRequest) (*ivsrealtime.ParticipantToken, error) {
-	if size := token.AttributeBytes(in.attributes); size > token.MaxAttributeBytes {
-		return nil, api.ValidationException("attributes have %d bytes in all; at most %d are allowed", size, token.MaxAttributeBytes)
+	if err := checkAttributes(in.attributes); err != nil {
+		return nil, err
 	}
 	claims := c.claims(stageID, arn.NewID(12), time.Duration(value(in.duration, defaultDuration))*time.Minute)
 	claims.UserID = value(in.userID, "")
@@ -68,6 +68,14 @@ func (c *Control) mint(stageID string, in tokenRequest) (*ivsrealtime.Participan
 		out.Capabilities = in.capabilities
 	}
 	return out, nil
+}
+
+// checkAttributes bounds the attributes of a participant.
+func checkAttributes(attributes map[string]string) error {
+	if size := token.AttributeBytes(attributes); size > token.MaxAttributeBytes {
+		return api.ValidationException("attributes have %d bytes in all; at most %d are allowed", size, token.MaxAttributeBytes)
+	}
+	return nil
 }
 
 func (c *Control) claims(stageID, participantID string, life time.Duration) token.Claims {

@@ -14,7 +14,7 @@ type publishing struct {
 }
 
 func (p *publishing) observe(e stage.Event) {
-	if e.Grant.Hidden {
+	if e.Grant.Hidden || e.Grant.Backstage {
 		return
 	}
 	p.mu.Lock()

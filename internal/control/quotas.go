@@ -27,6 +27,7 @@ type Quotas struct {
 
 	StorageConfigurations   int // 5
 	RecordingConfigurations int // 20
+	IngestConfigurations    int // 100
 }
 
 // Set changes a quota by its name: that of the field in lower case with dashes, such as encoder-configurations.
@@ -84,6 +85,10 @@ func (q Quotas) storageConfigurations() limit {
 }
 func (q Quotas) recordingConfigurations() limit {
 	return limit{"recording configurations", cmp.Or(q.RecordingConfigurations, 20)}
+}
+
+func (q Quotas) ingestConfigurations() limit {
+	return limit{"ingest configurations", cmp.Or(q.IngestConfigurations, 100)}
 }
 
 // allow refuses one more than the limit.

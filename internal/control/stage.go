@@ -85,6 +85,9 @@ func (c *Control) DeleteStage(ctx context.Context, in *ivsrealtime.DeleteStageRe
 	}
 	// The stage is gone, whatever happens to the caller or to what hangs on it.
 	ctx = context.WithoutCancel(ctx)
+	if err := c.detachIngests(ctx); err != nil { // they open nothing already
+		c.Log.Warn("ingest configurations of a deleted stage keep its ARN until the next start", "stage", *in.Arn, "error", err)
+	}
 	if c.Stages != nil {
 		c.Stages.CloseStage(a.ID, stageDeleted)
 	}

@@ -80,6 +80,7 @@ func (c *Control) recordParticipant(ctx context.Context, e stage.Event) error {
 		p.Connected = true
 		p.UserID, p.Attributes = e.Grant.UserID, e.Grant.Attributes
 		p.Agent = parseUserAgent(e.UserAgent)
+		p.IngestConfigurationARN, p.RedundantIngest = e.Grant.IngestConfigurationARN, e.Grant.RedundantIngest
 		if e.Protocol != "" {
 			p.Protocol = e.Protocol
 		}

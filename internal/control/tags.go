@@ -48,6 +48,8 @@ func (c *Control) tagged(t arn.Type) Tagged {
 		return recordTags[storageRecord]{c, t, c.storages, func(r *storageRecord) *map[string]string { return &r.Tags }}
 	case arn.RecordingConfiguration:
 		return recordTags[recordingRecord]{c, t, c.recordings, func(r *recordingRecord) *map[string]string { return &r.Tags }}
+	case arn.IngestConfiguration:
+		return recordTags[ingestRecord]{c, t, c.ingests, func(r *ingestRecord) *map[string]string { return &r.Tags }}
 	case arn.Composition:
 		if t, ok := c.Compositions.(Tagged); ok {
 			return t

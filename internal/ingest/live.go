@@ -218,7 +218,7 @@ func (l *live) open(ctx context.Context, in *connection) error {
 	if c.Physical != nil {
 		grant = *c.Physical
 	}
-	feed, err := l.server.Stages.OpenFeed(ctx, grant, stage.FeedOptions{Protocol: in.protocol})
+	feed, err := l.server.Stages.OpenFeed(ctx, grant, stage.FeedOptions{Protocol: in.protocol, Origin: l.began})
 	if err != nil {
 		return err
 	}

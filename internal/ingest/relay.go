@@ -33,7 +33,7 @@ func (r *relay) start() {
 	if r == nil || r.feed != nil {
 		return
 	}
-	feed, err := r.live.server.Stages.OpenFeed(r.live.server.ctx, r.grant, stage.FeedOptions{Protocol: r.protocol})
+	feed, err := r.live.server.Stages.OpenFeed(r.live.server.ctx, r.grant, stage.FeedOptions{Protocol: r.protocol, Origin: r.live.began})
 	if err != nil {
 		r.live.log.Error("the participant of redundant ingest cannot join", "error", err)
 		r.live.stop(err.Error())

@@ -10,10 +10,12 @@ import (
 	"strings"
 
 	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/channel/rtmp"
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/control"
 	"github.com/footlight-live/footlight/internal/event"
 	"github.com/footlight-live/footlight/internal/geoip"
+	"github.com/footlight-live/footlight/internal/ingest"
 	"github.com/footlight-live/footlight/internal/objectstore"
 	"github.com/footlight-live/footlight/internal/stage"
 )
@@ -77,6 +79,7 @@ func (s *Server) startChannels(_, background context.Context) error {
 		Directory: s.control,
 		Observer:  s.control.StreamObserver(),
 		Gate:      s.control,
+		Route:     s.route,
 		Log:       s.Log,
 
 		SessionKey: s.control.PlaybackSessionKey(),
@@ -104,6 +107,22 @@ func (s *Server) startStages(_, background context.Context) error {
 	}
 	s.control.Stages = s.stages
 	s.onClose(func() { s.stages.Close() })
+	return nil
+}
+
+func (s *Server) startIngest(_, background context.Context) error {
+	s.ingests = &ingest.Server{Directory: s.control, Stages: s.stages, Composer: s.Config.Composer, Log: s.Log}
+	s.ingests.Start(background)
+	s.control.Ingests = s.ingests
+	s.onClose(s.ingests.Close)
+	return nil
+}
+
+// route sends encoders with the stream key of an ingest configuration to stages, all others to channels.
+func (s *Server) route(key string) func(context.Context, rtmp.Request) (rtmp.Publication, error) {
+	if control.IsIngestKey(key) {
+		return s.ingests.Publish
+	}
 	return nil
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/footlight-live/footlight/internal/control"
 	"github.com/footlight-live/footlight/internal/event"
 	"github.com/footlight-live/footlight/internal/extension"
+	"github.com/footlight-live/footlight/internal/ingest"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
 )
@@ -41,6 +42,7 @@ type Server struct {
 	control      *control.Control
 	stages       *stage.Server
 	channels     *channel.Server
+	ingests      *ingest.Server
 	compositions *composition.Manager
 	events       *event.Log
 	keys         *accesskey.Keys
@@ -77,7 +79,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, part := range []func(context.Context, context.Context) error{
-		s.openState, s.listen, s.startEvents, s.startControl, s.startChannels, s.startStages, s.startCompositions, s.serve,
+		s.openState, s.listen, s.startEvents, s.startControl, s.startStages, s.startIngest, s.startChannels, s.startCompositions, s.serve,
 	} {
 		if err := part(ctx, background); err != nil {
 			return err

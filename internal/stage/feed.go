@@ -22,6 +22,8 @@ type Feed struct {
 type FeedOptions struct {
 	Protocol string // of the participant: RTMP, RTMPS
 	Agent    string // the program that sends, as a User-Agent
+	// Origin is the wall clock's time at zero of the clock by which media are dated; zero: the opening.
+	Origin time.Time
 }
 
 // reportInterval is the time between two sender reports of a feed's track.
@@ -47,10 +49,12 @@ func (s *Server) newFeed(st *stage, g Grant, o FeedOptions) *Feed {
 	// Nothing goes back to where a feed's media come from.
 	nowhere := func([]rtcp.Packet) error { return nil }
 	p.video, p.audio = newTrack(newSource(true, &s.counters, nowhere)), newTrack(newSource(false, &s.counters, nowhere))
-	opened := time.Now()
+	if o.Origin.IsZero() {
+		o.Origin = time.Now()
+	}
 	f := &Feed{publisher: p}
-	f.video = newFeedTrack(p.video.layers[0], videoClock, opened)
-	f.audio = newFeedTrack(p.audio.layers[0], audioClock, opened)
+	f.video = newFeedTrack(p.video.layers[0], videoClock, o.Origin)
+	f.audio = newFeedTrack(p.audio.layers[0], audioClock, o.Origin)
 	f.video.source.fed = true
 	p.spawn(func() { p.measure(p.ctx) })
 	return f
@@ -126,15 +130,15 @@ const (
 type feedTrack struct {
 	source   *source
 	rate     int64 // of the RTP clock, ticks in a second
-	opened   time.Time
+	origin   time.Time
 	sequence uint16
 	base     uint32 // timestamp at the origin of the caller's clock
 	reported time.Time
 }
 
-func newFeedTrack(src *source, rate int64, opened time.Time) feedTrack {
+func newFeedTrack(src *source, rate int64, origin time.Time) feedTrack {
 	src.bind(rand.Uint32() | 1) // zero is none
-	return feedTrack{source: src, rate: rate, opened: opened, sequence: uint16(rand.Uint32()), base: rand.Uint32()}
+	return feedTrack{source: src, rate: rate, origin: origin, sequence: uint16(rand.Uint32()), base: rand.Uint32()}
 }
 
 // ticks is the RTP timestamp of a moment of the caller's clock.
@@ -153,7 +157,7 @@ func (t *feedTrack) write(at time.Duration, payload []byte, marker bool) {
 	t.source.receive(p, now)
 	if now.Sub(t.reported) >= reportInterval {
 		t.reported = now
-		t.source.setReport(&rtcp.SenderReport{SSRC: t.source.ssrc.Load(), NTPTime: ntpTime(t.opened.Add(at)), RTPTime: p.time})
+		t.source.setReport(&rtcp.SenderReport{SSRC: t.source.ssrc.Load(), NTPTime: ntpTime(t.origin.Add(at)), RTPTime: p.time})
 	}
 }
 
