@@ -3,6 +3,7 @@
 package test
 
 import (
+	"image"
 	"os"
 	"slices"
 	"testing"
@@ -47,4 +48,9 @@ func cadenceAfter(c *judge.Capture, from time.Duration) judge.Cadence {
 	late := *c
 	late.Frames = slices.DeleteFunc(slices.Clone(c.Frames), func(f judge.Frame) bool { return f.PTS < from })
 	return late.Cadence()
+}
+
+// fullPicture is a tile that is the whole picture.
+func fullPicture(width, height int) []image.Rectangle {
+	return []image.Rectangle{image.Rect(0, 0, width, height)}
 }

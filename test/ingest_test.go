@@ -1,0 +1,439 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
+	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/footlight-live/footlight/internal/synth/signal"
+	"github.com/footlight-live/footlight/test/harness"
+	"github.com/footlight-live/footlight/test/judge"
+)
+
+// ingestClip encodes a synthetic participant as an encoder would send it.
+func ingestClip(t *testing.T, index int, length time.Duration) string {
+	t.Helper()
+	painter, err := signal.NewPainter(index, fmt.Sprintf("Encoder %d", index), 640, 360)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Unix(1764000000, 0)
+	path := filepath.Join(t.TempDir(), "clip.flv")
+	cmd := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-nostdin",
+		"-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "640x360", "-r", "30", "-i", "pipe:3",
+		"-f", "f32le", "-ar", "48000", "-ac", "2", "-i", "pipe:4",
+		"-c:v", "libx264", "-preset", "superfast", "-bf", "0", "-b:v", "600k", "-g", "60", "-c:a", "aac", "-b:a", "128k", path)
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	var pipes []*os.File
+	for range 2 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.ExtraFiles, pipes = append(cmd.ExtraFiles, r), append(pipes, w)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range cmd.ExtraFiles {
+		f.Close()
+	}
+	var writers sync.WaitGroup
+	writers.Go(func() {
+		defer pipes[1].Close()
+		pcm := make([]float32, int(2*signal.SampleRate*length/time.Second))
+		signal.FillSound(pcm, index, signal.SampleAt(start))
+		_ = binary.Write(pipes[1], binary.LittleEndian, pcm) // ffmpeg says what is wrong
+	})
+	frame := painter.NewFrame()
+	for n := range int(30 * length / time.Second) {
+		painter.Draw(frame, start.Add(time.Duration(n)*time.Second/30))
+		for _, plane := range [][]byte{frame.Y, frame.Cb, frame.Cr} {
+			_, _ = pipes[0].Write(plane)
+		}
+	}
+	pipes[0].Close()
+	writers.Wait()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("ffmpeg: %v: %s", err, complaints.String())
+	}
+	return path
+}
+
+// pusher is an ffmpeg that publishes.
+type pusher struct {
+	cmd *exec.Cmd
+	out bytes.Buffer
+}
+
+func push(t *testing.T, url string, args ...string) *pusher {
+	t.Helper()
+	p := &pusher{cmd: exec.Command("ffmpeg", append(append([]string{"-v", "error", "-nostdin"}, args...), "-f", "flv", url)...)}
+	p.cmd.Stderr = &p.out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	return p
+}
+
+// kill is what a power cut does.
+func (p *pusher) kill() { p.end(syscall.SIGKILL) }
+
+// end ends it and waits.
+func (p *pusher) end(sig syscall.Signal) {
+	if p.cmd.ProcessState == nil {
+		_ = p.cmd.Process.Signal(sig) // it may be gone already
+		_ = p.cmd.Wait()              // the signal is why
+	}
+}
+
+// encoderArgs make a picture that moves and a tone; more are options of the output.
+func encoderArgs(more ...string) []string {
+	return append([]string{"-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100",
+		"-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "30", "-b:v", "300k", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k"}, more...)
+}
+
+func createIngest(t *testing.T, s *harness.Server, stage *types.Stage, change ...func(*ivsrealtime.CreateIngestConfigurationInput)) *types.IngestConfiguration {
+	t.Helper()
+	in := &ivsrealtime.CreateIngestConfigurationInput{IngestProtocol: types.IngestProtocolRtmp, InsecureIngest: true, StageArn: stage.Arn, UserId: aws.String("encoder")}
+	for _, f := range change {
+		f(in)
+	}
+	out, err := s.RealTime.CreateIngestConfiguration(t.Context(), in)
+	if err != nil {
+		t.Fatalf("create-ingest-configuration: %v", err)
+	}
+	return out.IngestConfiguration
+}
+
+// waitIngest waits until a configuration is in a state.
+func waitIngest(t *testing.T, s *harness.Server, arn *string, want types.IngestConfigurationState) {
+	t.Helper()
+	harness.Eventually(t, time.Minute, fmt.Sprintf("the ingest configuration becomes %s", want), func(ctx context.Context) error {
+		out, err := s.RealTime.GetIngestConfiguration(ctx, &ivsrealtime.GetIngestConfigurationInput{Arn: arn})
+		if err == nil && out.IngestConfiguration.State != want {
+			err = fmt.Errorf("it is %s", out.IngestConfiguration.State)
+		}
+		return err
+	})
+}
+
+// participantEvents lists what a participant of the newest session did, oldest first, as names with error codes.
+func participantEvents(ctx context.Context, s *harness.Server, stage *types.Stage, participant *string) (string, error) {
+	sessions, err := s.RealTime.ListStageSessions(ctx, &ivsrealtime.ListStageSessionsInput{StageArn: stage.Arn})
+	if err != nil || len(sessions.StageSessions) == 0 {
+		return "", errors.Join(err, errors.New("no session"))
+	}
+	out, err := s.RealTime.ListParticipantEvents(ctx, &ivsrealtime.ListParticipantEventsInput{
+		StageArn: stage.Arn, SessionId: sessions.StageSessions[0].SessionId, ParticipantId: participant,
+	})
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, e := range out.Events {
+		name := string(e.Name)
+		if e.ErrorCode != "" {
+			name += "=" + string(e.ErrorCode)
+		}
+		names = append([]string{name}, names...)
+	}
+	return strings.Join(names, " "), nil
+}
+
+// waitEvents waits until a participant's events are these.
+func waitEvents(t *testing.T, s *harness.Server, stage *types.Stage, participant *string, want string) {
+	t.Helper()
+	harness.Eventually(t, time.Minute, "events "+want, func(ctx context.Context) error {
+		got, err := participantEvents(ctx, s, stage, participant)
+		if err == nil && got != want {
+			err = fmt.Errorf("they are %s", got)
+		}
+		return err
+	})
+}
+
+// whepRecord subscribes to a participant and writes what comes into a file, by way of ffmpeg, which aligns sound and
+// picture by the sender reports. It returns the file once it holds the given length.
+func whepRecord(t *testing.T, s *harness.Server, stage *types.Stage, participant string, length time.Duration) string {
+	t.Helper()
+	dir := t.TempDir()
+	var ports [2]int
+	var conns [2][2]*net.UDPConn // RTP and RTCP of video and audio
+	for i := range ports {
+		// Ports that were free a moment ago: an even one and the next.
+		for {
+			l, err := net.ListenPacket("udp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ports[i] = l.LocalAddr().(*net.UDPAddr).Port
+			l.Close()
+			if ports[i]%2 == 0 && ports[i] < 65000 && (i == 0 || ports[0] != ports[1]) {
+				break
+			}
+		}
+		for k := range conns[i] {
+			c, err := net.DialUDP("udp", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: ports[i] + k})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			conns[i][k] = c
+		}
+	}
+	media := new(webrtc.MediaEngine)
+	if err := media.RegisterDefaultCodecs(); err != nil {
+		t.Fatal(err)
+	}
+	var settings webrtc.SettingEngine
+	settings.SetIncludeLoopbackCandidate(true)
+	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(settings)).NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.GracefulClose()
+	types := make(chan [2]uint8, 2)
+	pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+		i := 0
+		if track.Kind() == webrtc.RTPCodecTypeAudio {
+			i = 1
+		}
+		types <- [2]uint8{uint8(i), uint8(track.PayloadType())}
+		go func() {
+			b := make([]byte, 1500)
+			for {
+				n, _, err := receiver.Read(b)
+				if err != nil {
+					return
+				}
+				_, _ = conns[i][1].Write(b[:n]) // ffmpeg may not listen yet, or any more
+			}
+		}()
+		b := make([]byte, 1500)
+		for {
+			n, _, err := track.Read(b)
+			if err != nil {
+				return
+			}
+			_, _ = conns[i][0].Write(b[:n])
+		}
+	})
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
+		if _, err := pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	offer, err := pc.CreateOffer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gathered := webrtc.GatheringCompletePromise(pc)
+	if err := pc.SetLocalDescription(offer); err != nil {
+		t.Fatal(err)
+	}
+	<-gathered
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/whip/subscribe/"+participant, strings.NewReader(pc.LocalDescription().SDP))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/sdp")
+	r.Header.Set("Authorization", "Bearer "+s.Token(stage, "viewer"))
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusCreated {
+		t.Fatalf("subscribe: %s: %s, %v", response.Status, answer, err)
+	}
+	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer)}); err != nil {
+		t.Fatal(err)
+	}
+	var payload [2]uint8
+	for range payload {
+		select {
+		case p := <-types:
+			payload[p[0]] = p[1]
+		case <-time.After(30 * time.Second):
+			t.Fatal("no media comes to the subscriber")
+		}
+	}
+	description := fmt.Sprintf("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"+
+		"m=video %d RTP/AVP %d\r\na=rtpmap:%d H264/90000\r\na=fmtp:%d packetization-mode=1\r\nm=audio %d RTP/AVP %d\r\na=rtpmap:%d opus/48000/2\r\n",
+		ports[0], payload[0], payload[0], payload[0], ports[1], payload[1], payload[1])
+	sdp, file := filepath.Join(dir, "whep.sdp"), filepath.Join(dir, "whep.mkv")
+	if err := os.WriteFile(sdp, []byte(description), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), length+time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-nostdin", "-protocol_whitelist", "file,udp,rtp", "-analyzeduration", "3000000",
+		"-i", sdp, "-c", "copy", "-t", fmt.Sprint(length.Seconds()), file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ffmpeg receives: %v: %s", err, out)
+	}
+	return file
+}
+
+// TestIngest publishes to a stage by RTMPS and RTMP with ffmpeg, and judges what a subscriber and a composition get.
+func TestIngest(t *testing.T) {
+	s := harness.StartServer(t)
+	stage := s.CreateStage("studio")
+	channel := s.CreateChannel("out")
+	encoder := s.CreateEncoder(1280, 720, 30, 2_500_000)
+	clip := ingestClip(t, 3, 60*time.Second)
+	c := createIngest(t, s, stage, func(in *ivsrealtime.CreateIngestConfigurationInput) {
+		in.IngestProtocol, in.InsecureIngest, in.Attributes = types.IngestProtocolRtmps, false, map[string]string{"username": "studio"}
+	})
+	url := *stage.Endpoints.Rtmps + *c.StreamKey
+	first := push(t, url, "-re", "-i", clip, "-c", "copy")
+	s.WaitPublishing(stage, 1)
+	waitIngest(t, s, c.Arn, types.IngestConfigurationStateActive)
+
+	got, err := s.RealTime.GetStage(t.Context(), &ivsrealtime.GetStageInput{Arn: stage.Arn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.RealTime.GetParticipant(t.Context(), &ivsrealtime.GetParticipantInput{StageArn: stage.Arn, SessionId: got.Stage.ActiveSessionId, ParticipantId: c.ParticipantId})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := p.Participant; x.Protocol != types.ParticipantProtocolRtmps || *x.UserId != "encoder" || x.Attributes["username"] != "studio" || !x.Published {
+		t.Errorf("participant %s", harness.JSON(x))
+	}
+	if _, err := s.RealTime.UpdateIngestConfiguration(t.Context(), &ivsrealtime.UpdateIngestConfigurationInput{Arn: c.Arn, StageArn: aws.String("")}); !isA[*types.ConflictException](err) {
+		t.Errorf("update while active: %v", err)
+	}
+
+	t.Run("a subscriber gets picture and sound", func(t *testing.T) {
+		file := whepRecord(t, s, stage, *c.ParticipantId, 8*time.Second)
+		capture, err := judge.Record(t.Context(), file, time.Minute, judge.Options{Tiles: fullPicture(640, 360)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := capture.Facts; f.VideoCodec != "h264" || f.Width != 640 || f.Height != 360 || f.AudioCodec != "opus" {
+			t.Errorf("media is %+v", f)
+		}
+		seen(t, capture, capture.Start+time.Second, judge.Forever, 3)
+		if tone := capture.Tone(3, capture.Start+time.Second, judge.Forever); tone < 0.9 {
+			t.Errorf("the tone is heard %.0f %% of the time", 100*tone)
+		}
+		if sync := capture.LipSync(3); len(sync.Offsets) < 4 || sync.Fine.Abs() > 25*time.Millisecond {
+			t.Errorf("lip sync %+v", sync)
+		} else {
+			t.Logf("sound is %v behind the picture (%d beeps)", sync.Fine, len(sync.Offsets))
+		}
+	})
+
+	t.Run("a composition shows it", func(t *testing.T) {
+		composition := s.StartComposition(stage, channel, encoder)
+		s.WaitComposition(composition.Arn, types.CompositionStateActive)
+		harness.WaitPlayable(t, *channel.PlaybackUrl)
+		capture := record(t, *channel.PlaybackUrl, settled+6*time.Second, 1)
+		seen(t, capture, settled, judge.Forever, 3)
+		if sync := capture.LipSync(3); len(sync.Offsets) < 4 || sync.Fine.Abs() > 40*time.Millisecond {
+			t.Errorf("lip sync %+v", sync)
+		}
+		if _, err := s.RealTime.StopComposition(t.Context(), &ivsrealtime.StopCompositionInput{Arn: composition.Arn}); err != nil {
+			t.Error(err)
+		}
+	})
+
+	t.Run("an encoder that crashes comes back as the same participant", func(t *testing.T) {
+		first.kill()
+		second := push(t, url, "-re", "-i", clip, "-c", "copy")
+		file := whepRecord(t, s, stage, *c.ParticipantId, 3*time.Second)
+		if capture, err := judge.Record(t.Context(), file, time.Minute, judge.Options{Tiles: fullPicture(640, 360)}); err != nil || len(capture.Frames) < 45 {
+			t.Errorf("a subscriber got %v, %v", capture, err)
+		}
+		events, err := participantEvents(t.Context(), s, stage, c.ParticipantId)
+		if err != nil || strings.Contains(events, "LEFT") || strings.Count(events, "PUBLISH_STARTED") != 1 {
+			t.Errorf("events %s, %v", events, err)
+		}
+		second.end(syscall.SIGINT) // a goodbye
+		waitIngest(t, s, c.Arn, types.IngestConfigurationStateInactive)
+		waitEvents(t, s, stage, c.ParticipantId, "JOINED PUBLISH_STARTED PUBLISH_STOPPED LEFT")
+	})
+
+	t.Run("a killed server knows that nobody publishes", func(t *testing.T) {
+		push(t, url, "-re", "-i", clip, "-c", "copy")
+		waitIngest(t, s, c.Arn, types.IngestConfigurationStateActive)
+		s.Kill()
+		s.Start()
+		waitIngest(t, s, c.Arn, types.IngestConfigurationStateInactive)
+	})
+}
+
+// TestIngestRules has encoders send what a stage does not take, and what looks as if.
+func TestIngestRules(t *testing.T) {
+	s := harness.StartServer(t)
+	stage := s.CreateStage("rules")
+	for _, c := range []struct {
+		name   string
+		args   []string
+		change func(*ivsrealtime.CreateIngestConfigurationInput)
+		events string
+	}{
+		{"B-frames", encoderArgs("-bf", "2", "-x264-params", "b-adapt=0"), nil, "JOINED PUBLISH_ERROR=B_FRAME_PRESENT"},
+		{"large pictures", encoderArgs("-s", "1920x1080"), nil, "JOINED PUBLISH_ERROR=RESOLUTION_EXCEEDED"},
+		{"MP3", encoderArgs("-c:a", "libmp3lame"), nil, "JOINED PUBLISH_ERROR=INVALID_AUDIO_CODEC"},
+		{"Sorenson", encoderArgs("-c:v", "flv1"), nil, "JOINED PUBLISH_ERROR=INVALID_VIDEO_CODEC"},
+		{"RTMP where RTMPS is asked for", encoderArgs(), func(in *ivsrealtime.CreateIngestConfigurationInput) {
+			in.IngestProtocol, in.InsecureIngest = types.IngestProtocolRtmps, false
+		}, "JOINED PUBLISH_ERROR=INVALID_PROTOCOL LEFT"},
+		{"no sound", encoderArgs("-an"), nil, "JOINED PUBLISH_ERROR=INVALID_INPUT LEFT"},
+		{"44.1 kHz mono", encoderArgs(), nil, "JOINED PUBLISH_STARTED"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var change []func(*ivsrealtime.CreateIngestConfigurationInput)
+			if c.change != nil {
+				change = append(change, c.change)
+			}
+			configuration := createIngest(t, s, stage, change...)
+			p := push(t, *stage.Endpoints.Rtmp+*configuration.StreamKey, c.args...)
+			harness.Eventually(t, time.Minute, "events "+c.events, func(ctx context.Context) error {
+				got, err := participantEvents(ctx, s, stage, configuration.ParticipantId)
+				if err == nil && !strings.HasPrefix(strings.ReplaceAll(got, "PUBLISH_STARTED PUBLISH_ERROR", "PUBLISH_ERROR"), c.events) {
+					err = fmt.Errorf("they are %s", got)
+				}
+				return err
+			})
+			if strings.Contains(c.events, "ERROR") {
+				waitIngest(t, s, configuration.Arn, types.IngestConfigurationStateInactive)
+			} else {
+				waitIngest(t, s, configuration.Arn, types.IngestConfigurationStateActive)
+				// Another one with the same key is refused, and the first does not notice.
+				other := push(t, *stage.Endpoints.Rtmp+*configuration.StreamKey, encoderArgs()...)
+				waitEvents(t, s, stage, configuration.ParticipantId, c.events+" PUBLISH_ERROR=REUSE_OF_STREAM_KEY")
+				other.kill()
+				if _, err := s.RealTime.DisconnectParticipant(t.Context(), &ivsrealtime.DisconnectParticipantInput{StageArn: stage.Arn, ParticipantId: configuration.ParticipantId}); err != nil {
+					t.Fatal(err)
+				}
+				waitIngest(t, s, configuration.Arn, types.IngestConfigurationStateInactive)
+			}
+			p.kill()
+		})
+	}
+}
