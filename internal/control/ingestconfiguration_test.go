@@ -14,6 +14,7 @@ import (
 	rttypes "github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
 
 	"github.com/footlight-live/footlight/internal/ingest"
+	"github.com/footlight-live/footlight/internal/stage"
 )
 
 // fakeIngests is the live side of ingest configurations. Guarded by mu.
@@ -92,12 +93,12 @@ func TestIngestConfigurationEchoes(t *testing.T) {
 	f.restart(t)
 	echo(t, f.must(t, "GetIngestConfiguration", fmt.Sprintf(`{"arn":%q}`, arn)), want)
 
-	stage := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
+	stageARN := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
 	full := f.createIngest(t, rtsdk.CreateIngestConfigurationInput{
-		Name: aws.String("studio-1"), StageArn: &stage, UserId: aws.String("u"), Attributes: map[string]string{"k": "v"},
+		Name: aws.String("studio-1"), StageArn: &stageARN, UserId: aws.String("u"), Attributes: map[string]string{"k": "v"},
 		IngestProtocol: rttypes.IngestProtocolRtmp, InsecureIngest: true, Tags: map[string]string{"a": "b"},
 	})
-	if *full.Name != "studio-1" || *full.StageArn != stage || *full.UserId != "u" || full.Attributes["k"] != "v" || full.IngestProtocol != "RTMP" || full.Tags["a"] != "b" {
+	if *full.Name != "studio-1" || *full.StageArn != stageARN || *full.UserId != "u" || full.Attributes["k"] != "v" || full.IngestProtocol != "RTMP" || full.Tags["a"] != "b" {
 		t.Errorf("configuration %+v", full)
 	}
 	again := f.getIngest(t, full.Arn)
@@ -116,7 +117,7 @@ func TestIngestConfigurationRefusals(t *testing.T) {
 	f, _ := startIngests(t, func(c *Control) { c.Quotas.IngestConfigurations = 1 })
 	const v, missing = "ValidationException", "ResourceNotFoundException"
 	const unknown = "arn:aws:ivs:us-east-1:000000000000:ingest-configuration/abcdefghijkl"
-	const stage = "arn:aws:ivs:us-east-1:000000000000:stage/abcdefghijkl"
+	const unknownStage = "arn:aws:ivs:us-east-1:000000000000:stage/abcdefghijkl"
 	const foreign = "arn:aws:ivs:us-east-1:999999999999:stage/abcdefghijkl"
 	for _, c := range []struct {
 		operation, body string
@@ -130,14 +131,14 @@ func TestIngestConfigurationRefusals(t *testing.T) {
 		{"CreateIngestConfiguration", `{"ingestProtocol":"RTMPS","tags":{"aws:x":"y"}}`, 400, v, "reserved"},
 		{"CreateIngestConfiguration", `{"ingestProtocol":"RTMPS","userId":"` + strings.Repeat("x", 129) + `"}`, 400, v, "userId"},
 		{"CreateIngestConfiguration", `{"ingestProtocol":"RTMPS","attributes":{"k":"` + strings.Repeat("x", 1024) + `"}}`, 400, v, "at most 1024"},
-		{"CreateIngestConfiguration", `{"ingestProtocol":"RTMPS","stageArn":"` + stage + `"}`, 404, missing, stage},
+		{"CreateIngestConfiguration", `{"ingestProtocol":"RTMPS","stageArn":"` + unknownStage + `"}`, 404, missing, unknownStage},
 		{"CreateIngestConfiguration", `{"ingestProtocol":"RTMPS","stageArn":"` + foreign + `"}`, 400, v, "stageArn"},
 		{"CreateIngestConfiguration", `{"ingestProtocol":"RTMPS","stageArn":"x"}`, 400, v, "stageArn"},
 		{"GetIngestConfiguration", `{"arn":"` + unknown + `"}`, 404, missing, unknown},
 		{"UpdateIngestConfiguration", `{"arn":"` + unknown + `"}`, 404, missing, unknown},
 		{"DeleteIngestConfiguration", `{"arn":"` + unknown + `"}`, 404, missing, unknown},
 		{"DeleteIngestConfiguration", `{"arn":"` + unknown + `","force":true}`, 404, missing, unknown},
-		{"ListIngestConfigurations", `{"filterByState":"ACTIVE","filterByStageArn":"` + stage + `"}`, 400, v, "filter"},
+		{"ListIngestConfigurations", `{"filterByState":"ACTIVE","filterByStageArn":"` + unknownStage + `"}`, 400, v, "filter"},
 		{"ListIngestConfigurations", `{"filterByState":"GONE"}`, 400, v, "filterByState"},
 		{"ListIngestConfigurations", `{"maxResults":101}`, 400, v, "maxResults"},
 		{"ListIngestConfigurations", `{"nextToken":"nonsense"}`, 400, v, "nextToken"},
@@ -146,16 +147,16 @@ func TestIngestConfigurationRefusals(t *testing.T) {
 	}
 	only := f.createIngest(t, rtsdk.CreateIngestConfigurationInput{})
 	f.refused(t, "CreateIngestConfiguration", `{"ingestProtocol":"RTMPS"}`, 402, "ServiceQuotaExceededException", "quota of 1 ingest configurations")
-	f.refused(t, "UpdateIngestConfiguration", fmt.Sprintf(`{"arn":%q,"stageArn":%q}`, *only.Arn, stage), 404, missing, stage)
+	f.refused(t, "UpdateIngestConfiguration", fmt.Sprintf(`{"arn":%q,"stageArn":%q}`, *only.Arn, unknownStage), 404, missing, unknownStage)
 }
 
 func TestListIngestConfigurations(t *testing.T) {
 	f, live := startIngests(t)
-	stage := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
+	stageARN := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
 	for i := range 5 {
 		in := rtsdk.CreateIngestConfigurationInput{Name: aws.String(fmt.Sprint("c", i))}
 		if i%2 == 0 {
-			in.StageArn = &stage
+			in.StageArn = &stageARN
 		}
 		if c := f.createIngest(t, in); i == 3 {
 			live.set(*c.Arn)
@@ -181,7 +182,7 @@ func TestListIngestConfigurations(t *testing.T) {
 	if got, want := names(rtsdk.ListIngestConfigurationsInput{}), "c0 INACTIVE, c1 INACTIVE, c2 INACTIVE, c3 ACTIVE, c4 INACTIVE"; got != want {
 		t.Errorf("all: %s", got)
 	}
-	if got, want := names(rtsdk.ListIngestConfigurationsInput{FilterByStageArn: &stage}), "c0 INACTIVE, c2 INACTIVE, c4 INACTIVE"; got != want {
+	if got, want := names(rtsdk.ListIngestConfigurationsInput{FilterByStageArn: &stageARN}), "c0 INACTIVE, c2 INACTIVE, c4 INACTIVE"; got != want {
 		t.Errorf("of a stage: %s", got)
 	}
 	if got, want := names(rtsdk.ListIngestConfigurationsInput{FilterByState: rttypes.IngestConfigurationStateActive}), "c3 ACTIVE"; got != want {
@@ -196,8 +197,8 @@ func TestListIngestConfigurations(t *testing.T) {
 
 func TestChangeIngestConfiguration(t *testing.T) {
 	f, live := startIngests(t)
-	stage := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
-	c := f.createIngest(t, rtsdk.CreateIngestConfigurationInput{StageArn: &stage})
+	stageARN := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
+	c := f.createIngest(t, rtsdk.CreateIngestConfigurationInput{StageArn: &stageARN})
 	update := func(in rtsdk.UpdateIngestConfigurationInput) (*rttypes.IngestConfiguration, error) {
 		in.Arn = c.Arn
 		out, err := f.rt.UpdateIngestConfiguration(t.Context(), &in)
@@ -221,8 +222,8 @@ func TestChangeIngestConfiguration(t *testing.T) {
 		t.Errorf("what is left out changes: %+v, %v", got, err)
 	}
 	// The SDK in use does not know redundant ingest.
-	red := f.must(t, "UpdateIngestConfiguration", fmt.Sprintf(`{"arn":%q,"stageArn":%q,"redundantIngest":true}`, *c.Arn, stage))
-	if at(t, red, "ingestConfiguration", "redundantIngest") != true || text(t, red, "ingestConfiguration", "stageArn") != stage {
+	red := f.must(t, "UpdateIngestConfiguration", fmt.Sprintf(`{"arn":%q,"stageArn":%q,"redundantIngest":true}`, *c.Arn, stageARN))
+	if at(t, red, "ingestConfiguration", "redundantIngest") != true || text(t, red, "ingestConfiguration", "stageArn") != stageARN {
 		t.Fatalf("%v", red)
 	}
 	ids := map[string]bool{*c.ParticipantId: true}
@@ -237,21 +238,21 @@ func TestChangeIngestConfiguration(t *testing.T) {
 	}
 	// Disconnecting one of them takes the configuration off the stage, and stops what is live.
 	live.set(*c.Arn)
-	if _, err := f.rt.DisconnectParticipant(t.Context(), &rtsdk.DisconnectParticipantInput{StageArn: &stage, ParticipantId: c.ParticipantId, Reason: aws.String("enough")}); err != nil {
+	if _, err := f.rt.DisconnectParticipant(t.Context(), &rtsdk.DisconnectParticipantInput{StageArn: &stageARN, ParticipantId: c.ParticipantId, Reason: aws.String("enough")}); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.getIngest(t, c.Arn); *got.StageArn != "" || got.State != "INACTIVE" {
 		t.Errorf("after DisconnectParticipant: %+v", got)
 	}
-	if revoked, err := f.revoked(t.Context(), idOf(stage), *c.ParticipantId); revoked || err != nil {
+	if revoked, err := f.revoked(t.Context(), idOf(stageARN), *c.ParticipantId); revoked || err != nil {
 		t.Errorf("the participant can never come back: %v", err)
 	}
 	// So does deleting the stage, and it holds when the server crashes in between.
-	if _, err := update(rtsdk.UpdateIngestConfigurationInput{StageArn: &stage}); err != nil {
+	if _, err := update(rtsdk.UpdateIngestConfigurationInput{StageArn: &stageARN}); err != nil {
 		t.Fatal(err)
 	}
 	live.set(*c.Arn)
-	f.must(t, "DeleteStage", fmt.Sprintf(`{"arn":%q}`, stage))
+	f.must(t, "DeleteStage", fmt.Sprintf(`{"arn":%q}`, stageARN))
 	if got := f.getIngest(t, c.Arn); *got.StageArn != "" {
 		t.Errorf("after DeleteStage: %+v", got)
 	}
@@ -270,12 +271,12 @@ func TestChangeIngestConfiguration(t *testing.T) {
 
 func TestResolveIngestKey(t *testing.T) {
 	f, _ := startIngests(t)
-	stage := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
+	stageARN := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
 	c := f.createIngest(t, rtsdk.CreateIngestConfigurationInput{
-		StageArn: &stage, UserId: aws.String("u"), Attributes: map[string]string{"k": "v"}, InsecureIngest: true, IngestProtocol: rttypes.IngestProtocolRtmp,
+		StageArn: &stageARN, UserId: aws.String("u"), Attributes: map[string]string{"k": "v"}, InsecureIngest: true, IngestProtocol: rttypes.IngestProtocolRtmp,
 	})
 	got, err := f.ResolveIngestKey(t.Context(), *c.StreamKey)
-	if g := got.Grant; err != nil || !got.AllowPlain || got.Physical != nil || got.ConfigurationID != idOf(*c.Arn) || g.StageARN != stage || g.StageID != idOf(stage) ||
+	if g := got.Grant; err != nil || !got.AllowPlain || got.Physical != nil || got.ConfigurationID != idOf(*c.Arn) || g.StageARN != stageARN || g.StageID != idOf(stageARN) ||
 		g.ParticipantID != *c.ParticipantId || g.UserID != "u" || g.Attributes["k"] != "v" || !g.Publish || g.Subscribe || g.Backstage || g.IngestConfigurationARN != *c.Arn || g.RedundantIngest {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -294,5 +295,42 @@ func TestResolveIngestKey(t *testing.T) {
 		if err != nil || got.Stream != i || got.Physical == nil || got.Physical.ParticipantID != text(t, credential, "participantId") || !got.Physical.Backstage || got.Grant.Backstage || got.Grant.ParticipantID != *c.ParticipantId || !got.Grant.RedundantIngest {
 			t.Errorf("%+v, %v", got, err)
 		}
+	}
+}
+
+// TestIngestParticipant is what the API shows of the participants of ingest configurations.
+func TestIngestParticipant(t *testing.T) {
+	f := start(t)
+	stageARN := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
+	const configuration = "arn:aws:ivs:us-east-1:000000000000:ingest-configuration/abcdefghijkl"
+	c := play(f, idOf(stageARN), session1)
+	c.report(stage.Joined, "studio", func(e *stage.Event) {
+		e.Protocol, e.Grant.IngestConfigurationARN, e.Grant.RedundantIngest = "RTMPS", configuration, true
+	})
+	for _, code := range []stage.Code{
+		stage.BFramePresent, stage.ResolutionExceeded, stage.BitrateExceeded, stage.InvalidProtocol, stage.InvalidStreamKey,
+		stage.ReuseOfStreamKey, stage.StreamDurationExceeded,
+	} {
+		c.report(stage.PublishError, "studio", func(e *stage.Event) { e.ErrorCode = code })
+	}
+	in := fmt.Sprintf(`"stageArn":%q,"sessionId":%q`, stageARN, session1)
+	got := at(t, f.must(t, "GetParticipant", `{`+in+`,"participantId":"studio"}`), "participant")
+	summary := at(t, f.must(t, "ListParticipants", `{`+in+`}`), "participants", 0)
+	for _, v := range []any{got, summary} {
+		if text(t, v, "ingestConfigurationArn") != configuration || at(t, v, "redundantIngest") != true {
+			t.Errorf("participant %v", v)
+		}
+	}
+	if text(t, got, "protocol") != "RTMPS" {
+		t.Errorf("participant %v", got)
+	}
+	var codes []string
+	for _, e := range at(t, f.must(t, "ListParticipantEvents", `{`+in+`,"participantId":"studio"}`), "events").([]any) {
+		if code, ok := e.(map[string]any)["errorCode"].(string); ok {
+			codes = append(codes, code)
+		}
+	}
+	if want := "STREAM_DURATION_EXCEEDED REUSE_OF_STREAM_KEY INVALID_STREAM_KEY INVALID_PROTOCOL BITRATE_EXCEEDED RESOLUTION_EXCEEDED B_FRAME_PRESENT"; strings.Join(codes, " ") != want {
+		t.Errorf("error codes %v", codes)
 	}
 }

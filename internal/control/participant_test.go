@@ -74,13 +74,13 @@ func TestParticipants(t *testing.T) {
 	in := fmt.Sprintf(`"stageArn":%q,"sessionId":%q`, stageARN, session1)
 	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z") }
 	echo(t, f.must(t, "ListParticipants", `{`+in+`}`), fmt.Sprintf(`{"participants":[
-		{"participantId":"zoe","userId":"user-zoe","state":"DISCONNECTED","published":true,"firstJoinTime":%q,"recordingState":"DISABLED","replicationType":"NONE"},
-		{"participantId":"adam","userId":"user-adam","state":"CONNECTED","published":false,"firstJoinTime":%q,"recordingState":"DISABLED","replicationType":"NONE"}]}`,
+		{"participantId":"zoe","userId":"user-zoe","state":"DISCONNECTED","published":true,"firstJoinTime":%q,"recordingState":"DISABLED","replicationType":"NONE","redundantIngest":false},
+		{"participantId":"adam","userId":"user-adam","state":"CONNECTED","published":false,"firstJoinTime":%q,"recordingState":"DISABLED","replicationType":"NONE","redundantIngest":false}]}`,
 		stamp(joined), stamp(joined.Add(time.Millisecond))))
 	echo(t, f.must(t, "GetParticipant", `{`+in+`,"participantId":"zoe"}`), fmt.Sprintf(`{"participant":{
 		"participantId":"zoe","userId":"user-zoe","state":"DISCONNECTED","published":true,"firstJoinTime":%q,
 		"attributes":{"username":"zoe"},"osName":"Linux","browserName":"Chrome","browserVersion":"130.0.1.2",
-		"recordingS3BucketName":"","recordingS3Prefix":"","recordingState":"DISABLED","protocol":"WHIP","replicationType":"NONE"}}`, stamp(joined)))
+		"recordingS3BucketName":"","recordingS3Prefix":"","recordingState":"DISABLED","protocol":"WHIP","replicationType":"NONE","redundantIngest":false}}`, stamp(joined)))
 
 	filter := func(more string, want ...string) {
 		t.Helper()

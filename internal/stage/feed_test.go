@@ -1,0 +1,220 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+)
+
+// grantOf is the grant of a test token.
+func grantOf(t *testing.T, token string) Grant {
+	t.Helper()
+	g, err := testAdmission{}.Admit(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// openFeed opens a feed with a test token's grant.
+func (r *rig) openFeed(t *testing.T, token string) *Feed {
+	t.Helper()
+	f, err := r.OpenFeed(t.Context(), grantOf(t, token), FeedOptions{Protocol: "RTMP"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// show publishes a picture of two packets: number n at n/30 s. Every 30th is a key frame.
+func show(f *Feed, n int) {
+	first := []byte{0x41, 0xe0, byte(n)}
+	if n%30 == 0 {
+		first = []byte{nalSTAPA, 0, 3, 0x67, 1, byte(n), 0, 2, 0x68, 1}
+	}
+	f.Video(time.Duration(n)*time.Second/30, [][]byte{first, {0x65, 0x88, byte(n)}})
+}
+
+func TestFeed(t *testing.T) {
+	r := newRig(t, nil)
+	f := r.openFeed(t, "stage1.alice.p")
+	joined := r.observer.wait(t, Joined, "alice", 1)
+	if joined.Protocol != "RTMP" || joined.SessionID == "" {
+		t.Errorf("joined: %+v", joined)
+	}
+	scr := r.newScreen(t, clientOptions{})
+	if res, _ := scr.connect("/whip/subscribe/alice", "stage1.bob.s"); res == nil || res.StatusCode != http.StatusNotFound {
+		t.Error("a feed that has not started can be subscribed to")
+	}
+	f.Start()
+	f.Start() // changes nothing
+	r.observer.wait(t, PublishStarted, "alice", 1)
+	scr = r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})
+	r.observer.wait(t, SubscribeStarted, "bob", 1)
+	eventually(t, "the subscriber is attached", func() bool {
+		for _, s := range []*source{f.publisher.video.layers[0], f.publisher.audio.layers[0]} {
+			s.mu.Lock()
+			n := len(s.sinks)
+			s.mu.Unlock()
+			if n != 1 {
+				return false
+			}
+		}
+		return true
+	})
+	for n := range 40 {
+		show(f, n)
+		f.Audio(time.Duration(n)*time.Second/30, []byte{0xf8, byte(n)})
+	}
+	var before *rtp.Packet
+	for n := range 40 {
+		for i := range 2 {
+			p := next(t, scr.video)
+			if before != nil && (p.SequenceNumber != before.SequenceNumber+1 || i == 0 && p.Timestamp != before.Timestamp+3000) {
+				t.Fatalf("packet %v after %v", p.Header, before.Header)
+			}
+			if p.Marker != (i == 1) {
+				t.Errorf("picture %d, packet %d: marker %v", n, i, p.Marker)
+			}
+			before = p
+		}
+	}
+	sound := next(t, scr.audio)
+	for n := 1; n < 40; n++ {
+		p := next(t, scr.audio)
+		if p.SequenceNumber != sound.SequenceNumber+1 || p.Timestamp != sound.Timestamp+1600 || p.Payload[1] != byte(n) {
+			t.Fatalf("sound %v %v after %v", p.Header, p.Payload, sound.Header)
+		}
+		sound = p
+	}
+	f.Report(&Error{Code: ReuseOfStreamKey, Message: "by the test"})
+	if e := r.observer.wait(t, PublishError, "alice", 1); e.ErrorCode != ReuseOfStreamKey || e.Protocol != "RTMP" {
+		t.Errorf("report: %+v", e)
+	}
+	f.Fail(&Error{Code: BFramePresent, Message: "by the test"})
+	r.observer.wait(t, PublishError, "alice", 2)
+	if e := r.observer.wait(t, PublishStopped, "alice", 1); e.Protocol != "RTMP" {
+		t.Errorf("stopped: %+v", e)
+	}
+	r.observer.wait(t, Left, "alice", 1)
+	closed(t, "the feed", f.Done())
+	if f.Reason() != "by the test" {
+		t.Errorf("reason %q", f.Reason())
+	}
+	show(f, 41) // goes nowhere
+	f.Close("again")
+}
+
+// TestFeedLateSubscriber subscribes in the middle of a group of pictures: it is shown in quick motion, without a wait.
+func TestFeedLateSubscriber(t *testing.T) {
+	r := newRig(t, nil)
+	f := r.openFeed(t, "stage1.alice.p")
+	f.Start()
+	r.observer.wait(t, PublishStarted, "alice", 1)
+	for n := range 50 {
+		show(f, n)
+	}
+	scr := r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})
+	var all []*rtp.Packet
+	for range 40 { // the pictures 30 to 49
+		all = append(all, next(t, scr.video))
+	}
+	if first := all[0].Payload; first[0] != nalSTAPA || first[5] != 30 {
+		t.Errorf("it begins with %v", first)
+	}
+	show(f, 50)
+	live := next(t, scr.video)
+	newest := all[len(all)-1]
+	if live.Timestamp != newest.Timestamp+3000 || live.SequenceNumber != newest.SequenceNumber+1 {
+		t.Errorf("live goes on with %v after %v", live.Header, newest.Header)
+	}
+	// 19 pictures in the time of little more than one.
+	if span := newest.Timestamp - all[0].Timestamp; span > 19*3000/catchUp+1 {
+		t.Errorf("the group takes %d ticks", span)
+	}
+	for i := 1; i < len(all); i++ {
+		if step := int32(all[i].Timestamp - all[i-1].Timestamp); step < 0 || all[i].Marker == false && step == 0 {
+			t.Errorf("step of %d at packet %d", step, i)
+		}
+	}
+}
+
+func TestFeedEnds(t *testing.T) {
+	r := newRig(t, func(s *Server) { s.MaxPublishers = 1 })
+	f := r.openFeed(t, "stage1.alice.p")
+	if _, err := r.OpenFeed(t.Context(), grantOf(t, "stage1.carol.p"), FeedOptions{}); err == nil {
+		t.Error("a second publisher is taken")
+	} else if e, ok := errors.AsType[*Error](err); !ok || e.Code != QuotaExceeded {
+		t.Errorf("a second publisher: %v", err)
+	}
+	r.Disconnect("stage1", "alice", "thrown out")
+	closed(t, "the feed", f.Done())
+	if f.Reason() != "thrown out" {
+		t.Errorf("reason %q", f.Reason())
+	}
+	f = r.openFeed(t, "stage1.alice.p")
+	r.CloseStage("stage1", "the stage was deleted")
+	closed(t, "the feed", f.Done())
+	if f.Reason() != "the stage was deleted" {
+		t.Errorf("reason %q", f.Reason())
+	}
+	f = r.openFeed(t, "stage1.alice.p")
+	for _, e := range r.Stats().Layers {
+		if e.ParticipantID != "alice" {
+			t.Errorf("layers %+v", e)
+		}
+	}
+	// The session of a feed is no WHIP resource: whoever guesses its name gets nothing.
+	if res, _ := r.do(t, http.MethodPatch, "/whip/sessions/"+f.publisher.id, "", "Content-Type", typeFragment); res.StatusCode != http.StatusNotFound {
+		t.Errorf("PATCH of a feed: %s", res.Status)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	closed(t, "the feed", f.Done())
+	f.Close("after the end")
+	if _, err := r.OpenFeed(context.Background(), grantOf(t, "stage1.alice.p"), FeedOptions{}); err == nil {
+		t.Error("a closed server takes a feed")
+	}
+}
+
+// TestBackstage has a participant whom nobody sees: it counts for no limit and can not be subscribed to.
+func TestBackstage(t *testing.T) {
+	r := newRig(t, func(s *Server) { s.MaxPublishers = 1 })
+	g := grantOf(t, "stage1.behind.p")
+	g.Backstage = true
+	f, err := r.OpenFeed(t.Context(), g, FeedOptions{Protocol: "RTMP"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Start()
+	r.observer.wait(t, PublishStarted, "behind", 1)
+	front := r.openFeed(t, "stage1.alice.p")
+	front.Start()
+	r.observer.wait(t, PublishStarted, "alice", 1)
+	scr := r.newScreen(t, clientOptions{})
+	if res, _ := scr.connect("/whip/subscribe/behind", "stage1.bob.s"); res == nil || res.StatusCode != http.StatusNotFound {
+		t.Error("somebody subscribes to a participant behind the stage")
+	}
+	st := r.lookup("stage1")
+	shown := make(chan string, 1)
+	if err := st.post(t.Context(), peek{shown}); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-shown; !strings.Contains(s, "alice") || strings.Contains(s, "behind") {
+		t.Errorf("the snapshot is %s", s)
+	}
+	f.Close("done")
+	r.observer.wait(t, Left, "behind", 1)
+}
+
+// peek looks at the snapshot.
+type peek struct{ shown chan<- string }
+
+func (p peek) apply(st *stage) { p.shown <- fmt.Sprintf("%s", st.state(true)) }
