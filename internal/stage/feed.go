@@ -78,13 +78,26 @@ func (r openFeed) apply(st *stage) {
 func (f *Feed) Start() { f.publisher.stage.tell(f.publisher.ctx, publisherConnected{f.publisher}) }
 
 // Close ends the feed. When it returns the observer has been told.
-func (f *Feed) Close(reason string) {
-	f.publisher.stage.tell(f.publisher.server.ctx, publisherEnded{f.publisher, reason})
+func (f *Feed) Close(reason string) { f.end(publisherEnded{f.publisher, reason}) }
+
+// Fail ends the feed with a publish error. When it returns the observer has been told.
+func (f *Feed) Fail(e *Error) { f.end(publisherExceeded{f.publisher, e}) }
+
+func (f *Feed) end(r request) {
+	p := f.publisher
+	// It fails only when the stage has ended, and the feed with it.
+	_ = ask(p.server.ctx, p.stage, func(reply chan<- error) request { return endFeed{r, reply} })
 }
 
-// Fail ends the feed with a publish error.
-func (f *Feed) Fail(e *Error) {
-	f.publisher.stage.tell(f.publisher.server.ctx, publisherExceeded{f.publisher, e})
+// endFeed applies a request and says when that has been done.
+type endFeed struct {
+	request
+	reply chan<- error
+}
+
+func (r endFeed) apply(st *stage) {
+	r.request.apply(st)
+	r.reply <- nil
 }
 
 // Report tells of a publish error that does not end the feed: of somebody else who wants to publish as this participant.
