@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
+	"github.com/chromedp/chromedp"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/footlight-live/footlight/internal/synth/signal"
@@ -304,7 +305,7 @@ func TestIngest(t *testing.T) {
 	stage := s.CreateStage("studio")
 	channel := s.CreateChannel("out")
 	encoder := s.CreateEncoder(1280, 720, 30, 2_500_000)
-	clip := ingestClip(t, 3, 45*time.Second)
+	clip := ingestClip(t, 3, 60*time.Second)
 	c := createIngest(t, s, stage, func(in *ivsrealtime.CreateIngestConfigurationInput) {
 		in.IngestProtocol, in.InsecureIngest, in.Attributes = types.IngestProtocolRtmps, false, map[string]string{"username": "studio"}
 	})
@@ -354,6 +355,34 @@ func TestIngest(t *testing.T) {
 		}
 	})
 
+	t.Run("a browser shows it", func(t *testing.T) {
+		tab := harness.Browser(t)
+		join(t, tab, s, s.Token(stage, "todd"))
+		video := fmt.Sprintf(`document.querySelector('[data-participant="%s"] video')`, *c.ParticipantId)
+		expression := fmt.Sprintf(`(async () => {
+			for (let i = 0; i < 300 && !(%[1]s?.videoWidth > 0); i++) await new Promise(done => setTimeout(done, 100));
+			const video = %[1]s;
+			return await %[2]s(%[3]s, video, [{x: 0, y: 0, width: video.videoWidth, height: video.videoHeight}], 3000);
+		})()`, video, judge.WatchJS, judge.StripJS)
+		samples, err := chromedp.Run(tab, chromedp.Evaluate[[]judge.WatchSample](expression, harness.AwaitPromise))
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, newest := 0, int64(0)
+		for _, sample := range samples {
+			if reading := sample.Readings[0]; reading.OK && reading.Index == 3 && reading.TimeMS > newest {
+				read, newest = read+1, reading.TimeMS
+			}
+		}
+		t.Logf("the browser showed %d pictures, %d of them newer ones of the encoder", len(samples), read)
+		if read < 20 {
+			t.Errorf("the browser showed %d pictures, %d of them newer ones of the encoder", len(samples), read)
+		}
+		if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil { // leave the processor to what follows
+			t.Error(err)
+		}
+	})
+
 	t.Run("a composition shows it", func(t *testing.T) {
 		composition := s.StartComposition(stage, channel, encoder)
 		s.WaitComposition(composition.Arn, types.CompositionStateActive)
@@ -371,9 +400,14 @@ func TestIngest(t *testing.T) {
 	t.Run("an encoder that crashes comes back as the same participant", func(t *testing.T) {
 		first.kill()
 		second := push(t, url, "-re", "-i", clip, "-c", "copy")
-		file := whepRecord(t, s, stage, *c.ParticipantId, 3*time.Second)
-		if capture, err := judge.Record(t.Context(), file, time.Minute, judge.Options{Tiles: fullPicture(640, 360)}); err != nil || len(capture.Frames) < 45 {
-			t.Errorf("a subscriber got %v, %v", capture, err)
+		// Subscribed while the encoder may still be away.
+		file := whepRecord(t, s, stage, *c.ParticipantId, 6*time.Second)
+		capture, err := judge.Record(t.Context(), file, time.Minute, judge.Options{Tiles: fullPicture(640, 360)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tones := capture.Tones(capture.Frames[0].PTS, judge.Forever); len(capture.Frames) < 45 || !slices.Equal(tones, []int{3}) {
+			t.Errorf("a subscriber got %d pictures and the tones of %v", len(capture.Frames), tones)
 		}
 		events, err := participantEvents(t.Context(), s, stage, c.ParticipantId)
 		if err != nil || strings.Contains(events, "LEFT") || strings.Count(events, "PUBLISH_STARTED") != 1 {
@@ -387,7 +421,19 @@ func TestIngest(t *testing.T) {
 	t.Run("a killed server knows that nobody publishes", func(t *testing.T) {
 		push(t, url, "-re", "-i", clip, "-c", "copy")
 		waitIngest(t, s, c.Arn, types.IngestConfigurationStateActive)
+		before := s.Composers() // the audio process
 		s.Kill()
+		for _, pid := range before {
+			harness.Eventually(t, 30*time.Second, "the audio process ends with the server", func(context.Context) error {
+				if syscall.Kill(pid, 0) == nil {
+					return errors.New("it is there")
+				}
+				return nil
+			})
+		}
+		if len(before) != 1 {
+			t.Errorf("processes %v before the kill, want one", before)
+		}
 		s.Start()
 		waitIngest(t, s, c.Arn, types.IngestConfigurationStateInactive)
 	})
@@ -442,6 +488,13 @@ func TestIngestRules(t *testing.T) {
 			}
 			p.kill()
 		})
+	}
+	// EventBridge hears of publish errors too, with their codes.
+	events := string(s.Call("GET", "events?resource="+*stage.Arn, "", nil))
+	for _, code := range []string{"B_FRAME_PRESENT", "RESOLUTION_EXCEEDED", "INVALID_AUDIO_CODEC", "INVALID_VIDEO_CODEC", "INVALID_PROTOCOL", "INVALID_INPUT", "REUSE_OF_STREAM_KEY"} {
+		if !strings.Contains(events, `"event_name":"Participant Publish Error"`) || !strings.Contains(events, `"error_code":"`+code+`"`) {
+			t.Errorf("no event of %s: %s", code, events)
+		}
 	}
 }
 

@@ -259,6 +259,7 @@ func (l *live) detach(s *stream, goodbye bool, reason error) {
 		l.drop(s)
 		return
 	}
+	l.relay.lost(s)
 	s.vanish(time.Now())
 }
 

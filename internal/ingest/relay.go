@@ -79,7 +79,7 @@ func (r *relay) audio(s *stream, at time.Duration, opus []byte) {
 	}
 }
 
-// lost takes note that a stream has ended.
+// lost takes note that an encoder is gone: whoever brings the next key frame is shown.
 func (r *relay) lost(s *stream) {
 	if r != nil && r.shown == s {
 		r.shown = nil

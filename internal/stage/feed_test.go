@@ -218,3 +218,14 @@ func TestBackstage(t *testing.T) {
 type peek struct{ shown chan<- string }
 
 func (p peek) apply(st *stage) { p.shown <- fmt.Sprintf("%s", st.state(true)) }
+
+func TestFeedBitRate(t *testing.T) {
+	r := newRig(t, func(s *Server) { s.MaxBitRate = 1000 })
+	f := r.openFeed(t, "stage1.alice.p")
+	f.Start()
+	f.Video(0, [][]byte{make([]byte, MaxPayload), make([]byte, MaxPayload)})
+	if e := r.observer.wait(t, PublishError, "alice", 1); e.ErrorCode != BitrateExceeded {
+		t.Errorf("error %+v", e)
+	}
+	closed(t, "the feed", f.Done())
+}
