@@ -44,8 +44,8 @@ func checkVideo(sets [][]byte) *stage.Error {
 // checkAudio judges an AAC configuration.
 func checkAudio(p rtmp.AudioParams) *stage.Error {
 	c := p.Config
-	if c.SampleRate != 44100 && c.SampleRate != 48000 || c.ChannelCount < 1 || c.ChannelCount > 2 {
-		return fail(stage.InvalidAudioCodec, "AAC of %d Hz and %d channels: a stage takes 44100 or 48000 Hz, mono or stereo", c.SampleRate, c.ChannelCount)
+	if c.SampleRate != 44100 && c.SampleRate != 48000 || c.ChannelConfig < 1 || c.ChannelConfig > 2 {
+		return fail(stage.InvalidAudioCodec, "AAC of %d Hz and %d channels: a stage takes 44100 or 48000 Hz, mono or stereo", c.SampleRate, c.ChannelConfig)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func FuzzPicture(f *testing.F) {
 
 func TestRules(t *testing.T) {
 	audio := func(rate, channels int) *stage.Error {
-		return checkAudio(rtmp.AudioParams{Config: mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: rate, ChannelCount: channels}})
+		return checkAudio(rtmp.AudioParams{Config: mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: rate, ChannelConfig: uint8(channels)}})
 	}
 	for _, c := range []struct {
 		rate, channels int

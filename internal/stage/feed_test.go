@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -217,7 +216,7 @@ func TestBackstage(t *testing.T) {
 // peek looks at the snapshot.
 type peek struct{ shown chan<- string }
 
-func (p peek) apply(st *stage) { p.shown <- fmt.Sprintf("%s", st.state(true)) }
+func (p peek) apply(st *stage) { p.shown <- string(st.state(true)) }
 
 func TestFeedBitRate(t *testing.T) {
 	r := newRig(t, func(s *Server) { s.MaxBitRate = 1000 })

@@ -101,7 +101,7 @@ func open(config []byte) (*av.AACDecoder, error) {
 	if err := c.Unmarshal(config); err != nil {
 		return nil, fmt.Errorf("read AAC parameters: %w", err)
 	}
-	return av.NewAACDecoder(config, c.SampleRate, c.ChannelCount)
+	return av.NewAACDecoder(config, c.SampleRate, int(c.ChannelConfig))
 }
 
 func (w *worker) decode(m transcode.Message) error {

@@ -32,12 +32,12 @@ func encode(t testing.TB, rate, channels int) (config []byte, units [][]byte) {
 		t.Fatal(err)
 	}
 	for _, p := range packets {
-		if p.SampleRate != rate || p.ChannelCount != channels {
-			t.Fatalf("ffmpeg made %d Hz, %d channels", p.SampleRate, p.ChannelCount)
+		if p.SampleRate != rate || int(p.ChannelConfig) != channels {
+			t.Fatalf("ffmpeg made %d Hz, %d channels", p.SampleRate, p.ChannelConfig)
 		}
 		units = append(units, p.AU)
 	}
-	c := mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: rate, ChannelCount: channels}
+	c := mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: rate, ChannelConfig: uint8(channels)}
 	if config, err = c.Marshal(); err != nil {
 		t.Fatal(err)
 	}
