@@ -225,3 +225,19 @@ func FuzzRun(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkRun turns two seconds of 44.1 kHz stereo into Opus.
+func BenchmarkRun(b *testing.B) {
+	config, units := encode(b, 44100, 2)
+	var in bytes.Buffer
+	_ = transcode.Message{Kind: transcode.Config, Data: config}.Write(&in) // a buffer takes everything
+	for i, u := range units {
+		_ = transcode.Message{Kind: transcode.Unit, At: time.Duration(i) * 1024 * time.Second / 44100, Data: u}.Write(&in)
+	}
+	for b.Loop() {
+		if err := Run(bytes.NewReader(in.Bytes()), io.Discard, slog.New(slog.DiscardHandler)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(2*time.Second)*100, "%core")
+}
