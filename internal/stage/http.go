@@ -110,7 +110,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, open func(context.
 
 func (s *Server) patchSession(w http.ResponseWriter, r *http.Request) {
 	res, ok := s.resource(r.PathValue("id"))
-	if !ok {
+	if !ok || res.session.pc == nil {
 		s.fail(w, r, refuse(SessionNotFound, "there is no such session; it may have ended"))
 		return
 	}

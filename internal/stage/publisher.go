@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/interceptor"
@@ -17,8 +18,10 @@ import (
 type publisher struct {
 	session
 	video, audio *track
+	protocol     string // of the participant
 
-	connected bool // of the stage's goroutine
+	connected bool                   // of the stage's goroutine
+	ended     atomic.Pointer[string] // why, once it has
 }
 
 func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publisher, error) {
@@ -27,7 +30,7 @@ func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publ
 	if err != nil {
 		return nil, err
 	}
-	p := &publisher{session: s.newSession(st, g, agent, o, pc)}
+	p := &publisher{session: s.newSession(st, g, agent, o, pc), protocol: protocolWHIP}
 	rids := o.rids
 	if rids == nil {
 		rids = []string{""}

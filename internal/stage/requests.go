@@ -61,13 +61,13 @@ func (st *stage) addPublisher(pub *publisher) error {
 	g := pub.grant
 	others := 0
 	for id, p := range st.participants {
-		if p.publisher != nil && id != g.ParticipantID {
+		if p.publisher != nil && id != g.ParticipantID && !p.grant.Backstage {
 			others++
 		}
 	}
-	if limit := st.server.maxPublishers(); others >= limit {
+	if limit := st.server.maxPublishers(); others >= limit && !g.Backstage {
 		err := refuse(QuotaExceeded, "the stage has its %d publishers already; try again when one has left", limit)
-		st.emit(Event{Kind: PublishError, Grant: g, Protocol: protocolWHIP, ErrorCode: err.Code, Reason: err.Message})
+		st.emit(Event{Kind: PublishError, Grant: g, Protocol: pub.protocol, ErrorCode: err.Code, Reason: err.Message})
 		return err
 	}
 	p := st.enter(g)
@@ -89,13 +89,13 @@ type publisherConnected struct{ publisher *publisher }
 func (r publisherConnected) apply(st *stage) {
 	pub := r.publisher
 	p := st.participants[pub.grant.ParticipantID]
-	if p == nil || p.publisher != pub {
+	if p == nil || p.publisher != pub || pub.connected {
 		return
 	}
-	st.join(p, pub.agent, protocolWHIP)
+	st.join(p, pub.agent, pub.protocol)
 	pub.connected = true
 	pub.log.Info("publisher started", "agent", pub.agent)
-	st.emit(Event{Kind: PublishStarted, Grant: pub.grant, Protocol: protocolWHIP})
+	st.emit(Event{Kind: PublishStarted, Grant: pub.grant, Protocol: pub.protocol})
 	st.change()
 }
 
@@ -107,7 +107,7 @@ type publisherEnded struct {
 
 func (r publisherEnded) apply(st *stage) { st.endPublisher(r.publisher, r.reason) }
 
-// publisherExceeded ends a publisher that sends more than is allowed.
+// publisherExceeded ends a publisher that sends more than is allowed, or what is not allowed.
 type publisherExceeded struct {
 	publisher *publisher
 	refusal   *Error
@@ -116,7 +116,7 @@ type publisherExceeded struct {
 func (r publisherExceeded) apply(st *stage) {
 	pub := r.publisher
 	if p := st.participants[pub.grant.ParticipantID]; p != nil && p.publisher == pub {
-		st.emit(Event{Kind: PublishError, Grant: pub.grant, Protocol: protocolWHIP, ErrorCode: r.refusal.Code, Reason: r.refusal.Message})
+		st.emit(Event{Kind: PublishError, Grant: pub.grant, Protocol: pub.protocol, ErrorCode: r.refusal.Code, Reason: r.refusal.Message})
 	}
 	st.endPublisher(pub, r.refusal.Message)
 }
@@ -128,7 +128,7 @@ type findPublisher struct {
 }
 
 func (r findPublisher) apply(st *stage) {
-	if p := st.participants[r.participantID]; p != nil && p.publisher != nil && p.publisher.connected {
+	if p := st.participants[r.participantID]; p != nil && p.publisher != nil && p.publisher.connected && !p.grant.Backstage {
 		r.reply <- p.publisher
 		return
 	}

@@ -17,7 +17,14 @@ type Grant struct {
 	// Hidden participants (composers) see the stage and subscribe, but appear in no snapshot,
 	// no session record and no limit. Only the server itself can mint such a token.
 	Hidden  bool
-	Expires time.Time // checked at join only
+	// Backstage participants have a session record and events, but nobody else sees or hears them and they count for no
+	// limit: each physical stream of redundant ingest is one.
+	Backstage bool
+	Expires   time.Time // checked at join only
+
+	// IngestConfigurationARN is set for participants of an ingest configuration.
+	IngestConfigurationARN string
+	RedundantIngest        bool
 }
 
 // Admission decides what the bearer of a token may do. The control plane implements it:
@@ -44,7 +51,13 @@ const (
 	InvalidVideoCodec       Code = "INVALID_VIDEO_CODEC"       // 400 [M], offer without H.264
 	InvalidAudioCodec       Code = "INVALID_AUDIO_CODEC"       // 400 [M]
 	QuotaExceeded           Code = "QUOTA_EXCEEDED"            // 503 [M]
-	BitrateExceeded         Code = "BITRATE_EXCEEDED"          // [M], in events only: ends a publisher
+	BitrateExceeded         Code = "BITRATE_EXCEEDED"          // [M], in events only, as those below: ends a publisher
+	ResolutionExceeded      Code = "RESOLUTION_EXCEEDED"       // [M]
+	BFramePresent           Code = "B_FRAME_PRESENT"           // [M]
+	StreamDurationExceeded  Code = "STREAM_DURATION_EXCEEDED"  // [M]
+	InvalidProtocol         Code = "INVALID_PROTOCOL"          // [M] RTMP where RTMPS is asked for
+	InvalidStreamKey        Code = "INVALID_STREAM_KEY"        // [M]
+	ReuseOfStreamKey        Code = "REUSE_OF_STREAM_KEY"       // [M]
 	Internal                Code = "INTERNAL_SERVER_EXCEPTION" // 500 [M]
 )
 
@@ -82,7 +95,7 @@ type Event struct {
 	Grant             Grant  // of the participant; zero for session events
 	RemoteParticipant string // the publisher, for subscribe events
 	UserAgent         string // as the client sent it, for Joined
-	Protocol          string // WHIP for publishers, else UNKNOWN
+	Protocol          string // WHIP for publishers, RTMP or RTMPS for feeds, else UNKNOWN
 	ErrorCode         Code   // for error events
 	Reason            string // why it ended, for humans
 }

@@ -192,11 +192,13 @@ func (s *session) close() {
 	done := s.closed
 	s.closed = true
 	s.spawning.Unlock()
-	if done || s.pc == nil {
+	if done {
 		return
 	}
-	if err := s.pc.GracefulClose(); err != nil {
-		s.log.Debug("close peer connection", "error", err)
+	if s.pc != nil { // a feed has none
+		if err := s.pc.GracefulClose(); err != nil {
+			s.log.Debug("close peer connection", "error", err)
+		}
 	}
 	s.work.Wait()
 }

@@ -56,6 +56,9 @@ func (st *stage) state(extended bool) []byte {
 	m.Payload.StageID = st.id
 	m.Payload.Participants = make([]entry, 0, len(st.present))
 	for _, p := range st.present {
+		if p.grant.Backstage {
+			continue
+		}
 		e := entry{
 			ID: p.grant.ParticipantID, UserID: p.grant.UserID, Attributes: p.grant.Attributes,
 			IsPublishing: p.publisher != nil && p.publisher.connected,

@@ -22,6 +22,7 @@ const (
 type source struct {
 	video    bool
 	rid      string // of the simulcast layer, "" without simulcast
+	fed      bool   // of a Feed, which cannot be asked for key frames
 	counters *counters
 	// send writes RTCP to the publisher; an error means that the publisher is gone.
 	send func([]rtcp.Packet) error
@@ -49,6 +50,7 @@ type source struct {
 	started bool
 	highest int64 // newest index
 	losses  losses
+	group   group // of a fed source
 }
 
 func newSource(video bool, c *counters, send func([]rtcp.Packet) error) *source {
@@ -97,6 +99,9 @@ func (s *source) receive(p *packet, now time.Time) {
 		ask = s.losses.due(now)
 	}
 	s.history.add(p)
+	if s.fed && p.parameters {
+		s.group = group{known: true, start: p.index, time: p.time}
+	}
 	for _, k := range s.sinks {
 		k.push(s, p, now)
 	}
@@ -185,8 +190,12 @@ func (s *source) setReport(r *rtcp.SenderReport) {
 func (s *source) attach(k *sink) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed {
-		s.sinks = append(s.sinks, k)
+	if s.closed {
+		return
+	}
+	s.sinks = append(s.sinks, k)
+	if start := s.group.start; s.group.known && s.highest-start < maxGroup {
+		k.catchUp(s, s.group)
 	}
 }
 

@@ -200,10 +200,11 @@ func (st *stage) endPublisher(pub *publisher, reason string) {
 func (st *stage) retire(p *participant, reason string) {
 	pub := p.publisher
 	p.publisher = nil
+	pub.ended.Store(&reason)
 	st.server.counters.publishers.Add(-1)
 	if pub.connected {
 		pub.log.Info("publisher stopped", "reason", reason)
-		st.emit(Event{Kind: PublishStopped, Grant: pub.grant, Protocol: protocolWHIP, Reason: reason})
+		st.emit(Event{Kind: PublishStopped, Grant: pub.grant, Protocol: pub.protocol, Reason: reason})
 		st.change()
 	} else {
 		pub.log.Info("publisher never connected", "reason", reason)
