@@ -9,6 +9,7 @@ type agent struct {
 	OSVersion      string `json:"osVersion,omitempty"`
 	Browser        string `json:"browser,omitempty"`
 	BrowserVersion string `json:"browserVersion,omitempty"`
+	SDK            string `json:"sdk,omitempty"` // product and version of a program that is no browser
 }
 
 // browsers in the order of looking: those that claim to be others as well come first.
@@ -41,11 +42,12 @@ func parseUserAgent(ua string) agent {
 	if a.Browser, a.BrowserVersion = browser(ua); a.Browser == "" {
 		if product, rest, ok := strings.Cut(ua, "/"); ok && product != "Mozilla" {
 			a.Browser, a.BrowserVersion = product, leadingVersion(rest)
+			a.SDK = strings.TrimSpace(product + " " + a.BrowserVersion)
 		}
 	}
 	return agent{
 		OS: clientText(a.OS), OSVersion: clientText(a.OSVersion),
-		Browser: clientText(a.Browser), BrowserVersion: clientText(a.BrowserVersion),
+		Browser: clientText(a.Browser), BrowserVersion: clientText(a.BrowserVersion), SDK: clientText(a.SDK),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/composition"
@@ -89,7 +90,8 @@ func (s *Server) startChannels(_, background context.Context) error {
 	return nil
 }
 
-func (s *Server) startStages(_, background context.Context) error {
+func (s *Server) startStages(ctx, background context.Context) error {
+	q := s.control.Quotas
 	s.stages = &stage.Server{
 		UDPAddr:   s.WebRTCAddr,
 		TCPAddr:   s.WebRTCAddr,
@@ -98,13 +100,16 @@ func (s *Server) startStages(_, background context.Context) error {
 		Admission: s.control,
 		Observer:  s.control.StageObserver(),
 		Log:       s.Log,
+
+		MaxPublishers: q.PublishersPerStage, MaxSubscribers: q.SubscribersPerStage, MaxReplications: q.ReplicationsPerParticipant,
+		MaxBitRate: q.PublishBitRate, MaxLines: q.PublishLines, MaxDuration: time.Duration(q.ConnectionHours) * time.Hour,
 	}
 	if err := s.stages.Start(background); err != nil {
 		return listenError("webrtc", "--webrtc-addr", s.WebRTCAddr, err)
 	}
 	s.control.Stages = s.stages
 	s.onClose(func() { s.stages.Close() })
-	return nil
+	return s.control.ResumeReplications(ctx)
 }
 
 func (s *Server) startCompositions(ctx, _ context.Context) error {
