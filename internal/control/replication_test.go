@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func (f *liveFixture) begin(t *testing.T, configure ...func(*Control)) {
 	t.Helper()
 	f.up(t, configure...)
 	f.live = &stage.Server{
-		UDPAddr: "127.0.0.1:0", TCPAddr: "127.0.0.1:0", Admission: f.Control, Observer: f.StageObserver(),
+		UDPAddr: "127.0.0.1:0", TCPAddr: "127.0.0.1:0", Admission: f.Control, Observer: f.StageObserver(), Log: slog.New(slog.DiscardHandler),
 		MaxReplications: f.Quotas.ReplicationsPerParticipant, MaxPublishers: f.Quotas.PublishersPerStage,
 	}
 	if err := f.live.Start(context.Background()); err != nil {

@@ -40,9 +40,12 @@ func parseUserAgent(ua string) agent {
 		}
 	}
 	if a.Browser, a.BrowserVersion = browser(ua); a.Browser == "" {
-		if product, rest, ok := strings.Cut(ua, "/"); ok && product != "Mozilla" {
-			a.Browser, a.BrowserVersion = product, leadingVersion(rest)
-			a.SDK = strings.TrimSpace(product + " " + a.BrowserVersion)
+		name := strings.TrimPrefix(ua, "Mozilla/5.0 (") // as OBS begins
+		if product, rest, ok := strings.Cut(name, "/"); ok && product != "Mozilla" {
+			a.SDK = strings.TrimSpace(product + " " + leadingVersion(rest))
+			if name == ua {
+				a.Browser, a.BrowserVersion = product, leadingVersion(rest)
+			}
 		}
 	}
 	return agent{
