@@ -9,6 +9,7 @@ import (
 	"image"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,14 @@ func TestReplication(t *testing.T) {
 		},
 	}
 	p.carryOut(t, s, home)
+
+	want := []string{
+		"Participant Published", "Participant Replication Start", "Participant Replication End", "Participant Replication Start",
+		"Token Exchanged", "Participant Unpublished", "Participant Replication End",
+	}
+	if got := eventNames(t, s.Call("GET", "events?resource="+*away.Arn, "", nil)); !slices.Equal(got, want) {
+		t.Errorf("the event log has %q, want %q", got, want)
+	}
 }
 
 // exchange exchanges a participant's token.
