@@ -285,7 +285,7 @@ func TestReplicationErrors(t *testing.T) {
 		}
 	}
 	var quota *rttypes.ServiceQuotaExceededException
-	if err := f.start(t, source, f.newStage(t)); !errors.As(err, &quota) || !strings.Contains(err.Error(), "5 replications") {
+	if err := f.start(t, source, f.newStage(t)); !errors.As(err, &quota) || !strings.Contains(aws.ToString(quota.ExceptionMessage), "5 replications") {
 		t.Errorf("the sixth: %v", err)
 	}
 	for name, c := range map[string]struct{ source, destination, want string }{
