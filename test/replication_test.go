@@ -38,8 +38,8 @@ func TestReplication(t *testing.T) {
 	home, away := s.CreateStage("home"), s.CreateStage("away")
 	signer := newSigner(t, s)
 	plain := signer.sign(t, away, "grace", nil)
-	s.Publish(home, ada, "Ada")
-	graces := s.Publish(away, grace, "Grace", func(p *synth.Publisher) { p.Token, p.Layers = plain, 2 })
+	s.Publish(home, ada, "Ada", func(p *synth.Publisher) { p.FrameRate = 15 })
+	graces := s.Publish(away, grace, "Grace", func(p *synth.Publisher) { p.Token, p.Layers, p.FrameRate = plain, 2, 15 })
 	s.WaitPublishing(home, 1)
 	s.WaitPublishing(away, 1)
 	replicate := func(attributes map[string]string) {

@@ -41,7 +41,7 @@ func (p *publisher) measure(ctx context.Context) {
 		if limit := p.server.maxBitRate(); refusal == nil && total > uint64(limit)*measureWindow {
 			refusal = refuse(BitrateExceeded, "the publisher sends %d kbit/s, more than the %d kbit/s allowed for all layers together", total/measureWindow/1000, limit/1000)
 		}
-		if refusal != nil {
+		if refusal != nil && !p.grant.Hidden {
 			p.stage.tell(ctx, publisherExceeded{p, refusal})
 			return
 		}

@@ -89,12 +89,12 @@ func (st *stage) roomFor(pub *publisher) *Error {
 	g := pub.grant
 	others := 0
 	for id, p := range st.participants {
-		if p.publisher != nil && id != g.ParticipantID && !p.grant.Backstage {
+		if p.publisher != nil && id != g.ParticipantID && !p.grant.Backstage && !p.grant.Hidden {
 			others++
 		}
 	}
 	limit := st.server.maxPublishers()
-	if others < limit || g.Backstage {
+	if others < limit || g.Backstage || g.Hidden {
 		return nil
 	}
 	err := refuse(QuotaExceeded, "the stage has its %d publishers already; try again when one has left", limit)
@@ -112,6 +112,9 @@ func (r publisherConnected) apply(st *stage) {
 		return
 	}
 	st.published(p)
+	if p.grant.Hidden {
+		return
+	}
 	limit := st.server.maxDuration()
 	refusal := refuse(StreamDurationExceeded, "the participant has published for %s, which is as long as one may", limit)
 	pub.expiry = after(limit, func() { st.tell(pub.ctx, publisherExceeded{pub, refusal}) })
