@@ -52,8 +52,10 @@ func TestReplication(t *testing.T) {
 	both := func(places []image.Rectangle) []sight {
 		return []sight{{ada, places[0], false}, {grace, places[1], false}}
 	}
+	slow := s.CreateEncoder(1280, 720, 15, 1_500_000) // who is where does not depend on the frame rate
 	p := plan{
 		start: func(in *ivsrealtime.StartCompositionInput) {
+			in.Destinations[0].Channel.EncoderConfigurationArn = &slow
 			in.Layout = &types.LayoutConfiguration{Grid: &types.GridConfiguration{FeaturedParticipantAttribute: new("featured")}}
 		},
 		steps: []step{

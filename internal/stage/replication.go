@@ -67,31 +67,22 @@ type sighting struct {
 // StartReplication begins a replication. When it returns nil the replica is on the destination and the observer has been
 // told. It returns an *Error when the destination has no room, or one of the errors above. An Observer must not call it.
 func (s *Server) StartReplication(ctx context.Context, of Replication) error {
-	if err := s.begin(); err != nil {
-		return err
-	}
-	r, err := s.newReplication(of)
-	if err == nil {
-		if err = r.start(ctx); err != nil {
-			r.leave()
-		}
-	}
-	if err != nil {
-		s.work.Done()
-		return err
-	}
-	go r.run()
-	return nil
+	return s.replicate(of, func(r *replication) error { return r.start(ctx) })
 }
 
 // ResumeReplication goes on with a replication of an earlier process: its participant has the window to come back.
 func (s *Server) ResumeReplication(of Replication) error {
+	return s.replicate(of, func(r *replication) error { return r.watch(s.ctx, false) })
+}
+
+// replicate runs a replication unless begin fails.
+func (s *Server) replicate(of Replication, begin func(*replication) error) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
 	r, err := s.newReplication(of)
 	if err == nil {
-		if err = r.watch(s.ctx, false); err != nil {
+		if err = begin(r); err != nil {
 			r.leave()
 		}
 	}
