@@ -42,7 +42,8 @@ func (c *Control) revoked(ctx context.Context, stageID, participantID string) (b
 	return err == nil, err
 }
 
-// Admit says what the bearer of a participant token may do. Its error is a *stage.Error.
+// Admit says what the bearer of a participant token may do. Its error is a *stage.Error; the grant then says whose token
+// it is, if that is genuine.
 func (c *Control) Admit(ctx context.Context, bearer string) (stage.Grant, error) {
 	if bearer == "" {
 		return stage.Grant{}, refuse(stage.TokenMissing, "send the participant token as Authorization: Bearer")
@@ -50,7 +51,7 @@ func (c *Control) Admit(ctx context.Context, bearer string) (stage.Grant, error)
 	claims, err := c.Keyring.VerifyAny(bearer, c.importedKey(ctx))
 	switch {
 	case errors.Is(err, token.ErrExpired):
-		return stage.Grant{}, refuse(stage.TokenExpired, err.Error()+"; create a new one")
+		return identity(claims), refuse(stage.TokenExpired, err.Error()+"; create a new one")
 	case errors.Is(err, token.ErrMalformed):
 		return stage.Grant{}, refuse(stage.TokenMalformed, err.Error())
 	case err != nil:
@@ -74,7 +75,7 @@ func (c *Control) Admit(ctx context.Context, bearer string) (stage.Grant, error)
 			return stage.Grant{}, c.cannotAdmit(claims, err)
 		}
 		if revoked {
-			return stage.Grant{}, refuse(stage.ParticipantDisconnected, "the participant was disconnected; create a new token to let them back")
+			return identity(claims), refuse(stage.ParticipantDisconnected, "the participant was disconnected; create a new token to let them back")
 		}
 	}
 	return stage.Grant{
@@ -87,7 +88,15 @@ func (c *Control) Admit(ctx context.Context, bearer string) (stage.Grant, error)
 		Subscribe:     claims.Capabilities.AllowSubscribe,
 		Hidden:        claims.Hidden,
 		Expires:       claims.ExpiresAt(),
+		SelfSigned:    claims.SelfSigned,
+		EventsURL:     claims.EventsURL,
+		WHIPURL:       claims.WHIPURL,
 	}, nil
+}
+
+// identity is whose a token is.
+func identity(claims token.Claims) stage.Grant {
+	return stage.Grant{StageID: claims.StageID, ParticipantID: claims.ParticipantID, UserID: claims.UserID, Hidden: claims.Hidden}
 }
 
 func refuse(code stage.Code, message string) error { return &stage.Error{Code: code, Message: message} }

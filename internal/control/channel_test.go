@@ -268,6 +268,9 @@ func (f *fixture) noOrphans(t *testing.T) {
 	if l, err := f.revocations.List(t.Context(), ""); err != nil || len(l) > 0 {
 		count["revocations"] = len(l)
 	}
+	if l, err := f.replications.List(t.Context(), ""); err != nil || len(l) > 0 {
+		count["replications"] = len(l)
+	}
 	if len(count) > 0 {
 		t.Errorf("left behind: %v", count)
 	}

@@ -86,6 +86,7 @@ type buckets struct {
 	stageSessions  *store.Bucket[stageSessionRecord]  // stage/session
 	participants   *store.Bucket[participantRecord]   // stage/session/participant
 	events         *store.Bucket[eventRecord]         // stage/session/participant/order
+	replications   *store.Bucket[replicationRecord]   // source stage/participant/destination stage
 	encoders       *store.Bucket[encoderRecord]       // by encoder configuration id
 	publicKeys     *store.Bucket[publicKeyRecord]     // by public key id
 	storages       *store.Bucket[storageRecord]       // by storage configuration id
@@ -126,7 +127,7 @@ func (c *Control) Start(ctx context.Context) error {
 	}
 	c.background.open()
 	for _, step := range []func(context.Context) error{
-		c.openBuckets, c.loadSecrets, c.sweepChannels, c.sweepStages, c.detachIngests, c.resumeRecordings,
+		c.openBuckets, c.loadSecrets, c.sweepChannels, c.sweepStages, c.sweepReplications, c.detachIngests, c.resumeRecordings,
 	} {
 		if err := step(ctx); err != nil {
 			c.background.close()
@@ -160,6 +161,7 @@ func (c *Control) openBuckets(ctx context.Context) error {
 		open(ctx, c, &c.stageSessions, "stage-sessions", history),
 		open(ctx, c, &c.participants, "participants", history),
 		open(ctx, c, &c.events, "participant-events", history),
+		open(ctx, c, &c.replications, "participant-replications", history),
 		open(ctx, c, &c.encoders, "encoder-configurations"),
 		open(ctx, c, &c.publicKeys, "public-keys"),
 		open(ctx, c, &c.storages, "storage-configurations"),

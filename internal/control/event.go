@@ -56,6 +56,32 @@ type stageDetail struct {
 	UserID        string    `json:"user_id"`
 	ParticipantID string    `json:"participant_id"`
 	ErrorCode     string    `json:"error_code,omitzero"`
+
+	// Of a replica.
+	Replica       bool   `json:"replica,omitzero"`
+	SourceStage   string `json:"source_stage_arn,omitzero"`
+	SourceSession string `json:"source_session_id,omitzero"`
+
+	// Of a replication.
+	DestinationStage   string `json:"destination_stage_arn,omitzero"`
+	DestinationSession string `json:"destination_session_id,omitzero"`
+
+	// Of an exchange.
+	PreviousToken *tokenDetail `json:"previous_token,omitzero"`
+	NewToken      *tokenDetail `json:"new_token,omitzero"`
+}
+
+// tokenDetail is a token in the detail of "Token Exchanged".
+type tokenDetail struct {
+	Capabilities []string          `json:"capabilities,omitempty"`
+	Attributes   map[string]string `json:"attributes,omitempty"`
+	UserID       string            `json:"user_id,omitzero"`
+	Expires      string            `json:"expiration_time"`
+}
+
+func tokenDetailOf(g stage.Grant) *tokenDetail {
+	t := exchangedTokenOf(g)
+	return &tokenDetail{t.Capabilities, t.Attributes, t.UserID, t.Expires.Format(time.RFC3339)}
 }
 
 // stageEventNames are the changes on a stage that EventBridge tells of: neither joins nor subscriptions.
@@ -63,6 +89,10 @@ var stageEventNames = map[stage.EventKind]string{
 	stage.PublishStarted: "Participant Published",
 	stage.PublishStopped: "Participant Unpublished",
 	stage.PublishError:   "Participant Publish Error",
+
+	stage.ReplicationStarted: "Participant Replication Start",
+	stage.ReplicationStopped: "Participant Replication End",
+	stage.TokenExchanged:     "Token Exchanged",
 }
 
 // publishStage tells of a change on a stage.
@@ -74,8 +104,17 @@ func (c *Control) publishStage(ctx context.Context, e stage.Event) error {
 	at := e.Time.UTC()
 	d := stageDetail{SessionID: e.SessionID, EventName: name, EventTime: at.Truncate(time.Second),
 		UserID: e.Grant.UserID, ParticipantID: e.Grant.ParticipantID, ErrorCode: errorCode(e.ErrorCode)}
-	if e.Kind != stage.PublishError {
+	if e.Kind == stage.PublishStarted || e.Kind == stage.PublishStopped {
 		d.Precise = at.Format("2006-01-02T15:04:05.000Z")
+	}
+	if e.Origin != nil {
+		d.Replica, d.SourceStage, d.SourceSession = true, c.stageARN(e.Origin.StageID), e.Origin.SessionID
+	}
+	if r := e.Replication; r != nil {
+		d.DestinationStage, d.DestinationSession = c.stageARN(r.DestinationID), r.DestinationSession
+	}
+	if e.Previous != nil {
+		d.PreviousToken, d.NewToken = tokenDetailOf(*e.Previous), tokenDetailOf(e.Grant)
 	}
 	id := event.IDOf(e.StageID, e.SessionID, string(e.Kind), e.Grant.ParticipantID, strconv.FormatInt(e.Time.UnixNano(), 10))
 	return c.publish(ctx, id, "IVS Stage Update", c.Account.Of(arn.Stage, e.StageID).String(), at, d)

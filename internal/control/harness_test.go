@@ -32,6 +32,7 @@ import (
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/objectstore"
+	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
 )
 
@@ -316,6 +317,14 @@ func (f *fakeStages) Disconnect(stageID, participantID, reason string) {
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, "disconnect "+stageID+" "+participantID+": "+reason)
 }
+
+func (f *fakeStages) StartReplication(context.Context, stage.Replication) error {
+	return stage.ErrNotPublishing
+}
+
+func (f *fakeStages) ResumeReplication(stage.Replication) error { return nil }
+
+func (f *fakeStages) StopReplication(string, string, string) bool { return false }
 
 func (f *fakeStages) ActiveSession(stageID string) string {
 	f.mu.Lock()

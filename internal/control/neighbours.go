@@ -6,6 +6,7 @@ import (
 
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/stage"
 )
 
 // Streams is the live side of channels.
@@ -21,6 +22,10 @@ type Streams interface {
 
 // Stages is the live side of stages. Its methods do nothing for a stage where nobody is.
 type Stages interface {
+	// StartReplication refuses with one of the stage package's errors; StopReplication tells whether there was one.
+	StartReplication(context.Context, stage.Replication) error
+	ResumeReplication(stage.Replication) error
+	StopReplication(sourceID, destinationID, participantID string) bool
 	CloseStage(stageID, reason string)
 	Disconnect(stageID, participantID, reason string)
 	ActiveSession(stageID string) string // empty when there is none

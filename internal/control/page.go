@@ -17,6 +17,8 @@ var (
 	pageOf100 = pageSize{100, 100} // channels, streams, stream sessions, encoder configurations, compositions
 	pageOf50  = pageSize{50, 100}  // stages, stage sessions, participants, events
 	pageOf1   = pageSize{1, 50}    // stream keys
+
+	pageOfReplicas = pageSize{50, 50}
 )
 
 // orderKey sorts by time, then by id, as text.

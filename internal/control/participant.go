@@ -77,7 +77,7 @@ func (c *Control) ListParticipants(ctx context.Context, in *ivsrealtime.ListPart
 	if err != nil {
 		return nil, err
 	}
-	return &ivsrealtime.ListParticipantsResponse{Participants: each(page, summarizeParticipant), NextToken: next}, nil
+	return &ivsrealtime.ListParticipantsResponse{Participants: each(page, c.summarizeParticipant), NextToken: next}, nil
 }
 
 // participantFilter reads the filter of a request, and how many it has.
@@ -114,7 +114,7 @@ func (c *Control) GetParticipant(ctx context.Context, in *ivsrealtime.GetPartici
 	if err != nil {
 		return nil, orNotFound(err, *in.ParticipantId)
 	}
-	return &ivsrealtime.GetParticipantResponse{Participant: viewParticipant(p)}, nil
+	return &ivsrealtime.GetParticipantResponse{Participant: c.viewParticipant(p)}, nil
 }
 
 // ListParticipantEvents shows what a participant did in a session, newest first.
@@ -136,7 +136,7 @@ func (c *Control) ListParticipantEvents(ctx context.Context, in *ivsrealtime.Lis
 	if err != nil {
 		return nil, err
 	}
-	return &ivsrealtime.ListParticipantEventsResponse{Events: each(page, viewEvent), NextToken: next}, nil
+	return &ivsrealtime.ListParticipantEventsResponse{Events: each(page, c.viewEvent), NextToken: next}, nil
 }
 
 // DisconnectParticipant ends a participant's connections and revokes the token. Someone who is not connected

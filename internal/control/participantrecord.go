@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/api"
@@ -32,12 +33,51 @@ type participantRecord struct {
 	Protocol   string            `json:"protocol"`
 	Agent      agent             `json:"agent,omitzero"`
 
-	IngestConfigurationARN string `json:"ingestConfigurationArn,omitempty"`
-	RedundantIngest        bool   `json:"redundantIngest,omitempty"`
+	IngestConfigurationARN string                 `json:"ingestConfigurationArn,omitempty"`
+	RedundantIngest        bool                   `json:"redundantIngest,omitempty"`
+	Replication            participantReplication `json:"replication,omitzero"`
+}
+
+// participantReplication is a participant's part in replications, the original's or the replica's.
+type participantReplication struct {
+	Type          string `json:"type"` // SOURCE or REPLICA
+	Active        bool   `json:"active"`
+	SourceStage   string `json:"sourceStage,omitempty"` // id, as SourceSession of replicas only
+	SourceSession string `json:"sourceSession,omitempty"`
+}
+
+func (r participantReplication) kind() *string {
+	return new(cmp.Or(r.Type, ivsrealtime.ReplicationTypeNone))
+}
+
+// state is absent for who has no part in any.
+func (r participantReplication) state() *string {
+	switch {
+	case r.Type == "":
+		return nil
+	case r.Active:
+		return new(ivsrealtime.ReplicationStateActive)
+	}
+	return new(ivsrealtime.ReplicationStateStopped)
+}
+
+func (c *Control) sourceStage(r participantReplication) *string {
+	if r.SourceStage == "" {
+		return nil
+	}
+	return new(c.stageARN(r.SourceStage))
 }
 
 func (r participantRecord) key() string   { return r.StageID + "/" + r.SessionID + "/" + r.ID }
 func (r participantRecord) order() string { return orderKey(r.FirstJoin, r.ID) }
+
+// leave ends the participant's connection, and the part that a replica has in its replication.
+func (r *participantRecord) leave() {
+	r.Connected = false
+	if r.Replication.Type == ivsrealtime.ReplicationTypeReplica {
+		r.Replication.Active = false
+	}
+}
 
 func (r participantRecord) state() string {
 	if r.Connected {
@@ -46,7 +86,7 @@ func (r participantRecord) state() string {
 	return ivsrealtime.ParticipantStateDisconnected
 }
 
-func viewParticipant(r participantRecord) *ivsrealtime.Participant {
+func (c *Control) viewParticipant(r participantRecord) *ivsrealtime.Participant {
 	return &ivsrealtime.Participant{
 		ParticipantId:         new(r.ID),
 		UserId:                new(r.UserID),
@@ -62,22 +102,29 @@ func viewParticipant(r participantRecord) *ivsrealtime.Participant {
 		RecordingS3Prefix:     new(""),
 		RecordingState:        new(ivsrealtime.ParticipantRecordingStateDisabled),
 		Protocol:              new(r.Protocol),
-		ReplicationType:       new(ivsrealtime.ReplicationTypeNone),
+		SdkVersion:            optional(r.Agent.SDK),
+		ReplicationType:       r.Replication.kind(),
+		ReplicationState:      r.Replication.state(),
+		SourceStageArn:        c.sourceStage(r.Replication),
+		SourceSessionId:       optional(r.Replication.SourceSession),
 
 		RedundantIngest:        new(r.RedundantIngest),
 		IngestConfigurationArn: optional(r.IngestConfigurationARN),
 	}
 }
 
-func summarizeParticipant(r participantRecord) ivsrealtime.ParticipantSummary {
+func (c *Control) summarizeParticipant(r participantRecord) ivsrealtime.ParticipantSummary {
 	return ivsrealtime.ParticipantSummary{
-		ParticipantId:   new(r.ID),
-		UserId:          new(r.UserID),
-		State:           new(r.state()),
-		FirstJoinTime:   api.TimeOf(r.FirstJoin),
-		Published:       new(r.Published),
-		RecordingState:  new(ivsrealtime.ParticipantRecordingStateDisabled),
-		ReplicationType: new(ivsrealtime.ReplicationTypeNone),
+		ParticipantId:    new(r.ID),
+		UserId:           new(r.UserID),
+		State:            new(r.state()),
+		FirstJoinTime:    api.TimeOf(r.FirstJoin),
+		Published:        new(r.Published),
+		RecordingState:   new(ivsrealtime.ParticipantRecordingStateDisabled),
+		ReplicationType:  r.Replication.kind(),
+		ReplicationState: r.Replication.state(),
+		SourceStageArn:   c.sourceStage(r.Replication),
+		SourceSessionId:  optional(r.Replication.SourceSession),
 
 		RedundantIngest:        new(r.RedundantIngest),
 		IngestConfigurationArn: optional(r.IngestConfigurationARN),
@@ -92,18 +139,64 @@ type eventRecord struct {
 	Remote        string    `json:"remote,omitempty"`
 	ErrorCode     string    `json:"errorCode,omitempty"`
 	Order         string    `json:"order"` // sorts the events of a participant as they happened
+
+	Replica            bool   `json:"replica,omitempty"`          // the one who publishes is one
+	DestinationStage   string `json:"destinationStage,omitempty"` // id; this and the next of replications
+	DestinationSession string `json:"destinationSession,omitempty"`
+
+	Previous *exchangedToken `json:"previous,omitzero"` // this and the next of TOKEN_EXCHANGED
+	New      *exchangedToken `json:"new,omitzero"`
+}
+
+// exchangedToken is what a token that was exchanged, or came in its place, allows.
+type exchangedToken struct {
+	Capabilities []string          `json:"capabilities,omitempty"`
+	Attributes   map[string]string `json:"attributes,omitempty"`
+	UserID       string            `json:"userId,omitempty"`
+	Expires      time.Time         `json:"expires,omitzero"`
+}
+
+func exchangedTokenOf(g stage.Grant) *exchangedToken {
+	t := &exchangedToken{Attributes: g.Attributes, UserID: g.UserID, Expires: g.Expires.UTC()}
+	if g.Publish {
+		t.Capabilities = append(t.Capabilities, ivsrealtime.ParticipantTokenCapabilityPublish)
+	}
+	if g.Subscribe {
+		t.Capabilities = append(t.Capabilities, ivsrealtime.ParticipantTokenCapabilitySubscribe)
+	}
+	return t
+}
+
+func viewExchangedToken(t *exchangedToken) *ivsrealtime.ExchangedParticipantToken {
+	if t == nil {
+		return nil
+	}
+	return &ivsrealtime.ExchangedParticipantToken{
+		Capabilities: t.Capabilities, Attributes: t.Attributes, UserId: optional(t.UserID), ExpirationTime: optionalTime(t.Expires),
+	}
 }
 
 func (r eventRecord) order() string { return r.Order }
 
-func viewEvent(r eventRecord) ivsrealtime.Event {
-	return ivsrealtime.Event{
+func (c *Control) viewEvent(r eventRecord) ivsrealtime.Event {
+	e := ivsrealtime.Event{
 		Name:                new(r.Name),
 		ParticipantId:       new(r.ParticipantID),
 		EventTime:           api.TimeOf(r.Time),
 		RemoteParticipantId: optional(r.Remote),
 		ErrorCode:           optional(r.ErrorCode),
+
+		DestinationSessionId: optional(r.DestinationSession),
+		PreviousToken:        viewExchangedToken(r.Previous),
+		NewToken:             viewExchangedToken(r.New),
 	}
+	if r.Replica {
+		e.Replica = new(true)
+	}
+	if r.DestinationStage != "" {
+		e.DestinationStageArn = new(c.stageARN(r.DestinationStage))
+	}
+	return e
 }
 
 // errorCode is the code as the API has it: of the stage's own codes, those that the model does not know are
@@ -111,8 +204,8 @@ func viewEvent(r eventRecord) ivsrealtime.Event {
 func errorCode(code stage.Code) string {
 	switch code {
 	case stage.InsufficientCapability, stage.PublisherNotFound, stage.InvalidInput, stage.InvalidVideoCodec,
-		stage.InvalidAudioCodec, stage.QuotaExceeded, stage.Internal, stage.BitrateExceeded, stage.ResolutionExceeded,
-		stage.BFramePresent, stage.StreamDurationExceeded, stage.InvalidProtocol, stage.InvalidStreamKey, stage.ReuseOfStreamKey:
+		stage.InvalidAudioCodec, stage.QuotaExceeded, stage.BitrateExceeded, stage.ResolutionExceeded, stage.BFramePresent,
+		stage.StreamDurationExceeded, stage.InvalidProtocol, stage.InvalidStreamKey, stage.ReuseOfStreamKey, stage.Internal:
 		return string(code)
 	}
 	return ""

@@ -28,6 +28,14 @@ type Quotas struct {
 	StorageConfigurations   int // 5
 	RecordingConfigurations int // 20
 	IngestConfigurations    int // 100
+
+	// What the live side of stages keeps.
+	PublishersPerStage         int // 12
+	SubscribersPerStage        int // 10 000
+	ReplicationsPerParticipant int // 5
+	PublishBitRate             int // 8 500 000 bits per second, all layers and sound together
+	PublishLines               int // 720: the shorter side of a publisher's pictures; the longer may be 16/9 of it
+	ConnectionHours            int // 24, of publishing and of subscribing
 }
 
 // Set changes a quota by its name: that of the field in lower case with dashes, such as encoder-configurations.
@@ -89,6 +97,10 @@ func (q Quotas) recordingConfigurations() limit {
 
 func (q Quotas) ingestConfigurations() limit {
 	return limit{"ingest configurations", cmp.Or(q.IngestConfigurations, 100)}
+}
+
+func (q Quotas) replicationsPerParticipant() limit {
+	return limit{"replications per participant", cmp.Or(q.ReplicationsPerParticipant, 5)}
 }
 
 // allow refuses one more than the limit.

@@ -26,6 +26,11 @@ func (c *Control) recordStage(ctx context.Context, e stage.Event) error {
 	if e.Grant.Hidden || e.SessionID == "" {
 		return nil
 	}
+	if e.Replication != nil {
+		if err := c.recordReplication(ctx, e); err != nil {
+			return err
+		}
+	}
 	if _, _, err := c.stages.Get(ctx, e.StageID); errors.Is(err, store.ErrNotFound) {
 		// Deleted while somebody was joining. The history went with it.
 		if e.Kind == stage.Joined && c.Stages != nil {
@@ -52,13 +57,30 @@ func (c *Control) recordStage(ctx context.Context, e stage.Event) error {
 	if err := c.recordParticipant(ctx, e); err != nil {
 		return err
 	}
-	if err := c.recordEvent(ctx, e.StageID+"/"+e.SessionID, eventRecord{
-		Name: string(e.Kind), ParticipantID: e.Grant.ParticipantID, Time: e.Time,
-		Remote: e.RemoteParticipant, ErrorCode: errorCode(e.ErrorCode),
-	}); err != nil {
+	if e.Kind == stage.ReplicationResumed || e.Kind == stage.Changed {
+		return nil // the API has no such events
+	}
+	if err := c.recordEvent(ctx, e.StageID+"/"+e.SessionID, eventOf(e)); err != nil {
 		return err
 	}
 	return c.publishStage(ctx, e)
+}
+
+// eventOf is the participant's event of what a stage reports. Joining and leaving are no events of a replica's
+// (spec/realtime.md §7).
+func eventOf(e stage.Event) eventRecord {
+	r := eventRecord{
+		Name: string(e.Kind), ParticipantID: e.Grant.ParticipantID, Time: e.Time,
+		Remote: e.RemoteParticipant, ErrorCode: errorCode(e.ErrorCode),
+		Replica: e.Origin != nil && e.Kind != stage.Joined && e.Kind != stage.Left,
+	}
+	if of := e.Replication; of != nil {
+		r.DestinationStage, r.DestinationSession = of.DestinationID, of.DestinationSession
+	}
+	if e.Previous != nil {
+		r.Previous, r.New = exchangedTokenOf(*e.Previous), exchangedTokenOf(e.Grant)
+	}
+	return r
 }
 
 // recordParticipant applies an event to the participant's record.
@@ -81,6 +103,9 @@ func (c *Control) recordParticipant(ctx context.Context, e stage.Event) error {
 		p.UserID, p.Attributes = e.Grant.UserID, e.Grant.Attributes
 		p.Agent = parseUserAgent(e.UserAgent)
 		p.IngestConfigurationARN, p.RedundantIngest = e.Grant.IngestConfigurationARN, e.Grant.RedundantIngest
+		if e.Origin != nil {
+			p.Replication = participantReplication{ivsrealtime.ReplicationTypeReplica, true, e.Origin.StageID, e.Origin.SessionID}
+		}
 		if e.Protocol != "" {
 			p.Protocol = e.Protocol
 		}
@@ -88,7 +113,15 @@ func (c *Control) recordParticipant(ctx context.Context, e stage.Event) error {
 			return err
 		}
 	case stage.Left:
-		p.Connected = false
+		p.leave()
+	case stage.TokenExchanged, stage.Changed:
+		p.UserID, p.Attributes = e.Grant.UserID, e.Grant.Attributes
+	case stage.ReplicationStarted, stage.ReplicationResumed, stage.ReplicationStopped:
+		active, err := c.replicated(ctx, e.StageID, e.Grant.ParticipantID)
+		if err != nil {
+			return err
+		}
+		p.Replication = participantReplication{Type: ivsrealtime.ReplicationTypeSource, Active: active}
 	case stage.PublishStarted:
 		p.Published = true
 		if e.Protocol != "" {
@@ -103,7 +136,7 @@ func (c *Control) recordParticipant(ctx context.Context, e stage.Event) error {
 // keepOut disconnects a participant who was admitted just before the token was revoked.
 func (c *Control) keepOut(ctx context.Context, e stage.Event) error {
 	revoked, err := c.revoked(ctx, e.StageID, e.Grant.ParticipantID)
-	if revoked && c.Stages != nil {
+	if revoked && e.Origin == nil && c.Stages != nil {
 		c.Stages.Disconnect(e.StageID, e.Grant.ParticipantID, "the participant was disconnected")
 	}
 	return err
@@ -119,8 +152,10 @@ func (c *Control) recordEvent(ctx context.Context, session string, r eventRecord
 // eventRank is the order in which the events of a participant can happen at one instant.
 var eventRank = map[string]int{
 	string(stage.Joined): 1, string(stage.PublishStarted): 2, string(stage.SubscribeStarted): 3,
-	string(stage.PublishError): 4, string(stage.SubscribeError): 5,
+	string(stage.JoinError): 4, string(stage.PublishError): 4, string(stage.SubscribeError): 5,
+	string(stage.TokenExchanged): 5, string(stage.ReplicationStarted): 5,
 	string(stage.SubscribeStopped): 6, string(stage.PublishStopped): 7, string(stage.Left): 8,
+	string(stage.ReplicationStopped): 9,
 }
 
 // endStageSession ends a session and lets everyone leave who is still connected according to the records:
@@ -134,7 +169,7 @@ func (c *Control) endStageSession(ctx context.Context, s stageSessionRecord, now
 		if !p.Connected {
 			continue
 		}
-		p.Connected = false
+		p.leave()
 		if err := c.recordEvent(ctx, s.key(), eventRecord{Name: string(stage.Left), ParticipantID: p.ID, Time: now}); err != nil {
 			return err
 		}

@@ -123,6 +123,9 @@ func (c *Control) sweepStages(ctx context.Context) error {
 // forgetStage deletes the history of a stage and the tokens revoked on it. The sessions go last: they are
 // what a start after a crash finds the rest by.
 func (c *Control) forgetStage(ctx context.Context, id string) error {
+	if err := c.forgetReplications(ctx, id); err != nil {
+		return err
+	}
 	for _, forget := range []func(context.Context, string) error{
 		c.revocations.DeletePrefix, c.events.DeletePrefix, c.participants.DeletePrefix, c.stageSessions.DeletePrefix,
 	} {

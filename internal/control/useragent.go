@@ -9,6 +9,7 @@ type agent struct {
 	OSVersion      string `json:"osVersion,omitempty"`
 	Browser        string `json:"browser,omitempty"`
 	BrowserVersion string `json:"browserVersion,omitempty"`
+	SDK            string `json:"sdk,omitempty"` // product and version of a program that is no browser
 }
 
 // browsers in the order of looking: those that claim to be others as well come first.
@@ -39,13 +40,17 @@ func parseUserAgent(ua string) agent {
 		}
 	}
 	if a.Browser, a.BrowserVersion = browser(ua); a.Browser == "" {
-		if product, rest, ok := strings.Cut(ua, "/"); ok && product != "Mozilla" {
-			a.Browser, a.BrowserVersion = product, leadingVersion(rest)
+		name := strings.TrimPrefix(ua, "Mozilla/5.0 (") // as OBS begins
+		if product, rest, ok := strings.Cut(name, "/"); ok && product != "Mozilla" {
+			a.SDK = strings.TrimSpace(product + " " + leadingVersion(rest))
+			if name == ua {
+				a.Browser, a.BrowserVersion = product, leadingVersion(rest)
+			}
 		}
 	}
 	return agent{
 		OS: clientText(a.OS), OSVersion: clientText(a.OSVersion),
-		Browser: clientText(a.Browser), BrowserVersion: clientText(a.BrowserVersion),
+		Browser: clientText(a.Browser), BrowserVersion: clientText(a.BrowserVersion), SDK: clientText(a.SDK),
 	}
 }
 

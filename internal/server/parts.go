@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
@@ -92,7 +93,8 @@ func (s *Server) startChannels(_, background context.Context) error {
 	return nil
 }
 
-func (s *Server) startStages(_, background context.Context) error {
+func (s *Server) startStages(ctx, background context.Context) error {
+	q := s.control.Quotas
 	s.stages = &stage.Server{
 		UDPAddr:   s.WebRTCAddr,
 		TCPAddr:   s.WebRTCAddr,
@@ -101,13 +103,16 @@ func (s *Server) startStages(_, background context.Context) error {
 		Admission: s.control,
 		Observer:  s.control.StageObserver(),
 		Log:       s.Log,
+
+		MaxPublishers: q.PublishersPerStage, MaxSubscribers: q.SubscribersPerStage, MaxReplications: q.ReplicationsPerParticipant,
+		MaxBitRate: q.PublishBitRate, MaxLines: q.PublishLines, MaxDuration: time.Duration(q.ConnectionHours) * time.Hour,
 	}
 	if err := s.stages.Start(background); err != nil {
 		return listenError("webrtc", "--webrtc-addr", s.WebRTCAddr, err)
 	}
 	s.control.Stages = s.stages
 	s.onClose(func() { s.stages.Close() })
-	return nil
+	return s.control.ResumeReplications(ctx)
 }
 
 func (s *Server) startIngest(_, background context.Context) error {

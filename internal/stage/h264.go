@@ -2,6 +2,7 @@ package stage
 
 // NAL unit types and aggregation of RFC 6184 section 5.2 and ITU-T H.264 table 7-1.
 const (
+	nalSlice = 1 // of a picture that is no IDR
 	nalIDR   = 5
 	nalSPS   = 7
 	nalSTAPA = 24
@@ -39,6 +40,41 @@ func startsKeyFrame(payload []byte) (sps []byte, starts bool) {
 		}
 	}
 	return nil, false
+}
+
+// startsB reports whether an RTP payload of packetization mode 0 or 1 begins or contains a B slice (ITU-T H.264 sections
+// 7.3.3 and 7.4.3). Pictures with such slices are decoded in another order than they are shown in.
+func startsB(payload []byte) bool {
+	if len(payload) < 2 {
+		return false
+	}
+	switch payload[0] & 0x1f {
+	case nalSlice:
+		return sliceB(payload[1:])
+	case nalFUA:
+		return payload[1]&0x80 != 0 && payload[1]&0x1f == nalSlice && sliceB(payload[2:])
+	case nalSTAPA:
+		for rest := payload[1:]; len(rest) > 2; {
+			size := int(rest[0])<<8 | int(rest[1])
+			rest = rest[2:]
+			if size == 0 || size > len(rest) {
+				return false
+			}
+			if rest[0]&0x1f == nalSlice && sliceB(rest[1:size]) {
+				return true
+			}
+			rest = rest[size:]
+		}
+	}
+	return false
+}
+
+// sliceB reads the type of a slice from its header, which begins with first_mb_in_slice and slice_type.
+func sliceB(header []byte) bool {
+	b := bits{data: header[:min(len(header), 16)]}
+	b.ue()
+	typ := b.ue()
+	return !b.short && typ%5 == 1
 }
 
 // firstSlice reports whether a slice header begins with first_mb_in_slice = 0, which ue(v) codes as a 1 bit.

@@ -18,6 +18,7 @@ import (
 //	PATCH  /whip/sessions/{id}              trickle candidates, restart ICE
 //	DELETE /whip/sessions/{id}              end a session
 //	POST   /whip/sessions/{id}/size         say how large a subscriber shows the video
+//	PUT    /whip/token                      exchange the bearer's token for the one in the body
 //	GET    /events/{stageId}                events socket
 //
 // It may be used from Start on.
@@ -34,6 +35,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("OPTIONS /whip/sessions/{id}", s.options)
 	mux.HandleFunc("POST /whip/sessions/{id}/size", s.postSize)
 	mux.HandleFunc("OPTIONS /whip/sessions/{id}/size", s.options)
+	mux.HandleFunc("PUT /whip/token", s.putToken)
+	mux.HandleFunc("OPTIONS /whip/token", s.options)
 	mux.HandleFunc("GET /events/{stageId}", s.events)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -48,12 +51,14 @@ const (
 	typeJSON     = "application/json"
 	maxSize      = 1 << 10 // bytes, of a body that tells a size
 	typeFragment = "application/trickle-ice-sdpfrag"
+	typeToken    = "application/jwt"
+	maxToken     = 16 << 10 // bytes: attributes of 1 KB, escaped and in base64, fit several times
 )
 
 // options answers CORS preflights, and clients that ask for ICE servers before they post.
 func (s *Server) options(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
-	h.Set("Access-Control-Allow-Methods", "POST, PATCH, DELETE, OPTIONS")
+	h.Set("Access-Control-Allow-Methods", "POST, PUT, PATCH, DELETE, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", "authorization, content-type, if-match")
 	h.Set("Access-Control-Max-Age", "86400")
 	h.Set("Accept-Post", typeSDP)
@@ -90,6 +95,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, open func(context.
 	}
 	g, err := s.admit(r.Context(), bearer(r))
 	if err != nil {
+		s.reportJoin(r.Context(), g, asError(err))
 		s.fail(w, r, err)
 		return
 	}
@@ -181,7 +187,20 @@ func (s *Server) admit(ctx context.Context, token string) (Grant, error) {
 	if token == "" {
 		return Grant{}, refuse(TokenMissing, "send the participant token: as bearer token in Authorization, or for the events socket as Sec-WebSocket-Protocol")
 	}
-	return s.Admission.Admit(ctx, token)
+	g, err := s.Admission.Admit(ctx, token)
+	g.fingerprint = fingerprint(token)
+	return g, err
+}
+
+// reportJoin tells the observer of a genuine token that lets nobody in. Of the codes that events have, one fits.
+func (s *Server) reportJoin(ctx context.Context, g Grant, e *Error) {
+	if g.StageID == "" {
+		return
+	}
+	if e.Code != Internal {
+		e = &Error{Code: InsufficientCapability, Message: e.Message}
+	}
+	s.reportRefusal(ctx, g, JoinError, "", e)
 }
 
 // bearer returns the token of the Authorization header (RFC 6750 section 2.1), "" without one.

@@ -21,7 +21,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const patience = 60 * time.Second
 
 // testAdmission admits tokens of the form stage/participant/rights, with the rights p (publish),
-// s (subscribe) and h (hidden), or a code to be refused with.
+// s (subscribe), h (hidden) and k (self-signed), or a code to be refused with. Rights may be followed by = and the
+// attribute name.
 type testAdmission struct{}
 
 func (testAdmission) Admit(_ context.Context, bearer string) (Grant, error) {
@@ -29,10 +30,18 @@ func (testAdmission) Admit(_ context.Context, bearer string) (Grant, error) {
 	if len(part) != 3 {
 		return Grant{}, refuse(Code(bearer), "refused by the test")
 	}
+	rights, name, named := strings.Cut(part[2], "=")
+	if !named {
+		name = part[1]
+	}
+	if strings.Contains(rights, "x") {
+		return Grant{StageID: part[0], ParticipantID: part[1]}, refuse(TokenExpired, "refused by the test")
+	}
 	return Grant{
 		StageID: part[0], StageARN: "arn:aws:ivs:us-east-1:000000000000:stage/" + part[0],
-		ParticipantID: part[1], UserID: "user-" + part[1], Attributes: map[string]string{"name": part[1]},
-		Publish: strings.Contains(part[2], "p"), Subscribe: strings.Contains(part[2], "s"), Hidden: strings.Contains(part[2], "h"),
+		ParticipantID: part[1], UserID: "user-" + part[1], Attributes: map[string]string{"name": name},
+		Publish: strings.Contains(rights, "p"), Subscribe: strings.Contains(rights, "s"), Hidden: strings.Contains(rights, "h"),
+		SelfSigned: strings.Contains(rights, "k"), WHIPURL: strings.Repeat("w", strings.Count(rights, "w")),
 	}, nil
 }
 

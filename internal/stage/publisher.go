@@ -18,7 +18,8 @@ import (
 type publisher struct {
 	session
 	video, audio *track
-	protocol     string // of the participant
+	protocol     string  // of the participant
+	origin       *Origin // of a replica, whose tracks are the original's; else nil
 
 	connected bool                   // of the stage's goroutine
 	ended     atomic.Pointer[string] // why, once it has
@@ -123,7 +124,7 @@ func (p *publisher) readReports(receiver *webrtc.RTPReceiver, src *source, ssrc 
 // close ends the session; nothing is forwarded after it.
 func (p *publisher) close() {
 	p.session.close()
-	if p.video != nil {
+	if p.video != nil && p.origin == nil {
 		p.video.close()
 		p.audio.close()
 	}
@@ -147,7 +148,9 @@ func publishOffer(body []byte) (*offer, *Error) {
 // publish is the whole of a WHIP POST: it checks the offer, joins the stage and returns the session with its answer.
 func (s *Server) publish(ctx context.Context, g Grant, agent string, body []byte) (*publisher, string, error) {
 	if !g.Publish {
-		return nil, "", refuse(InsufficientCapability, "the token does not allow to publish")
+		refusal := refuse(InsufficientCapability, "the token does not allow to publish")
+		s.reportRefusal(ctx, g, PublishError, "", refusal)
+		return nil, "", refusal
 	}
 	o, refusal := publishOffer(body)
 	if refusal != nil {

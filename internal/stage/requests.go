@@ -23,6 +23,11 @@ type joinSocket struct {
 }
 
 func (r joinSocket) apply(st *stage) {
+	if refusal := st.vet(r.grant); refusal != nil {
+		st.emit(Event{Kind: JoinError, Grant: r.grant, ErrorCode: refusal.Code, Reason: refusal.Message})
+		r.reply <- refusal
+		return
+	}
 	p := st.enter(r.grant)
 	st.dropSocket(p, closeReplaced, "a newer connection with this token took over")
 	p.socket, p.extended = r.socket, false
@@ -59,16 +64,12 @@ func (r addPublisher) apply(st *stage) { r.reply <- st.addPublisher(r.publisher)
 
 func (st *stage) addPublisher(pub *publisher) error {
 	g := pub.grant
-	others := 0
-	for id, p := range st.participants {
-		if p.publisher != nil && id != g.ParticipantID && !p.grant.Backstage {
-			others++
-		}
+	if refusal := st.vet(g); refusal != nil {
+		st.emit(Event{Kind: PublishError, Grant: g, Protocol: pub.protocol, ErrorCode: refusal.Code, Reason: refusal.Message})
+		return refusal
 	}
-	if limit := st.server.maxPublishers(); others >= limit && !g.Backstage {
-		err := refuse(QuotaExceeded, "the stage has its %d publishers already; try again when one has left", limit)
-		st.emit(Event{Kind: PublishError, Grant: g, Protocol: pub.protocol, ErrorCode: err.Code, Reason: err.Message})
-		return err
+	if refusal := st.roomFor(pub); refusal != nil {
+		return refusal
 	}
 	p := st.enter(g)
 	if p.publisher != nil {
@@ -83,20 +84,40 @@ func (st *stage) addPublisher(pub *publisher) error {
 	return nil
 }
 
+// roomFor refuses a publisher beyond the limit.
+func (st *stage) roomFor(pub *publisher) *Error {
+	g := pub.grant
+	others := 0
+	for id, p := range st.participants {
+		if p.publisher != nil && id != g.ParticipantID && !p.grant.Backstage && !p.grant.Hidden {
+			others++
+		}
+	}
+	limit := st.server.maxPublishers()
+	if others < limit || g.Backstage || g.Hidden {
+		return nil
+	}
+	err := refuse(QuotaExceeded, "the stage has its %d publishers already; try again when one has left", limit)
+	st.emit(Event{Kind: PublishError, Grant: g, Protocol: pub.protocol, ErrorCode: err.Code, Reason: err.Message, Origin: pub.origin})
+	return err
+}
+
 // publisherConnected says that media can flow: the participant is publishing from now on.
 type publisherConnected struct{ publisher *publisher }
 
 func (r publisherConnected) apply(st *stage) {
 	pub := r.publisher
-	p := st.participants[pub.grant.ParticipantID]
-	if p == nil || p.publisher != pub || pub.connected {
+	p := st.holder(pub)
+	if p == nil || pub.connected {
 		return
 	}
-	st.join(p, pub.agent, pub.protocol)
-	pub.connected = true
-	pub.log.Info("publisher started", "agent", pub.agent)
-	st.emit(Event{Kind: PublishStarted, Grant: pub.grant, Protocol: pub.protocol})
-	st.change()
+	st.published(p)
+	if p.grant.Hidden {
+		return
+	}
+	limit := st.server.maxDuration()
+	refusal := refuse(StreamDurationExceeded, "the participant has published for %s, which is as long as one may", limit)
+	pub.expiry = after(limit, func() { st.tell(pub.ctx, publisherExceeded{pub, refusal}) })
 }
 
 // publisherEnded ends a publisher, whoever wanted it.
@@ -115,8 +136,8 @@ type publisherExceeded struct {
 
 func (r publisherExceeded) apply(st *stage) {
 	pub := r.publisher
-	if p := st.participants[pub.grant.ParticipantID]; p != nil && p.publisher == pub {
-		st.emit(Event{Kind: PublishError, Grant: pub.grant, Protocol: pub.protocol, ErrorCode: r.refusal.Code, Reason: r.refusal.Message})
+	if p := st.holder(pub); p != nil {
+		st.emit(Event{Kind: PublishError, Grant: p.grant, Protocol: pub.protocol, ErrorCode: r.refusal.Code, Reason: r.refusal.Message})
 	}
 	st.endPublisher(pub, r.refusal.Message)
 }
@@ -143,18 +164,23 @@ type addSubscriber struct {
 
 func (r addSubscriber) apply(st *stage) {
 	u := r.subscriber
-	p := st.participants[u.publisher.grant.ParticipantID]
-	if p == nil || p.publisher != u.publisher {
+	if st.holder(u.publisher) == nil {
 		r.reply <- refuse(PublisherNotFound, "participant %q has stopped publishing", u.publisher.grant.ParticipantID)
 		return
 	}
-	if limit := st.server.maxSubscribers(); len(st.subscribers) >= limit && !u.grant.Hidden {
-		err := refuse(QuotaExceeded, "the stage has its %d subscriptions already; try again later", limit)
-		st.emit(Event{Kind: SubscribeError, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, ErrorCode: err.Code, Reason: err.Message})
-		r.reply <- err
+	refusal := st.vet(u.grant)
+	if limit := st.server.maxSubscribers(); refusal == nil && len(st.audience) >= limit && st.audience[u.grant.ParticipantID] == 0 && !u.grant.Hidden {
+		refusal = refuse(QuotaExceeded, "the stage has its %d subscribers already; try again later", limit)
+	}
+	if refusal != nil {
+		u.fail(refusal)
+		r.reply <- refusal
 		return
 	}
 	st.subscribers[u] = struct{}{}
+	if !u.grant.Hidden {
+		st.audience[u.grant.ParticipantID]++
+	}
 	st.server.counters.subscribers.Add(1)
 	st.server.remember(resource{
 		session: &u.session, subscriber: u,
@@ -173,7 +199,33 @@ func (r subscriberConnected) apply(st *stage) {
 	}
 	u.connected = true
 	u.log.Debug("subscriber started", "publisher", u.publisher.grant.ParticipantID)
-	st.emit(Event{Kind: SubscribeStarted, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID})
+	st.emit(Event{Kind: SubscribeStarted, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Origin: u.publisher.origin})
+	if !u.grant.Hidden {
+		limit := st.server.maxDuration()
+		refusal := refuse(StreamDurationExceeded, "the participant has subscribed for %s, which is as long as one may", limit)
+		u.expiry = after(limit, func() { st.tell(u.ctx, subscriberExceeded{u, refusal}) })
+	}
+}
+
+// subscriberExceeded ends a subscriber that stays longer than is allowed.
+type subscriberExceeded struct {
+	subscriber *subscriber
+	refusal    *Error
+}
+
+func (r subscriberExceeded) apply(st *stage) {
+	if _, ok := st.subscribers[r.subscriber]; ok {
+		r.subscriber.fail(r.refusal)
+		st.endSubscriber(r.subscriber, r.refusal.Message)
+	}
+}
+
+// fail tells the observer of a subscriber's error. Of the stage's goroutine.
+func (u *subscriber) fail(refusal *Error) {
+	u.stage.emit(Event{
+		Kind: SubscribeError, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID,
+		ErrorCode: refusal.Code, Reason: refusal.Message, Origin: u.publisher.origin,
+	})
 }
 
 // subscriberEnded ends a subscriber, whoever wanted it.

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 )
 
@@ -22,6 +23,12 @@ type Grant struct {
 	Backstage bool
 	Expires   time.Time // checked at join only
 
+	// Of the token, for its exchange: that the owner of an imported key signed it, and the addresses in it.
+	SelfSigned         bool
+	EventsURL, WHIPURL string
+
+	fingerprint [sha256.Size]byte // of the token; zero for who has none
+
 	// IngestConfigurationARN is set for participants of an ingest configuration.
 	IngestConfigurationARN string
 	RedundantIngest        bool
@@ -29,7 +36,7 @@ type Grant struct {
 
 // Admission decides what the bearer of a token may do. The control plane implements it:
 // signature, expiry, that the stage exists and that the participant has not been disconnected.
-// It returns an *Error.
+// It returns an *Error; the Grant then still names the stage and the participant if the token is genuine.
 type Admission interface {
 	Admit(ctx context.Context, bearer string) (Grant, error)
 }
@@ -84,6 +91,15 @@ const (
 	SubscribeStopped EventKind = "SUBSCRIBE_STOPPED"
 	PublishError     EventKind = "PUBLISH_ERROR"
 	SubscribeError   EventKind = "SUBSCRIBE_ERROR"
+	JoinError        EventKind = "JOIN_ERROR"
+	TokenExchanged   EventKind = "TOKEN_EXCHANGED"
+
+	ReplicationStarted EventKind = "REPLICATION_STARTED"
+	ReplicationStopped EventKind = "REPLICATION_STOPPED"
+	// ReplicationResumed tells that a replica is back, perhaps in other sessions. IVS has no such event.
+	ReplicationResumed EventKind = "REPLICATION_RESUMED"
+	// Changed tells that a replica has another user id or other attributes. IVS has no such event.
+	Changed EventKind = "CHANGED"
 )
 
 // Event is one change on a stage. Hidden participants cause none.
@@ -98,9 +114,16 @@ type Event struct {
 	Protocol          string // WHIP for publishers, RTMP or RTMPS for feeds, else UNKNOWN
 	ErrorCode         Code   // for error events
 	Reason            string // why it ended, for humans
+
+	// Origin is set when the participant is a replica: for what it does, and for those who subscribe to it.
+	Origin *Origin
+	// Replication is set for events of replications. They are the source stage's, with the Grant of the original.
+	Replication *Replication
+	// Previous is what the participant was allowed before TokenExchanged; Grant is what it is now.
+	Previous *Grant
 }
 
-// Observer hears every change in order, called from the goroutine that owns the stage.
+// Observer hears every change in order, called from the goroutine that owns the stage, or the replication.
 // Observe must not block: the control plane queues and writes to the store by itself.
 type Observer interface {
 	Observe(Event)

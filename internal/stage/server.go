@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/pion/logging"
 	"github.com/pion/webrtc/v4"
@@ -24,8 +25,14 @@ const (
 	defaultMedia = "127.0.0.1:4081"
 	// defaultPublishers is IVS's limit of publishers on a stage.
 	defaultPublishers = 12
-	// defaultSubscribers bounds what one stage can cost the server.
-	defaultSubscribers = 1000
+	// defaultSubscribers is IVS's limit of subscribers on a stage.
+	defaultSubscribers = 10_000
+	// defaultReplications is IVS's limit of replications of one participant.
+	defaultReplications = 5
+	// defaultLines is IVS's limit of a publisher's resolution: 720p, landscape or portrait.
+	defaultLines = 720
+	// defaultDuration is IVS's limit of how long one publishes or subscribes.
+	defaultDuration = 24 * time.Hour
 	// defaultBitRate is IVS's limit of what a publisher sends.
 	defaultBitRate = 8_500_000
 )
@@ -52,9 +59,17 @@ type Server struct {
 	// MaxBitRate is how much one publisher may send, all its simulcast layers and its sound together, in bits per
 	// second over 10 s; 0 means IVS's 8.5 Mbit/s. Who sends more is ended.
 	MaxBitRate int
-	// MaxPublishers and MaxSubscribers limit the sessions of one stage; 0 means 12 and 1000.
-	// Hidden participants do not count as subscribers.
+	// MaxLines limits the pictures of publishers by their shorter side, in pixels; the longer one may be 16/9 of it. 0 means
+	// IVS's 720. Who sends larger ones is ended.
+	MaxLines int
+	// MaxPublishers and MaxSubscribers limit the participants of one stage that publish, replicas included, and that
+	// subscribe; 0 means IVS's 12 and 10000. Hidden participants do not count.
 	MaxPublishers, MaxSubscribers int
+	// MaxReplications limits those of one participant; 0 means IVS's 5.
+	MaxReplications int
+	// MaxDuration ends who has published, or subscribed to one publisher, for so long; 0 means IVS's 24 h. Hidden
+	// participants may stay.
+	MaxDuration time.Duration
 
 	Admission Admission
 	Observer  Observer // may be nil
@@ -73,6 +88,8 @@ type Server struct {
 	mu        sync.Mutex
 	stages    map[string]*stage   // by stage id
 	resources map[string]resource // by session id
+
+	replications map[replicationKey]*replication
 }
 
 // resource is what a session URL leads to.
@@ -90,6 +107,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.pionLog = pionLog{log: s.Log}
 	s.stages = make(map[string]*stage)
 	s.resources = make(map[string]resource)
+	s.replications = make(map[replicationKey]*replication)
 
 	var public []netip.Addr
 	for _, ip := range s.PublicIPs {
@@ -146,17 +164,22 @@ func (s *Server) ActiveSession(stageID string) string {
 	return ""
 }
 
-// CloseStage disconnects everybody because the stage was deleted and ends its session. It returns when
-// the observer has been told. An Observer must not call it.
+// CloseStage disconnects everybody because the stage was deleted, and ends its session and the replications from and to
+// it. It returns when the observer has been told. An Observer must not call it.
 func (s *Server) CloseStage(stageID, reason string) {
 	s.askStage(stageID, func(reply chan<- error) request { return closeStage{reason, reply} })
+	// Behind that, so that no replication begins unseen in between: it would find nobody.
+	s.endReplications(reason, func(k replicationKey) bool { return k.source == stageID || k.destination == stageID })
 }
 
-// Disconnect ends all that a participant has on a stage: socket, publishing, subscriptions. It returns
-// when the observer has been told. An Observer must not call it. That the participant does not come
+// Disconnect ends all that a participant has on a stage: socket, publishing, subscriptions, replications from and to it.
+// It returns when the observer has been told. An Observer must not call it. That the participant does not come
 // back is the Admission's business.
 func (s *Server) Disconnect(stageID, participantID, reason string) {
 	s.askStage(stageID, func(reply chan<- error) request { return disconnect{participantID, reason, reply} })
+	s.endReplications(reason, func(k replicationKey) bool {
+		return k.participant == participantID && (k.source == stageID || k.destination == stageID)
+	})
 }
 
 // askStage has a stage do something; a stage that nobody is on has nothing to do.
@@ -169,6 +192,10 @@ func (s *Server) askStage(stageID string, with func(reply chan<- error) request)
 func (s *Server) maxBitRate() int     { return cmp.Or(s.MaxBitRate, defaultBitRate) }
 func (s *Server) maxPublishers() int  { return cmp.Or(s.MaxPublishers, defaultPublishers) }
 func (s *Server) maxSubscribers() int { return cmp.Or(s.MaxSubscribers, defaultSubscribers) }
+
+func (s *Server) maxReplications() int       { return cmp.Or(s.MaxReplications, defaultReplications) }
+func (s *Server) maxLines() int              { return cmp.Or(s.MaxLines, defaultLines) }
+func (s *Server) maxDuration() time.Duration { return cmp.Or(s.MaxDuration, defaultDuration) }
 
 // begin counts the caller among the work that Close waits for; s.work.Done ends it. After Close it fails.
 func (s *Server) begin() error {

@@ -36,6 +36,8 @@ type session struct {
 
 	pc *webrtc.PeerConnection
 
+	expiry expiry // of the stage's goroutine
+
 	negotiation sync.Mutex // guards offer and local
 	offer       *offer
 	local       fragment // our ICE credentials and candidates

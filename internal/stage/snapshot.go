@@ -13,9 +13,12 @@ func (st *stage) change() {
 	}
 }
 
-// sendSnapshots gives every socket the snapshot of its kind.
+// sendSnapshots gives every socket the snapshot of its kind, and every replication the state of its participant.
 func (st *stage) sendSnapshots() {
 	st.changed = false
+	for _, r := range st.watchers {
+		r.see(st.sight(r.ParticipantID))
+	}
 	var plain, extended []byte
 	for _, p := range st.participants {
 		switch {

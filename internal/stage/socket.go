@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -21,10 +22,11 @@ const (
 	closeReplaced     closeCode = 4001 // the token was used for a newer socket
 	closeDisconnected closeCode = 4002 // DisconnectParticipant
 	closeDeleted      closeCode = 4003 // the stage was deleted
+	closeRefused      closeCode = 4004 // the stage did not let the participant in
 )
 
 const (
-	maxSocketMessage = 4 << 10 // bytes, from clients
+	maxSocketMessage = maxToken + 1<<10 // bytes, from clients
 	// A client that sends more messages in a second waits for the next one: each may cost the stage a snapshot
 	// to everybody.
 	maxSocketMessages = 50
@@ -41,7 +43,9 @@ type socket struct {
 	conn     *websocket.Conn
 	messages chan []byte // the newest snapshot
 	pongs    chan struct{}
+	answers  chan []byte // to exchanges of tokens, in order
 	closing  chan closing
+	written  chan struct{} // closed when write has ended
 }
 
 type closing struct {
@@ -54,6 +58,8 @@ func newSocket(conn *websocket.Conn) *socket {
 		conn:     conn,
 		messages: make(chan []byte, 1),
 		pongs:    make(chan struct{}, 1),
+		answers:  make(chan []byte),
+		written:  make(chan struct{}),
 		closing:  make(chan closing, 1),
 	}
 }
@@ -70,12 +76,17 @@ func (k *socket) deliver(message []byte) {
 
 // shut has the socket closed. Only the stage's goroutine calls it, once.
 func (k *socket) shut(code closeCode, reason string) {
-	// A close frame holds 123 bytes of reason.
-	k.closing <- closing{code, strings.ToValidUTF8(reason[:min(len(reason), 123)], "")}
+	k.closing <- closing{code, closeReason(reason)}
+}
+
+// closeReason cuts a reason to the 123 bytes that a close frame holds.
+func closeReason(reason string) string {
+	return strings.ToValidUTF8(reason[:min(len(reason), 123)], "")
 }
 
 // write sends what the stage delivers until ctx ends or the stage shuts the socket.
 func (k *socket) write(ctx context.Context) {
+	defer close(k.written)
 	var last string
 	for {
 		var err error
@@ -87,6 +98,8 @@ func (k *socket) write(ctx context.Context) {
 			return
 		case <-k.pongs:
 			err = k.send(ctx, []byte(`{"type":"PONG"}`))
+		case m := <-k.answers:
+			err = k.send(ctx, m)
 		case m := <-k.messages:
 			if string(m) == last {
 				continue // a change that was undone within one delay, or told on arrival
@@ -129,10 +142,11 @@ func (k *socket) ping(ctx context.Context) {
 
 // clientMessage is all that a client can say. What a type does not need is not looked at.
 type clientMessage struct {
-	Type  string `json:"type"` // PING, HELLO, MUTE
+	Type  string `json:"type"` // PING, HELLO, MUTE, TOKEN_EXCHANGE
 	Ext   int    `json:"ext"`  // of HELLO: the newest extension that the client knows; there is 1
 	Audio bool   `json:"audio"`
 	Video bool   `json:"video"`
+	Token string `json:"token"` // of TOKEN_EXCHANGE: the new one
 }
 
 // parseMessage reads a client's message. Those of other types, and what is no message, are left to future
@@ -145,8 +159,9 @@ func parseMessage(body []byte) clientMessage {
 	return m
 }
 
-// read takes the client's messages until the socket ends and returns why it did. tell hands a request to the stage.
-func (k *socket) read(ctx context.Context, participantID string, tell func(request)) string {
+// read takes the client's messages until the socket ends and returns why it did. tell hands a request to the stage;
+// exchange has the participant's token exchanged and returns the answer.
+func (k *socket) read(ctx context.Context, participantID string, tell func(request), exchange func(token string) []byte) string {
 	var from time.Time
 	messages := 0
 	for {
@@ -178,6 +193,11 @@ func (k *socket) read(ctx context.Context, participantID string, tell func(reque
 			}
 		case "MUTE":
 			tell(setMuted{participantID, k, muted{audio: m.Audio, video: m.Video}})
+		case "TOKEN_EXCHANGE":
+			select {
+			case k.answers <- exchange(m.Token):
+			case <-k.written: // the next read fails
+			}
 		}
 	}
 }
@@ -189,7 +209,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if err == nil && g.StageID != r.PathValue("stageId") {
 		err = refuse(InsufficientCapability, "the token is for another stage")
 	}
+	if err == nil && !g.Publish && !g.Subscribe {
+		err = refuse(InsufficientCapability, "the token allows neither to publish nor to subscribe")
+	}
 	if err != nil {
+		s.reportJoin(r.Context(), g, asError(err))
 		s.fail(w, r, err)
 		return
 	}
@@ -218,7 +242,11 @@ func (s *Server) serveSocket(g Grant, agent string, conn *websocket.Conn) {
 			return ask(s.ctx, live, func(reply chan<- error) request { return joinSocket{g, agent, k, reply} })
 		})
 	}
-	if err != nil { // only the server's end keeps a participant from joining
+	if refusal, ok := errors.AsType[*Error](err); ok && !errors.Is(err, errClosed) {
+		_ = conn.Close(closeRefused, closeReason(refusal.Message))
+		return
+	}
+	if err != nil {
 		_ = conn.Close(closeShutdown, "the server is shutting down")
 		return
 	}
@@ -227,7 +255,10 @@ func (s *Server) serveSocket(g Grant, agent string, conn *websocket.Conn) {
 	var work sync.WaitGroup
 	work.Go(func() { k.write(ctx) })
 	work.Go(func() { k.ping(ctx) })
-	reason := k.read(ctx, g.ParticipantID, func(r request) { st.tell(ctx, r) })
+	reason := k.read(ctx, g.ParticipantID,
+		func(r request) { st.tell(ctx, r) },
+		func(token string) []byte { return k.exchange(ctx, s, g, token) },
+	)
 	st.tell(ctx, socketEnded{g.ParticipantID, k, reason})
 	cancel()
 	work.Wait()

@@ -38,6 +38,8 @@ type source struct {
 	bytes   atomic.Uint64 // of payload
 	bitRate atomic.Uint64 // of payload, over the newest second
 
+	reordered atomic.Bool // there was a B slice
+
 	history *history
 
 	view sync.Mutex // guards timing and size; taken last
@@ -85,6 +87,9 @@ func (s *source) receive(p *packet, now time.Time) {
 	if s.video {
 		sps, p.key = startsKeyFrame(p.payload)
 		p.parameters = sps != nil
+		if startsB(p.payload) {
+			s.reordered.Store(true)
+		}
 	}
 	s.mu.Lock()
 	first := !s.started
@@ -172,6 +177,13 @@ func (s *source) clock() timing {
 	s.view.Lock()
 	defer s.view.Unlock()
 	return s.timing
+}
+
+// pictures returns how large they are; zero before the first key frame.
+func (s *source) pictures() size {
+	s.view.Lock()
+	defer s.view.Unlock()
+	return s.size
 }
 
 // setReport takes the publisher's sender report and has every sink pass it on.

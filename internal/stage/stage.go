@@ -35,7 +35,9 @@ type stage struct {
 	session      string // st-…, "" before the first join and after the end
 	linger       *time.Timer
 	snapshot     *time.Timer
-	changed      bool // the snapshot timer runs
+	changed      bool           // the snapshot timer runs
+	audience     map[string]int // subscriptions by participant, without hidden ones
+	watchers     []*replication // of who publishes here
 	ended        bool
 }
 
@@ -47,6 +49,15 @@ type participant struct {
 	extended  bool         // the socket's client asked for the extended snapshot
 	publisher *publisher   // nil without
 	muted     muted        // until the participant leaves
+	exchanged bool         // its first token was exchanged for the one of the grant
+}
+
+// origin is where a replica comes from, nil for everybody else.
+func (p *participant) origin() *Origin {
+	if p.publisher == nil {
+		return nil
+	}
+	return p.publisher.origin
 }
 
 // request is something to do on the stage's goroutine. It must not block.
@@ -59,6 +70,7 @@ func newStage(s *Server, id string) *stage {
 		done:         make(chan struct{}),
 		participants: make(map[string]*participant),
 		subscribers:  make(map[*subscriber]struct{}),
+		audience:     make(map[string]int),
 		linger:       time.NewTimer(sessionLinger),
 		snapshot:     time.NewTimer(snapshotDelay),
 	}
@@ -82,7 +94,7 @@ func (st *stage) run(ctx context.Context) {
 		case <-ctx.Done():
 			st.end(closeShutdown, "the server is shutting down")
 		}
-		if len(st.participants) == 0 && len(st.subscribers) == 0 && st.session == "" {
+		if len(st.participants) == 0 && len(st.subscribers) == 0 && len(st.watchers) == 0 && st.session == "" {
 			st.ended = true
 		}
 	}
@@ -153,7 +165,7 @@ func (st *stage) join(p *participant, agent, protocol string) {
 	st.present = append(st.present, p)
 	st.server.counters.participants.Add(1)
 	st.log.Info("participant joined", "participant", p.grant.ParticipantID)
-	st.emit(Event{Kind: Joined, Grant: p.grant, UserAgent: agent, Protocol: protocol})
+	st.emit(Event{Kind: Joined, Grant: p.grant, UserAgent: agent, Protocol: protocol, Origin: p.origin()})
 	st.change()
 }
 
@@ -190,10 +202,28 @@ func (st *stage) endSession(reason string) {
 
 // endPublisher ends a publisher's session, unless it has ended already.
 func (st *stage) endPublisher(pub *publisher, reason string) {
-	if p := st.participants[pub.grant.ParticipantID]; p != nil && p.publisher == pub {
+	if p := st.holder(pub); p != nil {
 		st.retire(p, reason)
 		st.settle(p, reason)
 	}
+}
+
+// holder returns the participant that publishes by pub, nil when it has ended.
+func (st *stage) holder(pub *publisher) *participant {
+	if p := st.participants[pub.grant.ParticipantID]; p != nil && p.publisher == pub {
+		return p
+	}
+	return nil
+}
+
+// published tells everybody that the participant's publisher is connected.
+func (st *stage) published(p *participant) {
+	pub := p.publisher
+	st.join(p, pub.agent, pub.protocol)
+	pub.connected = true
+	pub.log.Info("publisher started", "agent", pub.agent)
+	st.emit(Event{Kind: PublishStarted, Grant: p.grant, Protocol: pub.protocol, Origin: pub.origin})
+	st.change()
 }
 
 // retire ends the participant's publisher and its subscribers. The participant itself stays.
@@ -201,10 +231,11 @@ func (st *stage) retire(p *participant, reason string) {
 	pub := p.publisher
 	p.publisher = nil
 	pub.ended.Store(&reason)
+	pub.expiry.stop()
 	st.server.counters.publishers.Add(-1)
 	if pub.connected {
 		pub.log.Info("publisher stopped", "reason", reason)
-		st.emit(Event{Kind: PublishStopped, Grant: pub.grant, Protocol: pub.protocol, Reason: reason})
+		st.emit(Event{Kind: PublishStopped, Grant: p.grant, Protocol: pub.protocol, Reason: reason, Origin: pub.origin})
 		st.change()
 	} else {
 		pub.log.Info("publisher never connected", "reason", reason)
@@ -224,10 +255,16 @@ func (st *stage) endSubscriber(u *subscriber, reason string) {
 		return // it has ended already
 	}
 	delete(st.subscribers, u)
+	if id := u.grant.ParticipantID; st.audience[id] > 1 {
+		st.audience[id]--
+	} else {
+		delete(st.audience, id)
+	}
+	u.expiry.stop()
 	st.server.counters.subscribers.Add(-1)
 	if u.connected {
 		u.log.Debug("subscriber stopped", "publisher", u.publisher.grant.ParticipantID, "reason", reason)
-		st.emit(Event{Kind: SubscribeStopped, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Reason: reason})
+		st.emit(Event{Kind: SubscribeStopped, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Reason: reason, Origin: u.publisher.origin})
 	}
 	st.server.forget(u.id)
 	st.server.work.Go(u.close)

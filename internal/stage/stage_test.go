@@ -39,7 +39,7 @@ func (k *fakeSocket) people(t *testing.T) []string {
 // newQuietServer is a server without a network.
 func newQuietServer(t *testing.T) (*Server, *testObserver) {
 	o := newTestObserver()
-	s := &Server{Observer: o, Log: testLog(), stages: map[string]*stage{}, resources: map[string]resource{}}
+	s := &Server{Observer: o, Log: testLog(), stages: map[string]*stage{}, resources: map[string]resource{}, replications: map[replicationKey]*replication{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	t.Cleanup(func() { s.cancel(); s.work.Wait() })
 	return s, o

@@ -141,7 +141,9 @@ func (t *outlet) Kind() webrtc.RTPCodecType { return t.kind }
 // returns the session with its answer.
 func (s *Server) subscribe(ctx context.Context, g Grant, participantID, agent string, body []byte) (*subscriber, string, error) {
 	if !g.Subscribe {
-		return nil, "", refuse(InsufficientCapability, "the token does not allow to subscribe")
+		refusal := refuse(InsufficientCapability, "the token does not allow to subscribe")
+		s.reportRefusal(ctx, g, SubscribeError, participantID, refusal)
+		return nil, "", refusal
 	}
 	o, refusal := subscribeOffer(body)
 	if refusal != nil {

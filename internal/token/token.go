@@ -55,6 +55,8 @@ type Claims struct {
 	Version       string            `json:"version"`
 	// Hidden makes a participant that sees the stage and that nobody sees: a composer.
 	Hidden bool `json:"footlight_hidden,omitzero"`
+	// SelfSigned is set by VerifyAny for tokens that the owner of an imported key signed.
+	SelfSigned bool `json:"-"`
 }
 
 // ExpiresAt is the claim exp as a time.
