@@ -29,9 +29,11 @@ const (
 	// maxLag is how far pictures may be behind their time before some are left out. Up to there they are
 	// made late but all.
 	maxLag = 300 * time.Millisecond
-	// strained is how long after that each late picture makes the next ones give way at once: what the machine
-	// can do then comes evenly, not in bursts.
+	// strained is how long after that, and after each picture left out since, a late picture makes the next ones
+	// give way at once: what the machine can do then comes evenly, not in bursts.
 	strained = 3 * time.Second
+	// lost is how far behind nothing is worth catching up: the process stood still.
+	lost = time.Second
 	// maxSlop is how far from its time a picture may be shown to keep an even cadence; see pictures.at.
 	maxSlop = 4 * time.Millisecond
 )
@@ -99,11 +101,17 @@ func (c *canvas) at(n int64) time.Duration {
 func (c *canvas) run(ctx context.Context) error {
 	defer c.encoder.Close()
 	defer c.mixer.Close()
+	return c.pace(ctx, c.picture)
+}
+
+// pace calls picture for each picture at its time, as far as any output wants it, until ctx ends or picture fails.
+func (c *canvas) pace(ctx context.Context, picture func(n int64, key bool) error) error {
 	n := int64(math.Ceil(c.clock.Now().Seconds() * c.frameRate))
 	nextKey := n
 	opened := n // where the opening of the stream ends
 	for sleep(ctx, c.clock.Until(c.at(n))) {
-		c.ticked.Store(int64(c.clock.Now()))
+		began := c.clock.Now()
+		c.ticked.Store(int64(began))
 		used, begins := c.wanted()
 		if used {
 			if begins {
@@ -116,25 +124,34 @@ func (c *canvas) run(ctx context.Context) error {
 					nextKey = n + c.openingInterval()
 				}
 			}
-			if err := c.picture(n, key); err != nil {
+			if err := picture(n, key); err != nil {
 				return err
 			}
 			c.frames.Add(1)
 		}
 		n++
-		if lag := c.clock.Now() - c.at(n); lag > 0 && used {
+		if now := c.clock.Now(); used && now > c.at(n) {
 			c.late.Add(1)
-			if lag > maxLag {
-				c.calm.Store(int64(c.clock.Now() + strained))
-			}
-			if c.overloaded() {
-				skip := int64(math.Ceil(lag.Seconds() * c.frameRate))
-				c.missed.Add(uint64(skip))
-				n += skip
-			}
+			skip := c.giveWay(now, now-began, now-c.at(n))
+			c.missed.Add(uint64(skip))
+			n += skip
 		}
 	}
 	return nil
+}
+
+// giveWay is how many pictures to leave out after one that took so long and was ready so far behind the time of the
+// next: none at first; then as many as it took the time of, at least one, until nothing is late any more. So the
+// cadence is even also while it catches up.
+func (c *canvas) giveWay(now, took, lag time.Duration) int64 {
+	if lag <= maxLag && !c.overloaded() {
+		return 0
+	}
+	c.calm.Store(int64(now + strained))
+	if lag > lost {
+		return int64(math.Ceil(lag.Seconds() * c.frameRate))
+	}
+	return max(1, int64(took.Seconds()*c.frameRate))
 }
 
 // wanted tells whether any output takes frames, and whether a key frame is due at once: for the first

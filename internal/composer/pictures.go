@@ -57,6 +57,13 @@ func (p *pictures) drop(n int) {
 	p.queue = p.queue[:rest]
 }
 
+// any tells whether there is a picture.
+func (p *pictures) any() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue) > 0
+}
+
 // clear gives everything back.
 func (p *pictures) clear() {
 	p.mu.Lock()

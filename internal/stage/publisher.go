@@ -20,8 +20,11 @@ type publisher struct {
 	video, audio *track
 	protocol     string // of the participant
 
-	connected bool                   // of the stage's goroutine
-	ended     atomic.Pointer[string] // why, once it has
+	// Both are the stage's goroutine's.
+	connected bool
+	resumes   bool // it took over from a session of the participant's that was connected
+
+	ended atomic.Pointer[string] // why, once it has
 }
 
 func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publisher, error) {
