@@ -46,7 +46,9 @@ func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publ
 		layers = append(layers, l)
 	}
 	p.video = newTrack(layers...)
-	p.audio = newTrack(newSource(false, &s.counters, pc.WriteRTCP))
+	sound := newSource(false, &s.counters, pc.WriteRTCP)
+	sound.nack = o.audio != nil && o.audio.nack
+	p.audio = newTrack(sound)
 	if len(layers) > 1 {
 		p.spawn(func() { p.video.run(p.ctx) })
 	}
