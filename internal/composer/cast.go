@@ -67,7 +67,10 @@ func (c *Composer) start(ctx context.Context, id string) *running {
 	w := c.whep
 	w.url = c.job.WHIPURL + "/subscribe/" + id
 	in := &input{id: id, whep: &w, clock: c.clock, meters: &c.meters, log: c.Log, timeline: &audio.Timeline{}, born: c.clock.Now(), size: newLayerSize(),
-		publishes: make(chan struct{}, 1)}
+		publishes: make(chan struct{}, 1), lateness: lateness}
+	if len(c.canvases) > 1 {
+		in.lateness = sharedLateness
+	}
 	ctx, end := context.WithCancel(ctx)
 	c.leaving.Go(func() { in.run(ctx) })
 	c.inputs[id] = &running{in, end}

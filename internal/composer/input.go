@@ -43,6 +43,7 @@ type input struct {
 	log      *slog.Logger
 	timeline *audio.Timeline
 	born     time.Duration
+	lateness time.Duration // see pictures
 
 	session      atomic.Pointer[session] // the connection of now; nil between two
 	before       atomic.Pointer[session] // the one before that had a picture, for its last one; or nil
@@ -109,7 +110,7 @@ func (in *input) connect(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	s := &session{input: in, sync: clock.NewSync(), hangUp: cancel}
-	s.pictures.due = func(ts int64) time.Duration { return s.sync.Due(clock.Video, ts) }
+	s.pictures.due, s.pictures.lateness = func(ts int64) time.Duration { return s.sync.Due(clock.Video, ts) }, in.lateness
 	defer func() {
 		cancel(nil)
 		s.mu.Lock()

@@ -79,6 +79,7 @@ type performance struct {
 func newPerformance(t *testing.T, ppm float64) *performance {
 	p := &performance{ppm: ppm, random: rand.New(rand.NewPCG(uint64(ppm), 7)), sync: clock.NewSync(), shown: never,
 		seen: map[time.Duration]time.Duration{}, pixels: image.NewYCbCr(image.Rect(0, 0, 2, 2), image.YCbCrSubsampleRatio420)}
+	p.pictures.lateness = lateness
 	p.pictures.due = func(ts int64) time.Duration { return p.sync.Due(clock.Video, ts) }
 	p.receiver = audio.Receiver{Decoder: loudness{}, Timeline: &p.timeline, Due: func(ts int64) time.Duration { return p.sync.Due(clock.Audio, ts) }}
 	return p
@@ -171,7 +172,7 @@ func (p *performance) takePicture(now time.Duration, ts int64) {
 		panic(err) // for lack of memory
 	}
 	pic.PTS = ts
-	p.pictures.push(&shot{pic, now})
+	p.pictures.push(&shot{pic, now}, now)
 }
 
 // playUntil draws the pictures and mixes the sound that are due before now.

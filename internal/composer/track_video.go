@@ -127,7 +127,7 @@ func (v *videoTrack) picture(au frame.AccessUnit) {
 		return
 	}
 	v.decoded.Add(1)
-	v.pictures.push(&shot{pic, au.Complete})
+	v.pictures.push(&shot{pic, au.Complete}, now)
 }
 
 // ask asks for a key frame where one is missing, and returns how long nothing needs to be done.
