@@ -29,8 +29,7 @@ const (
 	// maxLag is how far pictures may be behind their time before some are left out. Up to there they are
 	// made late but all.
 	maxLag = 300 * time.Millisecond
-	// strained is how long after that, and after each picture left out since, a late picture makes the next ones
-	// give way at once: what the machine can do then comes evenly, not in bursts.
+	// strained is how long after the last picture left out the machine counts as too slow.
 	strained = 3 * time.Second
 	// lost is how far behind nothing is worth catching up: the process stood still.
 	lost = time.Second
@@ -61,6 +60,8 @@ type canvas struct {
 
 	mixer   *video.Mixer
 	encoder *av.H264Encoder
+	cost    time.Duration      // of a picture, smoothed
+	behind  bool               // pictures are left out until they are in time again
 	worn    *look              // what the mixer has
 	shown   map[*session]int64 // PTS of the picture shown last
 	dark    darkness
@@ -130,28 +131,39 @@ func (c *canvas) pace(ctx context.Context, picture func(n int64, key bool) error
 			c.frames.Add(1)
 		}
 		n++
-		if now := c.clock.Now(); used && now > c.at(n) {
-			c.late.Add(1)
-			skip := c.giveWay(now, now-began, now-c.at(n))
-			c.missed.Add(uint64(skip))
-			n += skip
+		if !used {
+			continue
 		}
+		now := c.clock.Now()
+		skip := c.giveWay(now, now-began, now-c.at(n))
+		c.missed.Add(uint64(skip))
+		n += skip
 	}
 	return nil
 }
 
 // giveWay is how many pictures to leave out after one that took so long and was ready so far behind the time of the
-// next: none at first; then as many as it took the time of, at least one, until nothing is late any more. So the
-// cadence is even also while it catches up.
+// next. None as long as the machine can catch up by itself. Once it is too far behind for that, as many as the
+// picture took the time of, until nothing is late; and on a machine that turned out too slow on average that goes on
+// with every late picture. So the cadence is even, also while it catches up.
 func (c *canvas) giveWay(now, took, lag time.Duration) int64 {
-	if lag <= maxLag && !c.overloaded() {
+	c.cost += (took - c.cost) / 16
+	if lag <= 0 {
+		c.behind = false
+		return 0
+	}
+	c.late.Add(1)
+	c.behind = c.behind || lag > maxLag
+	tooSlow := c.overloaded() && c.cost.Seconds()*c.frameRate > 1
+	if !c.behind && !tooSlow {
 		return 0
 	}
 	c.calm.Store(int64(now + strained))
+	present := int64(math.Ceil(lag.Seconds() * c.frameRate))
 	if lag > lost {
-		return int64(math.Ceil(lag.Seconds() * c.frameRate))
+		return present
 	}
-	return max(1, int64(took.Seconds()*c.frameRate))
+	return min(max(1, int64(took.Seconds()*c.frameRate)), present)
 }
 
 // wanted tells whether any output takes frames, and whether a key frame is due at once: for the first

@@ -105,7 +105,7 @@ func TestOverload(t *testing.T) {
 		{"as slow as may be", 30, always(33 * time.Millisecond), 1, false},
 		{"too slow", 30, always(50 * time.Millisecond), 2, true},
 		{"far too slow", 30, always(80 * time.Millisecond), 3, true},
-		{"a second each", 30, always(time.Second), 31, true},
+		{"a second each", 30, always(1010 * time.Millisecond), 31, true},
 		{"too slow for 60", 60, always(20 * time.Millisecond), 2, true},
 		{"one a second", 1, always(900 * time.Millisecond), 1, false},
 	} {
@@ -148,6 +148,31 @@ func soundIsWhole(t *testing.T, sound []time.Duration, length time.Duration) {
 		if step := sound[i] - sound[i-1]; (step - frame).Abs() > time.Microsecond {
 			t.Errorf("frame %d of the sound comes %v after the one before", i, step)
 		}
+	}
+}
+
+// TestUnsteadyMachine: where every tenth picture takes long, but the others make up for it, none is left out, also after a
+// time that was too much.
+func TestUnsteadyMachine(t *testing.T) {
+	n := 0
+	unsteady := func(at time.Duration) time.Duration {
+		n++
+		switch {
+		case at >= 3*time.Second && at < 3*time.Second+40*time.Millisecond:
+			return 600 * time.Millisecond
+		case n%10 == 0:
+			return 120 * time.Millisecond
+		}
+		return 15 * time.Millisecond
+	}
+	pictures, _, h := slowness{30, unsteady}.run(t, 20*time.Second)
+	for i, step := range steps(pictures) {
+		if at := pictures[i].at; step > 2 || step > 1 && (at < 3*time.Second || at > 4200*time.Millisecond) {
+			t.Errorf("at %v the next picture is %d ticks away", at, step)
+		}
+	}
+	if h.LateTicks < 50 || h.Overloaded {
+		t.Errorf("%d ticks are late, overloaded %v", h.LateTicks, h.Overloaded)
 	}
 }
 
