@@ -31,8 +31,8 @@ const (
 	maxLag = 300 * time.Millisecond
 	// strained is how long after the last picture left out the machine counts as too slow.
 	strained = 3 * time.Second
-	// lost is how far behind nothing is worth catching up: the process stood still.
-	lost = time.Second
+	// standstill is how far behind nothing is worth catching up: the process stood still.
+	standstill = time.Second
 	// maxSlop is how far from its time a picture may be shown to keep an even cadence; see pictures.at.
 	maxSlop = 4 * time.Millisecond
 )
@@ -160,7 +160,7 @@ func (c *canvas) giveWay(now, took, lag time.Duration) int64 {
 	}
 	c.calm.Store(int64(now + strained))
 	present := int64(math.Ceil(lag.Seconds() * c.frameRate))
-	if lag > lost {
+	if lag > standstill {
 		return present
 	}
 	return min(max(1, int64(took.Seconds()*c.frameRate)), present)
