@@ -161,15 +161,29 @@ func BenchmarkTwelve(b *testing.B) {
 	compose(b, s, stage, channel, 12, 30*time.Second)
 }
 
-// BenchmarkBadLinks composes two participants for ten minutes whose clocks drift apart by 200 ppm, and whose links
-// lose 2 % of the packets and have 50 ms of jitter.
+// BenchmarkTwelveLarge is for the composer's memory: twelve 1280x720 pictures without simulcast, few a second, so that
+// two cores can encode and decode them all.
+func BenchmarkTwelveLarge(b *testing.B) {
+	s, stage, channel := scene(b, 12, func(p *synth.Publisher) { p.Width, p.Height, p.FrameRate = 1280, 720, 10 })
+	compose(b, s, stage, channel, 12, 30*time.Second)
+}
+
+// BenchmarkBadLinks composes two participants for FOOTLIGHT_BAD_LINKS, 10m unless it is set, whose clocks drift apart
+// by 200 ppm, and whose links lose 2 % of the packets and have 50 ms of jitter.
 func BenchmarkBadLinks(b *testing.B) {
+	length := 10 * time.Minute
+	if set := os.Getenv("FOOTLIGHT_BAD_LINKS"); set != "" {
+		var err error
+		if length, err = time.ParseDuration(set); err != nil {
+			b.Fatalf("FOOTLIGHT_BAD_LINKS: %v", err)
+		}
+	}
 	i := 0
 	s, stage, channel := scene(b, 2, func(p *synth.Publisher) {
 		p.SetFaults(synth.Faults{Drift: []float64{100, -100}[i], Up: link.Conditions{Loss: 0.02, Jitter: 50}})
 		i++
 	})
-	compose(b, s, stage, channel, 2, 10*time.Minute)
+	compose(b, s, stage, channel, 2, length)
 }
 
 // compose composes n participants to 1280x720@30 for a while, and records what a player got and what it took.

@@ -15,10 +15,18 @@ type backoff struct {
 
 func (b *backoff) reset() { b.next = 0 }
 
-// wait returns early when ctx ends.
-func (b *backoff) wait(ctx context.Context) {
+// wait returns early when ctx ends, or when there is word that the next attempt will do better: that one begins anew.
+// word may be nil.
+func (b *backoff) wait(ctx context.Context, word <-chan struct{}) {
 	b.next = min(max(b.first, 2*b.next), b.most)
-	sleep(ctx, b.next)
+	t := time.NewTimer(b.next)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-word:
+		b.reset()
+	case <-ctx.Done():
+	}
 }
 
 // sleep waits for d or the end of ctx, and tells whether ctx is still alive.

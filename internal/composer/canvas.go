@@ -29,9 +29,10 @@ const (
 	// maxLag is how far pictures may be behind their time before some are left out. Up to there they are
 	// made late but all.
 	maxLag = 300 * time.Millisecond
-	// strained is how long after that each late picture makes the next ones give way at once: what the machine
-	// can do then comes evenly, not in bursts.
+	// strained is how long after the last picture left out the machine counts as too slow.
 	strained = 3 * time.Second
+	// standstill is how far behind nothing is worth catching up: the process stood still.
+	standstill = time.Second
 	// maxSlop is how far from its time a picture may be shown to keep an even cadence; see pictures.at.
 	maxSlop = 4 * time.Millisecond
 )
@@ -59,6 +60,8 @@ type canvas struct {
 
 	mixer   *video.Mixer
 	encoder *av.H264Encoder
+	cost    time.Duration      // of a picture, smoothed
+	behind  bool               // pictures are left out until they are in time again
 	worn    *look              // what the mixer has
 	shown   map[*session]int64 // PTS of the picture shown last
 	dark    darkness
@@ -99,11 +102,17 @@ func (c *canvas) at(n int64) time.Duration {
 func (c *canvas) run(ctx context.Context) error {
 	defer c.encoder.Close()
 	defer c.mixer.Close()
+	return c.pace(ctx, c.picture)
+}
+
+// pace calls picture for each picture at its time, as far as any output wants it, until ctx ends or picture fails.
+func (c *canvas) pace(ctx context.Context, picture func(n int64, key bool) error) error {
 	n := int64(math.Ceil(c.clock.Now().Seconds() * c.frameRate))
 	nextKey := n
 	opened := n // where the opening of the stream ends
 	for sleep(ctx, c.clock.Until(c.at(n))) {
-		c.ticked.Store(int64(c.clock.Now()))
+		began := c.clock.Now()
+		c.ticked.Store(int64(began))
 		used, begins := c.wanted()
 		if used {
 			if begins {
@@ -116,25 +125,45 @@ func (c *canvas) run(ctx context.Context) error {
 					nextKey = n + c.openingInterval()
 				}
 			}
-			if err := c.picture(n, key); err != nil {
+			if err := picture(n, key); err != nil {
 				return err
 			}
 			c.frames.Add(1)
 		}
 		n++
-		if lag := c.clock.Now() - c.at(n); lag > 0 && used {
-			c.late.Add(1)
-			if lag > maxLag {
-				c.calm.Store(int64(c.clock.Now() + strained))
-			}
-			if c.overloaded() {
-				skip := int64(math.Ceil(lag.Seconds() * c.frameRate))
-				c.missed.Add(uint64(skip))
-				n += skip
-			}
+		if !used {
+			continue
 		}
+		now := c.clock.Now()
+		skip := c.giveWay(now, now-began, now-c.at(n))
+		c.missed.Add(uint64(skip))
+		n += skip
 	}
 	return nil
+}
+
+// giveWay is how many pictures to leave out after one that took so long and was ready so far behind the time of the
+// next. None as long as the machine can catch up by itself. Once it is too far behind for that, as many as the
+// picture took the time of, until nothing is late; and on a machine that turned out too slow on average that goes on
+// with every late picture. So the cadence is even, also while it catches up.
+func (c *canvas) giveWay(now, took, lag time.Duration) int64 {
+	c.cost += (took - c.cost) / 16
+	if lag <= 0 {
+		c.behind = false
+		return 0
+	}
+	c.late.Add(1)
+	c.behind = c.behind || lag > maxLag
+	tooSlow := c.overloaded() && c.cost.Seconds()*c.frameRate > 1
+	if !c.behind && !tooSlow {
+		return 0
+	}
+	c.calm.Store(int64(now + strained))
+	present := int64(math.Ceil(lag.Seconds() * c.frameRate))
+	if lag > standstill {
+		return present
+	}
+	return min(max(1, int64(took.Seconds()*c.frameRate)), present)
 }
 
 // wanted tells whether any output takes frames, and whether a key frame is due at once: for the first

@@ -38,14 +38,15 @@ func (c *Composer) follow(ctx context.Context, ms []member) {
 	next := &cast{}
 	here := map[string]bool{}
 	for _, m := range ms {
-		if !m.Publishing || m.ID == "" || here[m.ID] {
+		in := c.inputs[m.ID]
+		if stays := m.Publishing || m.Resuming && in != nil; !stays || m.ID == "" || here[m.ID] {
 			continue
 		}
 		here[m.ID] = true
-		in := c.inputs[m.ID]
 		if in == nil {
 			in = c.start(ctx, m.ID)
 		}
+		in.resume(m.Resuming)
 		in.mute(m)
 		e := entry{m, in.input}
 		p := e.participant(len(next.entries))
@@ -65,7 +66,11 @@ func (c *Composer) follow(ctx context.Context, ms []member) {
 func (c *Composer) start(ctx context.Context, id string) *running {
 	w := c.whep
 	w.url = c.job.WHIPURL + "/subscribe/" + id
-	in := &input{id: id, whep: &w, clock: c.clock, meters: &c.meters, log: c.Log, timeline: &audio.Timeline{}, born: c.clock.Now(), size: newLayerSize()}
+	in := &input{id: id, whep: &w, clock: c.clock, meters: &c.meters, log: c.Log, timeline: &audio.Timeline{}, born: c.clock.Now(), size: newLayerSize(),
+		publishes: make(chan struct{}, 1), lateness: lateness}
+	if len(c.canvases) > 1 {
+		in.lateness = sharedLateness
+	}
 	ctx, end := context.WithCancel(ctx)
 	c.leaving.Go(func() { in.run(ctx) })
 	c.inputs[id] = &running{in, end}

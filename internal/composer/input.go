@@ -2,6 +2,7 @@ package composer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -42,8 +43,12 @@ type input struct {
 	log      *slog.Logger
 	timeline *audio.Timeline
 	born     time.Duration
+	lateness time.Duration // see pictures
 
 	session      atomic.Pointer[session] // the connection of now; nil between two
+	before       atomic.Pointer[session] // the one before that had a picture, for its last one; or nil
+	resuming     bool                    // as follow saw it last
+	publishes    chan struct{}           // word that it publishes again
 	size         layerSize
 	videoStopped atomic.Bool
 	audioMuted   atomic.Bool
@@ -58,14 +63,34 @@ func (in *input) mute(m member) {
 	if in.videoStopped.Swap(m.VideoStopped) == m.VideoStopped {
 		return
 	}
-	if s := in.session.Load(); s != nil {
-		s.pictures.shut(m.VideoStopped)
+	for _, s := range []*session{in.session.Load(), in.before.Load()} {
+		if s != nil {
+			s.pictures.shut(m.VideoStopped)
+		}
+	}
+}
+
+// resume takes whether the participant is between two connections to the stage. The one from here to the stage ends
+// with the first, whether word of that comes or gets lost, and the next attempt waits for the second.
+func (in *input) resume(resuming bool) {
+	if resuming == in.resuming {
+		return
+	}
+	in.resuming = resuming
+	if !resuming {
+		select {
+		case in.publishes <- struct{}{}:
+		default:
+		}
+	} else if s := in.session.Load(); s != nil {
+		s.hangUp(errResumes)
 	}
 }
 
 // run subscribes, and again when the connection fails, until ctx ends.
 func (in *input) run(ctx context.Context) {
 	pause := backoff{first: 100 * time.Millisecond, most: maxSubscribe}
+	defer in.keep(nil)
 	for ctx.Err() == nil {
 		began := in.clock.Now()
 		err := in.connect(ctx)
@@ -76,7 +101,7 @@ func (in *input) run(ctx context.Context) {
 			pause.reset()
 		}
 		in.log.Warn("subscription ended", "participant", in.id, "reason", err)
-		pause.wait(ctx)
+		pause.wait(ctx, in.publishes)
 	}
 }
 
@@ -84,17 +109,24 @@ func (in *input) run(ctx context.Context) {
 func (in *input) connect(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
-	s := &session{input: in, sync: clock.NewSync()}
-	s.pictures.due = func(ts int64) time.Duration { return s.sync.Due(clock.Video, ts) }
+	s := &session{input: in, sync: clock.NewSync(), hangUp: cancel}
+	s.pictures.due, s.pictures.lateness = func(ts int64) time.Duration { return s.sync.Due(clock.Video, ts) }, in.lateness
 	defer func() {
-		in.session.Store(nil)
 		cancel(nil)
 		s.mu.Lock()
 		s.closed = true // no track starts from here on
 		s.mu.Unlock()
 		wg.Wait()
-		s.pictures.clear()
+		in.keep(s)
+		in.session.Store(nil)
 	}()
+	if before := in.before.Load(); before != nil {
+		wg.Go(func() {
+			if sleep(ctx, stalledAfter+clock.MaxDelay) { // nobody shows its pictures any more
+				before.pictures.clear()
+			}
+		})
+	}
 	sub, err := in.whep.subscribe(ctx, &wg, func(pc *webrtc.PeerConnection) {
 		pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 			if state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
@@ -115,6 +147,20 @@ func (in *input) connect(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// keep lets the last picture of a session that has ended be shown as long as that of one that stalls. One without
+// pictures takes nothing away from the one before; nil ends it all.
+func (in *input) keep(ended *session) {
+	if ended != nil && !ended.pictures.any() {
+		return
+	}
+	if before := in.before.Swap(ended); before != nil {
+		before.pictures.clear()
+	}
+}
+
+// errResumes is why a session ends whose participant has got another connection to the stage.
+var errResumes = errors.New("the participant connects anew")
+
 type errConnection webrtc.PeerConnectionState
 
 func (e errConnection) Error() string {
@@ -124,8 +170,8 @@ func (e errConnection) Error() string {
 // view is what there is to see of a participant at one time.
 type view struct {
 	video   trackState
-	shown   *shot // with a reference of its own, for live only
-	session *session
+	shown   *shot    // with a reference of its own, for live only
+	session *session // that the picture is from, else the one of now; nil when there is none
 }
 
 // size of the picture shown, 0 while there is none.
@@ -149,26 +195,30 @@ func (in *input) show(t time.Duration, take func(*session) (shown *shot, seen bo
 	s := in.session.Load()
 	v := view{video: waiting, session: s}
 	young := t-in.born < neverSends
-	switch {
-	case in.videoStopped.Load():
+	if in.videoStopped.Load() {
 		v.video = muted
 		return v
-	case s == nil && !young:
-		v.video = stalled
-		return v
-	case s == nil:
-		return v
 	}
-	shown, seen := take(s)
+	var shown *shot
+	seen := false
+	if s != nil {
+		shown, seen = take(s)
+	}
+	if before := in.before.Load(); shown == nil && before != nil && before != s {
+		// The connection is a new one that has no picture yet, or there is none.
+		if shown, _ = take(before); shown != nil {
+			v.session = before
+		}
+	}
 	switch {
 	case shown != nil && !fits(shown.Picture):
 		shown.Release()
 		v.video = tooLarge
 	case shown != nil:
 		v.video, v.shown = live, shown
-	case seen:
+	case seen || s == nil && !young:
 		v.video = stalled
-	case !young || !s.hasVideo.Load() && !s.tookVideo():
+	case s != nil && (!young || !s.hasVideo.Load() && !s.tookVideo()):
 		v.video = none
 	}
 	return v

@@ -13,6 +13,29 @@ import (
 	"github.com/footlight-live/footlight/test/judge"
 )
 
+// TestLostSound: of the sound packets that get lost most are asked for again and there in time.
+func TestLostSound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.compose(small)
+	r.publish(0, func(p *synth.Publisher) {
+		p.AudioOnly = true
+		p.SetFaults(synth.Faults{Up: link.Conditions{Loss: 0.05, Delay: 10}})
+	})
+	packets := func(n uint64) (in wire.Input) {
+		t.Helper()
+		s.until("sound", func() bool { in, _ = s.participant(0); return in.Decoded+in.Lost >= n })
+		return in
+	}
+	settled := packets(100) // the delay has found its measure
+	in := packets(700)
+	if lost, all := in.Lost-settled.Lost, in.Decoded+in.Lost-settled.Decoded-settled.Lost; float64(lost) > 0.025*float64(all) {
+		t.Errorf("%d of %d packets were not there in time", lost, all)
+	} else {
+		t.Logf("%d of %d packets were not there in time; delay %.0f ms; %+v", lost, all, in.Delay, r.stage.Stats())
+	}
+}
+
 // TestBadLink: one participant is behind a link that loses every twentieth packet and delays the others by up to
 // 200 ms, on a clock that is 100 ppm too fast; its pictures are whole, in order and in sync with its sound all the
 // same, and nobody notices next to it. It begins to send pictures seconds after its sound.

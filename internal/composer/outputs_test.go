@@ -1,6 +1,7 @@
 package composer
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/footlight-live/footlight/internal/composer/wire"
@@ -68,4 +69,24 @@ func TestSharedDecode(t *testing.T) {
 	if in, _ := s.participant(0); in.Decoded > in.Received || p.Stats().Pictures == 0 {
 		t.Errorf("decoded %d of %d packets", in.Decoded, in.Received)
 	}
+}
+
+// TestCutIngest: a destination whose ingest is cut, as StopStream does, is connected again.
+func TestCutIngest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.compose(small)
+	s.until("playable stream", func() bool {
+		all := r.channel.Streams()
+		return s.state("d1") == wire.Active && len(all) == 1 && all[0].Video != nil
+	})
+	ch, err := r.ResolveChannel(t.Context(), account.Region, account.ID, "chan00000001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.channel.Stop(ch.ARN, "StopStream was called"); err != nil {
+		t.Fatal(err)
+	}
+	want := []wire.DestinationState{wire.Connecting, wire.Active, wire.Reconnecting, wire.Active}
+	s.until("connection anew", func() bool { return slices.Equal(s.states["d1"], want) })
 }

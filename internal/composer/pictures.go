@@ -2,6 +2,7 @@ package composer
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,13 @@ const stalledAfter = 2 * time.Second
 
 // maxPictures bounds what waits to be shown: the largest playout delay and lag at 60 pictures a second.
 const maxPictures = 48
+
+// How long overdue pictures wait for canvases that are late: a single one seldom is by so much, and then shows fewer; of
+// several, one may be much later than the others.
+const (
+	lateness       = 50 * time.Millisecond
+	sharedLateness = maxLag + 2*maxSlop
+)
 
 // never is the PTS of what somebody showed who showed nothing.
 const never = math.MinInt64
@@ -26,15 +34,17 @@ type shot struct {
 // pictures are the decoded pictures of one participant that are shown or still to be shown.
 // The track's goroutine pushes, the canvases look; it owns a reference of each picture in it.
 type pictures struct {
-	mu     sync.Mutex
-	queue  []*shot // by PTS, the RTP time
-	due    func(ts int64) time.Duration
-	seen   bool // there has been a picture since it was opened
-	closed bool // what comes is dropped
+	mu       sync.Mutex
+	queue    []*shot // by PTS, the RTP time
+	due      func(ts int64) time.Duration
+	lateness time.Duration
+	seen     bool // there has been a picture since it was opened
+	closed   bool // what comes is dropped
 }
 
-// push takes the picture over.
-func (p *pictures) push(s *shot) {
+// push takes the picture over. Of those that nobody looked at in time, at composer time now, it keeps the first, which
+// may be shown, and the newest: a machine or a network that stood still must not fill the memory with pictures.
+func (p *pictures) push(s *shot, now time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n := len(p.queue); p.closed || n > 0 && s.PTS <= p.queue[n-1].PTS {
@@ -42,26 +52,37 @@ func (p *pictures) push(s *shot) {
 		return
 	}
 	if len(p.queue) == maxPictures {
-		p.drop(1)
+		p.drop(0, 1)
 	}
 	p.seen = true
 	p.queue = append(p.queue, s)
+	n := 1
+	for n+1 < len(p.queue) && p.due(p.queue[n+1].PTS) <= now-p.lateness {
+		n++
+	}
+	p.drop(1, n)
 }
 
-func (p *pictures) drop(n int) {
-	for _, s := range p.queue[:n] {
+// drop gives the pictures from..to of the queue back.
+func (p *pictures) drop(from, to int) {
+	for _, s := range p.queue[from:to] {
 		s.Release()
 	}
-	rest := copy(p.queue, p.queue[n:])
-	clear(p.queue[rest:])
-	p.queue = p.queue[:rest]
+	p.queue = slices.Delete(p.queue, from, to)
+}
+
+// any tells whether there is a picture.
+func (p *pictures) any() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue) > 0
 }
 
 // clear gives everything back.
 func (p *pictures) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drop(len(p.queue))
+	p.drop(0, len(p.queue))
 }
 
 // shut ends or begins the showing of pictures. What came while it was shut, and before, is never shown: a
@@ -71,7 +92,7 @@ func (p *pictures) shut(closed bool) {
 	defer p.mu.Unlock()
 	p.closed, p.seen = closed, p.seen && !closed
 	if closed {
-		p.drop(len(p.queue))
+		p.drop(0, len(p.queue))
 	}
 }
 
@@ -92,6 +113,9 @@ func (p *pictures) at(t, slop, keep time.Duration, last int64) (shown *shot, see
 	for limit := t + slop; i+1 < len(p.queue) && p.due(p.queue[i+1].PTS) <= limit; i++ {
 		limit = t - slop
 	}
+	if i >= 0 && i+1 < len(p.queue) && p.queue[i].PTS < last {
+		i++ // the one that was shown has been dropped: not back to an earlier one
+	}
 	if i < 0 || p.due(p.queue[i].PTS) < t-stalledAfter {
 		return nil, p.seen
 	}
@@ -104,7 +128,7 @@ func (p *pictures) at(t, slop, keep time.Duration, last int64) (shown *shot, see
 	if keep == 0 {
 		n = i
 	}
-	p.drop(n)
+	p.drop(0, n)
 	return shown, true
 }
 

@@ -74,7 +74,7 @@ func TestCadence(t *testing.T) {
 			for i := 3; i < 100; i++ {
 				now = time.Duration(i) * tick
 				for n < len(all) && time.Duration(n)*c.interval < now+3*tick { // decoded ahead
-					p.push(&shot{Picture: all[n]})
+					p.push(&shot{Picture: all[n]}, 0)
 					n++
 				}
 				pic, _ := p.at(now, maxSlop, 0, last)
@@ -120,8 +120,8 @@ func TestPicturesStall(t *testing.T) {
 		t.Error("something from nothing")
 	}
 	all := decoded(t, 3)
-	p.push(&shot{Picture: all[1]})
-	p.push(&shot{Picture: all[0]}) // goes back in time: dropped
+	p.push(&shot{Picture: all[1]}, 0)
+	p.push(&shot{Picture: all[0]}, 0) // goes back in time: dropped
 	if got := look(500 * time.Millisecond); got != -1 {
 		t.Errorf("picture %d before its time", got)
 	}
@@ -134,7 +134,7 @@ func TestPicturesStall(t *testing.T) {
 	if got := look(time.Second + stalledAfter + time.Millisecond); got != -1 {
 		t.Errorf("stale picture %d", got)
 	}
-	p.push(&shot{Picture: all[2]})
+	p.push(&shot{Picture: all[2]}, 0)
 	if got := look(2 * time.Second); got != 2 {
 		t.Errorf("picture %d after the stall", got)
 	}
@@ -158,14 +158,55 @@ func TestPicturesShut(t *testing.T) {
 		}
 	}
 	p.due = func(int64) time.Duration { return 9 * time.Second }
-	p.push(&shot{Picture: all[0]})
+	p.push(&shot{Picture: all[0]}, 0)
 	shows(0)
 	p.shut(true)
 	shows(-1)
-	p.push(&shot{Picture: all[1]})
+	p.push(&shot{Picture: all[1]}, 0)
 	shows(-1)
 	p.shut(false)
 	shows(-1)
-	p.push(&shot{Picture: all[2]})
+	p.push(&shot{Picture: all[2]}, 0)
 	shows(2)
+}
+
+// TestPicturesPileUp: while nobody looks, or is late, the first, the newest and those to come are kept, and what is shown
+// then does not go back.
+func TestPicturesPileUp(t *testing.T) {
+	const each = 100 * time.Millisecond
+	p := &pictures{due: func(ts int64) time.Duration { return time.Duration(ts) * each }, lateness: each}
+	defer p.clear()
+	all := decoded(t, 40)
+	look := func(at time.Duration, last int64) int64 {
+		t.Helper()
+		s, _ := p.at(at, maxSlop, each, last)
+		if s == nil {
+			return -1
+		}
+		defer s.Release()
+		return s.PTS
+	}
+	for n := range 20 {
+		p.push(&shot{Picture: all[n]}, time.Duration(n-1)*each) // decoded ahead
+	}
+	if n := len(p.queue); n > 4 {
+		t.Errorf("%d pictures wait for nobody", n)
+	}
+	if got := look(19*each+2*maxSlop, never); got != 19 {
+		t.Errorf("picture %d after nobody looked for long", got)
+	}
+	p.push(&shot{Picture: all[20]}, 19*each)
+	for n := 21; n < 39; n++ { // all at once, late
+		p.push(&shot{Picture: all[n]}, 50*each)
+	}
+	if n := len(p.queue); n > 4 {
+		t.Errorf("%d pictures wait that nobody will see", n)
+	}
+	p.push(&shot{Picture: all[39]}, 50*each)
+	if got := look(25*each, 30); got < 30 {
+		t.Errorf("picture %d to who has shown 30", got)
+	}
+	if got := look(50*each, 38); got != 39 {
+		t.Errorf("picture %d at last", got)
+	}
 }

@@ -36,11 +36,15 @@ type rig struct {
 	http    *httptest.Server
 }
 
-// Admit takes "<id>.<claims>." for a participant and "hidden" for a composer.
+// Admit takes "<id>.<claims>." for a participant and "hidden" for a composer. Of the claims the attributes count.
 func (r *rig) Admit(_ context.Context, bearer string) (stage.Grant, error) {
-	bearer, _, _ = strings.Cut(bearer, ".")
+	bearer, rest, _ := strings.Cut(bearer, ".")
+	var claims struct{ Attributes map[string]string }
+	if body, err := base64.RawURLEncoding.DecodeString(strings.TrimSuffix(rest, ".")); err == nil {
+		_ = json.Unmarshal(body, &claims) // none for the composer
+	}
 	return stage.Grant{StageID: stageID, StageARN: account.Of(arn.Stage, stageID).String(), ParticipantID: bearer, UserID: bearer,
-		Publish: bearer != "hidden", Subscribe: true, Hidden: bearer == "hidden", Expires: time.Now().Add(time.Hour)}, nil
+		Attributes: claims.Attributes, Publish: bearer != "hidden", Subscribe: true, Hidden: bearer == "hidden", Expires: time.Now().Add(time.Hour)}, nil
 }
 
 func (r *rig) ResolveStreamKey(_ context.Context, key string) (channel.Publisher, error) {

@@ -17,8 +17,10 @@ type member struct {
 	Attributes map[string]string `json:"attributes"`
 	Publishing bool              `json:"isPublishing"`
 
-	AudioMuted   bool `json:"audioMuted"` // both are an extension that the greeting asks for
+	// An extension that the greeting asks for.
+	AudioMuted   bool `json:"audioMuted"`
 	VideoStopped bool `json:"videoStopped"`
+	Resuming     bool `json:"resuming"` // does not publish, but is about to again over another connection
 }
 
 // roster follows the stage's events socket. Every snapshot goes to update, in order of arrival on the stage;
@@ -49,7 +51,7 @@ func (r *roster) run(ctx context.Context) {
 			pause.reset()
 		}
 		r.log.Warn("stage events socket is gone", "reason", err)
-		pause.wait(ctx)
+		pause.wait(ctx, nil)
 	}
 }
 

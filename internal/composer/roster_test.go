@@ -87,7 +87,7 @@ func TestSends(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	b := backoff{first: time.Nanosecond, most: 3 * time.Nanosecond}
 	for _, want := range []time.Duration{1, 2, 3, 3} {
-		if b.wait(t.Context()); b.next != want {
+		if b.wait(t.Context(), nil); b.next != want {
 			t.Errorf("pause %v, want %v", b.next, want)
 		}
 	}

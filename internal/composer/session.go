@@ -17,6 +17,7 @@ import (
 // read.
 type session struct {
 	*input
+	hangUp   context.CancelCauseFunc
 	sync     *clock.Sync
 	pictures pictures
 	hasVideo atomic.Bool // the answer promises that track

@@ -16,6 +16,7 @@ import (
 //	says that its video is off   a placeholder at once, whatever it sends; back with its first new picture
 //	sends no video track         a placeholder; so does one that has sent no picture after neverSends
 //	sends nothing any more       its last picture for stalledAfter, then a placeholder; back with the next picture
+//	gets another connection      the same, over the time that it takes
 //	sends more than 1080p        a placeholder, as on IVS
 //
 // Each of them but the first counts as stopped video for layouts that omit that.
@@ -55,7 +56,7 @@ func (c *canvas) see(t time.Duration) *sight {
 	slop := min(maxSlop, time.Duration(float64(time.Second)/c.frameRate/4))
 	keep := time.Duration(0)
 	if c.shared {
-		keep = maxLag + 2*slop
+		keep = sharedLateness
 	}
 	take := func(s *session) (*shot, bool) { return s.pictures.at(t, slop, keep, c.last(s)) }
 	for i := range entries {

@@ -1,8 +1,11 @@
 package composer
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"testing"
+
+	"github.com/coder/websocket"
 
 	"github.com/footlight-live/footlight/internal/composer/wire"
 	"github.com/footlight-live/footlight/internal/synth"
@@ -98,4 +101,37 @@ func TestScene(t *testing.T) {
 	at(60, 100)
 	send(wire.Scene{})
 	at(0, 320)
+}
+
+// TestAttributes: attributes that change while everything runs decide the order from then on.
+func TestAttributes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.compose(func(j *wire.Job) {
+		small(j)
+		j.Layout = json.RawMessage(`{"grid":{"participantOrderAttribute":"rank"}}`)
+	})
+	r.publish(0, smallPublisher)
+	r.publish(1, smallPublisher)
+	left := func(index int) {
+		t.Helper()
+		s.until("participant on the left", func() bool {
+			_, tile := s.participant(index)
+			return tile.Width > 0 && tile.X == 0 && tile.Shows == "video"
+		})
+	}
+	left(0)
+	tell := func(rank string) {
+		t.Helper()
+		token := "participantB." + base64.RawURLEncoding.EncodeToString([]byte(`{"attributes":{"rank":"`+rank+`"}}`)) + "."
+		conn, _, err := websocket.Dial(t.Context(), r.events()+"/"+stageID, &websocket.DialOptions{Subprotocols: []string{token}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.CloseNow() })
+	}
+	tell("7")
+	left(1)
+	tell("last")
+	left(0)
 }

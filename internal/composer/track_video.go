@@ -24,7 +24,7 @@ const (
 	hopeless = 250 * time.Millisecond
 	// decodeAhead is how long before it is due a picture is decoded, if it is there by then. Until then it waits
 	// as it came, a fiftieth of the size. A canvas looks half a tick ahead.
-	decodeAhead = 60 * time.Millisecond
+	decodeAhead = 40 * time.Millisecond
 	// maxCoded bounds what waits to be decoded: more than the largest playout delay at 60 pictures a second.
 	maxCoded = 64
 )
@@ -127,7 +127,7 @@ func (v *videoTrack) picture(au frame.AccessUnit) {
 		return
 	}
 	v.decoded.Add(1)
-	v.pictures.push(&shot{pic, au.Complete})
+	v.pictures.push(&shot{pic, au.Complete}, now)
 }
 
 // ask asks for a key frame where one is missing, and returns how long nothing needs to be done.

@@ -37,7 +37,7 @@ func newAPI() (*webrtc.API, error) {
 		}
 	}
 	add(webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1;stereo=1"}}, webrtc.RTPCodecTypeAudio)
+		MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, RTCPFeedback: feedback[:1], SDPFmtpLine: "minptime=10;useinbandfec=1;stereo=1"}}, webrtc.RTPCodecTypeAudio)
 	// Whatever profile a participant publishes: the decoder takes all of them.
 	for i, profile := range []string{"42e01f", "42001f", "4d001f", "64001f"} {
 		pt := webrtc.PayloadType(102 + 2*i)

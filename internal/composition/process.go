@@ -38,6 +38,10 @@ func newProcess(conn io.ReadWriteCloser) *process {
 	return p
 }
 
+// memoryTunables make the C library give large blocks, which pictures are, back to the system at once when somebody
+// leaves (without this it kept nine tenths of what twelve decoders of 720p had), and keep few heaps for small ones.
+const memoryTunables = "glibc.malloc.mmap_threshold=262144:glibc.malloc.arena_max=2"
+
 // launch starts the composer program with a socket at descriptor 3 and gives it its job.
 func launch(program string, job wire.Job, maxMemory uint64, log *slog.Logger) (*process, error) {
 	ours, theirs, err := socketPair()
@@ -46,7 +50,7 @@ func launch(program string, job wire.Job, maxMemory uint64, log *slog.Logger) (*
 	}
 	defer theirs.Close()
 	cmd := exec.Command(program)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "GOTRACEBACK=single"}
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "GOTRACEBACK=single", "GLIBC_TUNABLES=" + memoryTunables}
 	cmd.ExtraFiles = []*os.File{theirs}
 	// It leaves when its socket closes; the signal is for one that is stopped or hangs. A process group of its
 	// own keeps the terminal's Ctrl-C away from it.

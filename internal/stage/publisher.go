@@ -21,8 +21,11 @@ type publisher struct {
 	protocol     string  // of the participant
 	origin       *Origin // of a replica, whose tracks are the original's; else nil
 
-	connected bool                   // of the stage's goroutine
-	ended     atomic.Pointer[string] // why, once it has
+	// Both are the stage's goroutine's.
+	connected bool
+	resumes   bool // it took over from a session of the participant's that was connected
+
+	ended atomic.Pointer[string] // why, once it has
 }
 
 func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publisher, error) {
@@ -44,7 +47,9 @@ func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publ
 		layers = append(layers, l)
 	}
 	p.video = newTrack(layers...)
-	p.audio = newTrack(newSource(false, &s.counters, pc.WriteRTCP))
+	sound := newSource(false, &s.counters, pc.WriteRTCP)
+	sound.nack = o.audio != nil && o.audio.nack
+	p.audio = newTrack(sound)
 	if len(layers) > 1 {
 		p.spawn(func() { p.video.run(p.ctx) })
 	}

@@ -72,7 +72,8 @@ func (st *stage) addPublisher(pub *publisher) error {
 		return refusal
 	}
 	p := st.enter(g)
-	if p.publisher != nil {
+	if old := p.publisher; old != nil {
+		pub.resumes = old.connected || old.resumes
 		st.retire(p, "a newer publish session with this token took over")
 	}
 	p.publisher = pub

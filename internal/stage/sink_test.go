@@ -221,6 +221,18 @@ func TestDuplicatesAndOrder(t *testing.T) {
 	})
 }
 
+// TestHastySound asks for a missing packet of sound with the very next one.
+func TestHastySound(t *testing.T) {
+	src, up := newTestSource(t, false)
+	src.nack = true
+	for _, seq := range []uint16{1, 2, 4, 5, 3, 7} {
+		feed(src, seq, deltaPayload(seq))
+	}
+	if want := []uint16{3, 6}; !slices.Equal(up.nacks, want) {
+		t.Errorf("asked for %v, want %v", up.nacks, want)
+	}
+}
+
 // TestRTX answers NACKs with RTX where that was negotiated, within limits.
 func TestRTX(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

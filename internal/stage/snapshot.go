@@ -38,7 +38,8 @@ func (st *stage) sendSnapshots() {
 }
 
 // state is the STAGE_STATE message: everybody who is present, in order of arrival. Clients that asked for
-// the extended one hear who is muted; others get the members that they know and no more.
+// the extended one hear who is muted, and of those who do not publish who is about to again, over a new connection
+// that took the place of the one before; others get the members that they know and no more.
 func (st *stage) state(extended bool) []byte {
 	type entry struct {
 		ID           string            `json:"id"`
@@ -47,6 +48,7 @@ func (st *stage) state(extended bool) []byte {
 		IsPublishing bool              `json:"isPublishing"`
 		AudioMuted   *bool             `json:"audioMuted,omitempty"`
 		VideoStopped *bool             `json:"videoStopped,omitempty"`
+		Resuming     bool              `json:"resuming,omitempty"`
 	}
 	var m struct {
 		Type    string `json:"type"`
@@ -71,6 +73,7 @@ func (st *stage) state(extended bool) []byte {
 		}
 		if extended {
 			e.AudioMuted, e.VideoStopped = new(p.muted.audio), new(p.muted.video)
+			e.Resuming = p.publisher != nil && p.publisher.resumes && !p.publisher.connected
 		}
 		m.Payload.Participants = append(m.Payload.Participants, e)
 	}

@@ -22,6 +22,7 @@ type stageState struct {
 			IsPublishing bool
 			AudioMuted   *bool
 			VideoStopped *bool
+			Resuming     bool
 		}
 	}
 }

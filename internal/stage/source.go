@@ -59,6 +59,7 @@ func newSource(video bool, c *counters, send func([]rtcp.Packet) error) *source 
 	s := &source{video: video, counters: c, send: send}
 	if !video {
 		s.history = newHistory(audioHistory)
+		s.losses.hasty = true
 		return s
 	}
 	s.history = newHistory(videoHistory)

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -141,6 +142,9 @@ func (st *stage) enter(g Grant) *participant {
 	if p == nil {
 		p = &participant{}
 		st.participants[g.ParticipantID] = p
+	}
+	if p.joined && (p.grant.UserID != g.UserID || !maps.Equal(p.grant.Attributes, g.Attributes)) {
+		st.change() // its newer token says something else
 	}
 	p.grant = g
 	return p

@@ -3,6 +3,7 @@ package stage
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -340,10 +341,33 @@ func TestPublisherLimit(t *testing.T) {
 	}
 }
 
+// TestResuming: a participant whose newer publish session is not connected yet resumes, for those who asked for the
+// extended snapshot.
+func TestResuming(t *testing.T) {
+	st := newStage(&Server{Log: slog.New(slog.DiscardHandler)}, "stage1")
+	p := &participant{grant: Grant{ParticipantID: "alice"}, publisher: &publisher{}}
+	st.present = append(st.present, p)
+	resumes := func(extended bool) bool { return strings.Contains(string(st.state(extended)), `"resuming":true`) }
+	if resumes(true) {
+		t.Error("resumes with a first session")
+	}
+	p.publisher.resumes = true
+	if !resumes(true) || resumes(false) {
+		t.Errorf("resumes: extended %v, plain %v", resumes(true), resumes(false))
+	}
+	p.publisher.connected = true
+	if resumes(true) {
+		t.Error("resumes although it is connected")
+	}
+}
+
 // TestReplacedPublisher publishes twice with one token: the participant stays, its subscribers do not.
 func TestReplacedPublisher(t *testing.T) {
 	r := newRig(t, nil)
+	watcher := r.mustOpen(t, "stage1.composer.sh")
+	send(t, watcher, `{"type":"HELLO","ext":1}`)
 	old := r.publish(t, "stage1.alice.p", clientOptions{})
+	awaitPeople(t, watcher, "alice*")
 	scr := r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})
 	r.observer.wait(t, SubscribeStarted, "bob", 1)
 	fresh := r.publish(t, "stage1.alice.p", clientOptions{})
@@ -362,6 +386,20 @@ func TestReplacedPublisher(t *testing.T) {
 	r.observer.wait(t, SubscribeStarted, "bob", 2)
 	if got := r.observer.kinds(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("events %v\nwant   %v", got, want)
+	}
+	// To those who asked for it, alice publishes or resumes all the time until she leaves.
+	r.Disconnect("stage1", "alice", "the test is over")
+	for {
+		s, err := read(t, watcher)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Payload.Participants) == 0 {
+			break
+		}
+		if p := s.Payload.Participants[0]; !p.IsPublishing && !p.Resuming {
+			t.Errorf("snapshot %+v", p)
+		}
 	}
 }
 

@@ -53,7 +53,8 @@ var (
 	}
 	opus = webrtc.RTPCodecCapability{
 		MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2,
-		SDPFmtpLine: "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1",
+		SDPFmtpLine:  "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1",
+		RTCPFeedback: []webrtc.RTCPFeedback{{Type: "nack"}},
 	}
 )
 

@@ -56,7 +56,7 @@ type Receiver struct {
 	pcm     [2 * maxPacket]float32
 	stretch [2 * (maxPacket + maxPacket/maxStretch + 1)]float32
 
-	lost, late, decoded uint64
+	lost, decoded uint64
 }
 
 type slot struct {
@@ -66,8 +66,8 @@ type slot struct {
 	payload []byte
 }
 
-// Lost counts packets that never came in time, Decoded those that did.
-func (r *Receiver) Lost() uint64 { return r.lost + r.late }
+// Lost counts the packets that were not there in time, or could not be decoded.
+func (r *Receiver) Lost() uint64 { return r.lost }
 
 // Decoded counts the packets that were decoded.
 func (r *Receiver) Decoded() uint64 { return r.decoded }
@@ -88,8 +88,7 @@ func (r *Receiver) Push(seq uint16, ts int64, payload []byte) {
 		r.slots = [window]slot{}
 		r.next, r.newest, r.wrote = n, n, false
 	case n < r.next:
-		r.late++
-		return
+		return // there twice, or counted as lost
 	}
 	s := &r.slots[n&(window-1)]
 	if s.used && s.seq == n {

@@ -24,7 +24,7 @@ type Scene struct {
 	Hide          []layout.Selector // who takes no tile, in any layout
 	CornerRadius  int               // of the tiles of GRID and PIP
 	Margin        int               // around the tiles of GRID and PIP
-	TileColor     color.RGBA        // where a picture leaves its tile free, opaque; zero: black
+	TileColor     color.RGBA        // where a picture leaves its tile free, opaque; zero: the background
 	Background    Background
 	Placeholder   Placeholder
 	Overlays      []Overlay // in drawing order, without the hidden ones

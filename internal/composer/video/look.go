@@ -17,7 +17,7 @@ import (
 type Look struct {
 	color            paint
 	background       *av.Layer // of the size of the canvas; nil: color
-	bars             paint     // where a picture leaves its tile free
+	bars             *paint    // where a picture leaves its tile free; nil: background or color
 	placeholder      paint
 	placeholderImage *image.RGBA // nil: none
 	overlays         []overlay   // in drawing order
@@ -44,7 +44,7 @@ func (p paint) fill(c *av.Canvas, r image.Rectangle) { c.Fill(r, p.y, p.cb, p.cr
 var black = paintOf(color.RGBA{A: 0xff})
 
 // plain is the look without scene.
-var plain = Look{color: black, bars: black, placeholder: paintOf(darkGrey)}
+var plain = Look{color: black, placeholder: paintOf(darkGrey)}
 
 // NewLook prepares a scene for canvases of the size of cfg. images are those that scene.DecodeImages returns.
 // Errors name the image that is missing.
@@ -60,7 +60,7 @@ func NewLook(cfg Config, s scene.Scene, images map[string]image.Image) (*Look, e
 		l.color = paintOf(s.Background.Color)
 	}
 	if s.TileColor.A != 0 {
-		l.bars = paintOf(s.TileColor)
+		l.bars = new(paintOf(s.TileColor))
 	}
 	if s.Background.Image != "" {
 		// What is transparent in the image shows the colour.
@@ -206,12 +206,22 @@ func shrunk(img image.Image, w, h int) *image.RGBA {
 	return out
 }
 
-func (l *Look) drawBackground(c *av.Canvas) {
+// drawBackground draws what of the background lies in r, which is even.
+func (l *Look) drawBackground(c *av.Canvas, r image.Rectangle) {
 	if l.background == nil {
-		l.color.fill(c, c.Bounds())
+		l.color.fill(c, r)
 		return
 	}
-	_ = c.DrawLayer(l.background, image.Point{}, c.Bounds()) // the only error is that of a closed canvas
+	_ = c.DrawLayer(l.background, image.Point{}, r) // the only error is that of a closed canvas
+}
+
+// drawBar draws a part of a tile that its picture leaves free.
+func (l *Look) drawBar(c *av.Canvas, r image.Rectangle) {
+	if l.bars == nil {
+		l.drawBackground(c, r)
+		return
+	}
+	l.bars.fill(c, r)
 }
 
 // drawOverlays draws the overlays over the parts of the canvas that were drawn anew, over each pixel once.

@@ -91,6 +91,42 @@ func TestGoldenScene(t *testing.T) {
 	}
 }
 
+// TestBars: beside a picture that does not fill its tile there is the background, unless the scene has a colour for it;
+// so too in a window above another tile, and after the picture has changed.
+func TestBars(t *testing.T) {
+	tall := chart(t, 90, 160, 120, 120)
+	tiles := []Tile{
+		{Rect: layout.Rect{W: 640, H: 360}, Picture: chart(t, 320, 180, 120, 120)},
+		{Rect: layout.Rect{X: 300, Y: 100, W: 320, H: 180}, Fill: layout.Contain, Picture: tall},
+	}
+	at := image.Pt(310, 190) // in the window's left bar
+	background := newMixer(t, 640, 360)
+	for _, document := range []string{`{}`, `{"background":{"color":"#102040"}}`, `{"background":{"color":"#102040","image":"wall"}}`} {
+		m := newMixer(t, 640, 360)
+		m.SetLook(newLook(t, 640, 360, document))
+		background.SetLook(newLook(t, 640, 360, document))
+		want := lumaAt(background.Compose(nil), at)
+		if got := lumaAt(m.Compose(tiles), at); got != want {
+			t.Errorf("%s: luma %d, want %d", document, got, want)
+		}
+		tiles[1].Picture = chart(t, 90, 160, 160, 160)
+		if got := lumaAt(m.Compose(tiles), at); got != want {
+			t.Errorf("%s: luma %d after a change, want %d", document, got, want)
+		}
+		tiles[1].Picture = tall
+	}
+	m := newMixer(t, 640, 360)
+	m.SetLook(newLook(t, 640, 360, `{"tiles":{"color":"#ffffff"},"background":{"color":"#102040","image":"wall"}}`))
+	if got := lumaAt(m.Compose(tiles), at); got != 235 {
+		t.Errorf("luma %d, want white", got)
+	}
+}
+
+func lumaAt(c *av.Canvas, p image.Point) uint8 {
+	plane, stride := c.Plane(0)
+	return plane[p.Y*stride+p.X]
+}
+
 func TestLookDrawsOnlyWhatChanged(t *testing.T) {
 	m := newMixer(t, 640, 360)
 	m.SetLook(everything(t, 640, 360))

@@ -69,7 +69,7 @@ func (m *Mixer) SetLook(l *Look) {
 func (m *Mixer) Compose(tiles []Tile) *av.Canvas {
 	fresh := m.fresh || !m.samePlaces(tiles)
 	if fresh {
-		m.look.drawBackground(m.canvas)
+		m.look.drawBackground(m.canvas, m.canvas.Bounds())
 		m.settle(tiles)
 	}
 	// A tile is drawn when it changed, or when one below it is drawn.
@@ -190,7 +190,7 @@ func (m *Mixer) draw(t *Tile, p *place) {
 func (m *Mixer) drawPicture(t *Tile, r image.Rectangle) {
 	src, dst := fit(t.Fill, t.Picture.Width, t.Picture.Height, r)
 	for _, bar := range around(r, dst) {
-		m.look.bars.fill(m.canvas, bar)
+		m.look.drawBar(m.canvas, bar)
 	}
 	if err := m.canvas.DrawPicture(t.Picture, src, dst); err != nil {
 		// Only for lack of memory: fit keeps to the picture and to the tile.
