@@ -32,17 +32,24 @@ const (
 	secureKey      = "sk_us-east-1_AbCdEf123456_secure"
 	plainKey       = "sk_us-east-1_AbCdEf123456_plain"
 	compositionKey = "cp_us-east-1_AbCdEf123456_comp1_secret"
+
+	otherKey = "sk_us-east-1_ZyXwVu654321_plain" // of another channel
+	otherARN = "arn:aws:ivs:us-east-1:000000000000:channel/ZyXwVu654321"
+
+	passphrase = "0123456789abcdef"
 )
 
-// directory knows one channel under three keys.
-type directory struct{ authorized, restricted bool }
+// directory knows one channel under three keys, and another one.
+type directory struct{ authorized, restricted, normal bool }
 
 func (d directory) ResolveStreamKey(_ context.Context, key string) (Publisher, error) {
-	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted}, Source: "encoder"}
+	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal}, Source: "encoder", Passphrase: passphrase}
 	switch key {
 	case secureKey:
 	case plainKey:
 		p.AllowPlain = true
+	case otherKey:
+		p.Channel.ARN, p.Channel.ID, p.AllowPlain = otherARN, "ZyXwVu654321", true
 	case compositionKey:
 		p.Source, p.AllowPlain = "composition/comp1", true
 	default:
@@ -68,7 +75,10 @@ func (r *recorder) Observe(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
-	r.more <- struct{}{}
+	select {
+	case r.more <- struct{}{}:
+	default: // enough to wake who waits
+	}
 }
 
 // await returns the events once there are n.
@@ -202,9 +212,15 @@ func (s *site) mediaURL(t *testing.T) string {
 	if status != http.StatusOK {
 		t.Fatalf("multivariant playlist: status %d: %s", status, body)
 	}
+	return playbackRoot + addressIn(t, body)
+}
+
+// addressIn returns the address in a multivariant playlist.
+func addressIn(t *testing.T, body string) string {
+	t.Helper()
 	for line := range strings.Lines(body) {
 		if !strings.HasPrefix(line, "#") {
-			return playbackRoot + strings.TrimSpace(line)
+			return strings.TrimSpace(line)
 		}
 	}
 	t.Fatalf("no address in %s", body)

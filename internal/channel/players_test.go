@@ -35,7 +35,7 @@ func TestPublisherKilled(t *testing.T) {
 	if err := p.exit(t); err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, p.out)
 	}
-	s.events.await(t, 4)
+	s.events.await(t, 6)
 	// A player without low latency reads over the break: time only grows.
 	all := ffprobe(t, s.web.URL+media, 0)
 	last, frames := -1.0, 0
@@ -86,7 +86,7 @@ func TestRefusedPublishers(t *testing.T) {
 		extra    []string
 	}{
 		"wrong key":           {s.secureURL("sk_us-east-1_AbCdEf123456_wrong"), "unknown stream key", nil},
-		"plain on secure":     {s.plainURL(secureKey), "publish with RTMPS, or set insecureIngest", nil},
+		"plain on secure":     {s.plainURL(secureKey), "use rtmps://, or set insecureIngest", nil},
 		"a second publisher":  {s.secureURL(secureKey), "the channel has one", nil},
 		"another application": {"rtmps://" + s.RTMPSAddress() + "/live/" + secureKey, "/app/<stream key>", nil},
 		"TLS where plain is":  {"rtmps://" + s.RTMPAddress() + "/app/" + secureKey, "RTMP handshake", nil},
