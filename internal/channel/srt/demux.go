@@ -9,111 +9,168 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/codecs"
 
 	"github.com/footlight-live/footlight/internal/channel/unit"
 )
 
 const (
-	// mostUnread is how many bytes may come without one unit, which bounds what the demuxer gathers.
-	mostUnread = 8 << 20
-	// clockMask are the 33 bits of timestamps, which are in 1/90000 s.
-	clockMask = 1<<33 - 1
-	clockRate = 90000
-
+	clockRate    = 90000     // of timestamps, per second
+	clockMask    = 1<<33 - 1 // their bits
 	samplesPerAU = 1024
 )
 
-// demux reads MPEG-TS until r ends, and emits its first H.264 and its first AAC track. Damage is skipped, since
-// packets do get lost.
+// Stream types (ISO/IEC 13818-1 table 2-34).
+const (
+	typeADTS = 0x0f
+	typeH264 = 0x1b
+)
+
+// otherVideo and otherSound are stream types that are refused by name.
+var (
+	otherVideo = map[byte]string{0x01: "MPEG-1 video", 0x02: "MPEG-2 video", 0x10: "MPEG-4 video", 0x24: "H.265 video"}
+	otherSound = map[byte]string{0x03: "MPEG audio", 0x04: "MPEG audio", 0x11: "AAC in LATM", 0x81: "AC-3 audio", 0x87: "AC-3 audio"}
+)
+
+// demuxer turns MPEG-TS into units. Damage is skipped, since packets do get lost.
+type demuxer struct {
+	emit func(unit.Unit) error
+
+	tables, programs gatherer
+	program          uint16 // PID of the program's map
+	hasProgram       bool
+
+	video, sound         gatherer
+	videoPID, soundPID   uint16 // 0: none
+	config               mpeg4audio.AudioSpecificConfig
+	clock                mpegts.TimeDecoder
+	knowsTracks, started bool
+}
+
+// demux reads until r ends, and emits the first H.264 and the first AAC stream of the first program.
 func demux(r io.Reader, emit func(unit.Unit) error) error {
-	budget := &budgetReader{r: r, left: mostUnread}
-	ts := &mpegts.Reader{R: budget}
-	if err := ts.Initialize(); err != nil {
-		return fmt.Errorf("find the tracks of the MPEG-TS stream: %w", err)
+	packets := &packetReader{r: r}
+	d := &demuxer{emit: emit}
+	d.clock.Initialize()
+	for {
+		b, err := packets.next()
+		if err != nil {
+			return err
+		}
+		p, ok := parsePacket(b)
+		if !ok {
+			continue
+		}
+		if err := d.take(p); err != nil {
+			return err
+		}
 	}
-	var failed error
-	out := func(u unit.Unit) error {
-		budget.left = mostUnread
-		failed = emit(u)
-		return failed
+}
+
+func (d *demuxer) take(p packet) error {
+	switch {
+	case p.pid == 0:
+		if body := d.tables.section(p); body != nil {
+			if pid, ok := firstProgram(body); ok {
+				d.program, d.hasProgram = pid, true
+			}
+		}
+	case d.hasProgram && p.pid == d.program:
+		if body := d.programs.section(p); body != nil {
+			return d.choose(programMap(body))
+		}
+	case d.videoPID != 0 && p.pid == d.videoPID:
+		return each(&d.video, p, d.frame)
+	case d.soundPID != 0 && p.pid == d.soundPID:
+		return each(&d.sound, p, d.accessUnits)
 	}
-	video, sound, config, err := choose(ts.Tracks())
+	return nil
+}
+
+// each hands on what is complete with a packet.
+func each(g *gatherer, p packet, f func(pts, dts int64, payload []byte) error) error {
+	done, err := g.pes(p)
 	if err != nil {
 		return err
 	}
-	if err := out(unit.Metadata{HasAudio: sound != nil}); err != nil {
-		return err
-	}
-	var clock mpegts.TimeDecoder
-	clock.Initialize()
-	ts.OnDataH264(video, func(pts, dts int64, nalus [][]byte) error {
-		at := clock.Decode(dts)
-		return out(unit.VideoFrame{
-			DTS: duration(at), PTS: duration(at + after(dts, pts)), Key: h264.IsRandomAccess(nalus), NALUs: nalus,
-		})
-	})
-	if sound != nil {
-		if err := out(unit.AudioParams{Config: *config}); err != nil {
-			return err
+	for _, b := range done {
+		pts, dts, payload, err := parsePES(b)
+		if err != nil {
+			continue
 		}
-		ts.OnDataMPEG4Audio(sound, func(pts int64, aus [][]byte) error {
-			at := clock.Decode(pts)
-			for i, au := range aus {
-				shift := int64(i) * samplesPerAU * clockRate / int64(config.SampleRate)
-				if err := out(unit.AudioFrame{PTS: duration(at + shift), AU: au}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	for failed == nil {
-		if err := ts.Read(); err != nil {
+		if err := f(pts, dts, payload); err != nil {
 			return err
 		}
 	}
-	return failed
+	return nil
 }
 
-// choose finds the tracks to read.
-func choose(tracks []*mpegts.Track) (video, sound *mpegts.Track, config *mpeg4audio.AudioSpecificConfig, err error) {
-	var other string
-	for _, t := range tracks {
-		switch c := t.Codec.(type) {
-		case *codecs.H264:
-			if video == nil {
-				video = t
-			}
-		case *codecs.MPEG4Audio:
-			if sound == nil {
-				sound, config = t, &c.Config
-			}
-		case *codecs.H265:
-			other = "H.265 video"
-		case *codecs.MPEG1Video, *codecs.MPEG4Video:
-			other = "MPEG video"
-		case *codecs.MPEG4AudioLATM:
-			other = "AAC in LATM"
-		case *codecs.MPEG1Audio:
-			other = "MPEG audio"
-		case *codecs.Opus:
-			other = "Opus audio"
-		case *codecs.AC3, *codecs.EAC3:
-			other = "AC-3 audio"
+// choose finds the streams to read. The map comes again and again.
+func (d *demuxer) choose(list []elementary) error {
+	var video, sound uint16
+	var noVideo, noSound string
+	for _, e := range list {
+		switch {
+		case e.kind == typeH264 && video == 0:
+			video = e.pid
+		case e.kind == typeADTS && sound == 0:
+			sound = e.pid
+		case otherVideo[e.kind] != "":
+			noVideo = otherVideo[e.kind]
+		case otherSound[e.kind] != "":
+			noSound = otherSound[e.kind]
 		}
 	}
 	switch {
-	case other != "":
-		return nil, nil, nil, unit.UnsupportedError{What: other}
-	case video == nil:
-		return nil, nil, nil, errors.New("the MPEG-TS stream has no H.264 video")
-	case sound != nil && config.Type != mpeg4audio.ObjectTypeAACLC:
-		return nil, nil, nil, unit.UnsupportedError{What: fmt.Sprintf("AAC object type %d", config.Type)}
-	case sound != nil && config.SampleRate <= 0:
-		return nil, nil, nil, errors.New("the AAC track has no sample rate")
+	case video == 0 && noVideo != "":
+		return unit.UnsupportedError{What: noVideo}
+	case video == 0:
+		return errors.New("the MPEG-TS stream has no H.264 video")
+	case sound == 0 && noSound != "":
+		return unit.UnsupportedError{What: noSound}
+	case d.knowsTracks && video == d.videoPID && sound == d.soundPID:
+		return nil
 	}
-	return video, sound, config, nil
+	d.video, d.sound = gatherer{}, gatherer{}
+	d.videoPID, d.soundPID, d.knowsTracks = video, sound, true
+	return d.emit(unit.Metadata{HasAudio: sound != 0})
+}
+
+// frame takes a PES packet of video, which holds one access unit.
+func (d *demuxer) frame(pts, dts int64, payload []byte) error {
+	var nalus h264.AnnexB
+	if nalus.Unmarshal(payload) != nil {
+		return nil
+	}
+	at := d.clock.Decode(dts)
+	return d.emit(unit.VideoFrame{
+		DTS: duration(at), PTS: duration(at + after(dts, pts)), Key: h264.IsRandomAccess(nalus), NALUs: nalus,
+	})
+}
+
+// accessUnits takes a PES packet of sound, which holds several of them.
+func (d *demuxer) accessUnits(pts, _ int64, payload []byte) error {
+	var adts mpeg4audio.ADTSPackets
+	if adts.Unmarshal(payload) != nil {
+		return nil
+	}
+	at := d.clock.Decode(pts)
+	for i, a := range adts {
+		config := mpeg4audio.AudioSpecificConfig{Type: a.Type, SampleRate: a.SampleRate, ChannelConfig: a.ChannelConfig, ChannelCount: a.ChannelCount} //nolint:staticcheck
+		if config.Type != mpeg4audio.ObjectTypeAACLC {
+			return unit.UnsupportedError{What: fmt.Sprintf("AAC object type %d", config.Type)}
+		}
+		if !d.started || config != d.config {
+			d.started, d.config = true, config
+			if err := d.emit(unit.AudioParams{Config: config}); err != nil {
+				return err
+			}
+		}
+		shift := int64(i) * samplesPerAU * clockRate / int64(config.SampleRate)
+		if err := d.emit(unit.AudioFrame{PTS: duration(at + shift), AU: a.AU}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // after is how far b lies after a, at most half of the clock's range to either side.
@@ -127,18 +184,4 @@ func after(a, b int64) int64 {
 
 func duration(ticks int64) time.Duration {
 	return time.Duration(ticks/clockRate)*time.Second + time.Duration(ticks%clockRate)*time.Second/clockRate
-}
-
-// budgetReader fails when too much has been read since left was set.
-type budgetReader struct {
-	r    io.Reader
-	left int
-}
-
-func (b *budgetReader) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if b.left -= n; b.left < 0 {
-		return 0, errors.New("too much data without a frame")
-	}
-	return n, err
 }

@@ -1,6 +1,7 @@
 package srt
 
 import (
+	"errors"
 	"net"
 	"sync"
 
@@ -33,6 +34,20 @@ func (l *Listener) Addr() net.Addr { return l.srt.Addr() }
 
 // Close closes the port.
 func (l *Listener) Close() { l.srt.Close() }
+
+// errMalformed is a handshake that the library could not read.
+var errMalformed = errors.New("malformed handshake")
+
+// accept waits for a caller. gosrt 0.11.0 panics at handshakes with cut-off extensions, which anybody may send; it has
+// taken no lock by then, and the goroutine is ours.
+func (l *Listener) accept() (req gosrt.ConnRequest, err error) {
+	defer func() {
+		if recover() != nil {
+			req, err = nil, errMalformed
+		}
+	}()
+	return l.srt.Accept2()
+}
 
 // goodbyes knows which peers have sent a shutdown. The library says so in its log only: towards its caller a
 // connection ends the same way when nothing comes any more.

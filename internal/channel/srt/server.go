@@ -93,7 +93,10 @@ func (s *Server) Serve(ctx context.Context, ln *Listener) error {
 	var conns sync.WaitGroup
 	defer conns.Wait()
 	for {
-		req, err := ln.srt.Accept2()
+		req, err := ln.accept()
+		if errors.Is(err, errMalformed) {
+			continue
+		}
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, gosrt.ErrListenerClosed) {
 				return nil
@@ -152,6 +155,9 @@ func (s *Server) serveRequest(ctx context.Context, ln *Listener, req gosrt.ConnR
 }
 
 func (s *Server) publish(ctx context.Context, req gosrt.ConnRequest, cut func(error)) (Publication, error) {
+	if v := req.Version(); v < 5 { // has no stream id
+		return nil, Refusal{BadRequest, fmt.Sprintf("handshake version %d, want 5", v)}
+	}
 	key, priority, err := parseStreamID(req.StreamId())
 	if err != nil {
 		return nil, err
