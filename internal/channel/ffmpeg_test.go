@@ -37,7 +37,11 @@ func publish(t *testing.T, url string, fps int, seconds float64, extra ...string
 		"-g", strconv.Itoa(2*fps), "-b:v", "400k", "-pix_fmt", "yuv420p",
 		"-c:a", "aac", "-b:a", "64k", "-ac", "2")
 	args = append(args, extra...)
-	args = append(args, "-f", "flv", url)
+	format := "flv"
+	if strings.HasPrefix(url, "srt:") {
+		format = "mpegts"
+	}
+	args = append(args, "-f", format, url)
 	p := &publisher{cmd: exec.Command("ffmpeg", args...), done: make(chan error, 1), out: &bytes.Buffer{}}
 	p.cmd.Stderr = p.out
 	if err := p.cmd.Start(); err != nil {

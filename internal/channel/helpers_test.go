@@ -143,7 +143,7 @@ func start(t *testing.T, change func(*Server)) *site {
 		out = io.MultiWriter(s.log, os.Stderr)
 	}
 	s.Server = &Server{
-		RTMPAddr: "127.0.0.1:0", RTMPSAddr: "127.0.0.1:0", TLS: selfSigned(t),
+		RTMPAddr: "127.0.0.1:0", RTMPSAddr: "127.0.0.1:0", SRTAddr: "127.0.0.1:0", TLS: selfSigned(t),
 		Directory: directory{}, Observer: s.events, Log: slog.New(slog.NewTextHandler(out, nil)),
 	}
 	if change != nil {
@@ -182,6 +182,11 @@ func selfSigned(t *testing.T) *tls.Config {
 
 func (s *site) plainURL(key string) string  { return "rtmp://" + s.RTMPAddress() + "/app/" + key }
 func (s *site) secureURL(key string) string { return "rtmps://" + s.RTMPSAddress() + "/app/" + key }
+
+// srtURL is for ffmpeg, with more of the address's query.
+func (s *site) srtURL(key, more string) string {
+	return "srt://" + s.SRTAddress() + "?streamid=" + key + more
+}
 
 // get fetches a path or an absolute address and returns status, header and body.
 func (s *site) get(t *testing.T, address string) (int, http.Header, string) {

@@ -592,3 +592,24 @@ func TestHandler(t *testing.T) {
 		}
 	})
 }
+
+// TestNormalLatency: a channel with latency mode NORMAL is played by whole segments.
+func TestNormalLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, directory{normal: true})
+		e := b.mustConnect(plainKey)
+		e.run(1.5)
+		if w := b.get(testPath); w.Code != 404 {
+			t.Errorf("before the first segment: status %d", w.Code)
+		}
+		e.run(5)
+		w := b.get(playbackRoot + testName + "/live.m3u8")
+		if text := w.Body.String(); strings.Contains(text, "#EXT-X-PART") || !strings.Contains(text, "HOLD-BACK=6.00000") || strings.Count(text, "#EXTINF") != 3 {
+			t.Errorf("playlist:\n%s", text)
+		}
+		e.leave(true)
+		if got := fmt.Sprint(kinds(b.events.await(t, 4))); got != "[Session Created Stream Start Stream End Session Ended]" {
+			t.Errorf("events %s", got)
+		}
+	})
+}
