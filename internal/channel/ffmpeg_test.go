@@ -156,7 +156,7 @@ func TestFFmpeg(t *testing.T) {
 			}
 			before := time.Now()
 			p := publish(t, url, c.fps, 9)
-			s.events.await(t, 2)
+			s.events.awaitLife(t, 2)
 			t.Logf("playable %v after ffmpeg was started", time.Since(before).Round(time.Millisecond))
 
 			// While live: ffprobe follows from the newest segments.
@@ -184,7 +184,7 @@ func TestFFmpeg(t *testing.T) {
 			if err := p.exit(t); err != nil {
 				t.Fatalf("ffmpeg: %v\n%s", err, p.out)
 			}
-			events := s.events.await(t, 4)
+			events := s.events.awaitLife(t, 4)
 			if got := fmt.Sprint(kinds(events)); got != "[Session Created Stream Start Stream End Session Ended]" {
 				t.Errorf("events %v", got)
 			}

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// meterWindow is the number of seconds that health and bit rates are judged over.
+	// meterWindow is the number of seconds that health and bit rates are judged over; health not before they are over.
 	meterWindow = 5
 	// A stream starves when it brings less than starvingBelow of real time, and is healthy again from
 	// healthyFrom on; the space between keeps it from flapping.
@@ -60,7 +60,7 @@ func (m *meter) measure(now time.Time, media int64, r received, rate rate, befor
 	}
 	m.videoRate = int(float64(r.video-first.video) * 8 / wall)
 	m.audioRate = int(float64(r.audio-first.audio) * 8 / wall)
-	if len(m.readings) <= meterWindow/2 {
+	if len(m.readings) <= meterWindow {
 		return before
 	}
 	pace := float64(media-first.media) / hls.ClockRate / wall

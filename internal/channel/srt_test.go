@@ -13,7 +13,7 @@ import (
 func TestSRT(t *testing.T) {
 	s := start(t, nil)
 	p := publish(t, s.srtURL(secureKey, "&passphrase="+passphrase), 30, 8)
-	s.events.await(t, 2)
+	s.events.awaitLife(t, 2)
 	live := ffprobe(t, s.web.URL+testPath, 3)
 	if _, n := checkCadence(t, live.Packets, "video", 1./30); n < 45 {
 		t.Errorf("%d video packets while live", n)
@@ -28,7 +28,7 @@ func TestSRT(t *testing.T) {
 		t.Fatalf("ffmpeg: %v\n%s", err, p.out)
 	}
 	// ffmpeg says goodbye, so the stream ends at once.
-	events := s.events.await(t, 4)
+	events := s.events.awaitLife(t, 4)
 	if got := fmt.Sprint(kinds(events)); got != "[Session Created Stream Start Stream End Session Ended]" {
 		t.Errorf("events %v", got)
 	}
@@ -64,7 +64,7 @@ func TestSRT(t *testing.T) {
 func TestSRTKilled(t *testing.T) {
 	s := start(t, nil)
 	p := publish(t, s.srtURL("#!::u="+plainKey+",priority=2", ""), 30, 0)
-	s.events.await(t, 2)
+	s.events.awaitLife(t, 2)
 	first, _ := s.Stream(testARN)
 	media := s.mediaURL(t)
 	s.awaitPlaylist(t, media, func(text string) bool { return strings.Count(text, "#EXTINF") >= 11 })

@@ -155,7 +155,7 @@ func (d *demuxer) accessUnits(pts, _ int64, payload []byte) error {
 	}
 	at := d.clock.Decode(pts)
 	for i, a := range adts {
-		config := mpeg4audio.AudioSpecificConfig{Type: a.Type, SampleRate: a.SampleRate, ChannelConfig: a.ChannelConfig, ChannelCount: a.ChannelCount} //nolint:staticcheck
+		config := mpeg4audio.AudioSpecificConfig{Type: a.Type, SampleRate: a.SampleRate, ChannelConfig: a.ChannelConfig}
 		if config.Type != mpeg4audio.ObjectTypeAACLC {
 			return unit.UnsupportedError{What: fmt.Sprintf("AAC object type %d", config.Type)}
 		}
