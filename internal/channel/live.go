@@ -223,13 +223,13 @@ func (l *live) accept(in *ingest) {
 // open decides about the media that a publisher is about to bring, at its start and when its parameters have changed,
 // and returns the stream's muxer. The first frame of the first publisher makes it.
 func (l *live) open(in *ingest, t hls.Tracks, frame int64, began time.Time) (*hls.Muxer, error) {
-	if err := checkPicture(t.Size()); err != nil {
-		return nil, err
-	}
 	if in == l.challenger {
 		if err := l.takeOver(t); err != nil {
 			return nil, err
 		}
+	}
+	if err := checkPicture(t.Size()); err != nil {
+		return nil, err
 	}
 	if x := l.muxer.Load(); x != nil {
 		return x, nil
