@@ -39,6 +39,7 @@ type composition struct {
 	tiles   []video.Tile
 	mixer   *video.Mixer
 	encoder *av.H264Encoder
+	effort  video.Effort
 	sound   audio.Mixer
 	aac     *av.AACEncoder
 	stages  Stages
@@ -100,8 +101,12 @@ func (c *composition) run() error {
 		if c.Paced {
 			time.Sleep(at - time.Since(start))
 		}
+		began := time.Now()
 		if err := c.picture(n, at); err != nil {
 			return err
+		}
+		if c.Paced {
+			c.encoder.Hurry(c.effort.Note(time.Since(began), tick))
 		}
 		if since := c.Wait + at; c.Paced && since >= stagger && since < time.Duration(c.Seconds)*time.Second {
 			c.stages.Ticks++

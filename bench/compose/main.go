@@ -58,6 +58,7 @@ func run(ctx context.Context) error {
 	only := flag.String("only", "", "`pattern` of cases and engines, such as ^4x360p/footlight; the results are printed, not written")
 	inputs := flag.String("inputs", filepath.Join(cache, "footlight", "bench-compose"), "`directory` for inputs")
 	out := flag.String("out", ".", "`directory` of the repository")
+	qualities := flag.Bool("quality", false, "also tell how good the pictures of all cases are, which takes many times as long")
 	onlyEncoders := flag.Bool("encoders", false, "only compare encoders, and write encoders.md")
 	task := flag.String("task", "", "be our engine and do this `task`; used by the benchmark itself")
 	flag.Parse()
@@ -91,7 +92,7 @@ func run(ctx context.Context) error {
 	if err := makeInputs(ctx, jobs); err != nil {
 		return err
 	}
-	if err := report.measure(ctx, *rounds); err != nil {
+	if err := report.measure(ctx, *rounds, *qualities); err != nil {
 		return err
 	}
 	if *only == "" && slices.Contains(wanted, holding) {

@@ -68,14 +68,14 @@ func (j Job) key() string {
 	return fmt.Sprintf("%dx%dp", j.Inputs, j.InputHeight)
 }
 
-// measure runs everything, round by round.
-func (r *Report) measure(ctx context.Context, rounds int) error {
+// measure runs everything, round by round. It looks at the pictures of part engines, or of all, in the first.
+func (r *Report) measure(ctx context.Context, rounds int, qualities bool) error {
 	for round := range rounds {
 		for i := range r.Cases {
 			c := &r.Cases[i]
 			for k := range c.Engines {
 				e := &c.Engines[k]
-				quality := round == 0 && c.Part == engines
+				quality := round == 0 && (c.Part == engines || qualities)
 				m, err := measure(ctx, c.Job, e.engine, quality)
 				if err != nil {
 					return fmt.Errorf("%s of %s: %w", e.Name, c.Job, err)
