@@ -27,7 +27,7 @@ func compositions(c *check) {
 	c.is("StartComposition", made, M{
 		"arn": "~arn:aws:ivs:us-east-1:000000000000:composition/[A-Za-z0-9]{12}", "stageArn": stage, "state": "STARTING", "startTime": "~2.*Z", "tags": M{"a": "b"},
 		"destinations": []any{M{"id": "~[A-Za-z0-9]{12}", "state": "STARTING", "configuration": destination}},
-		"layout": M{"grid": M{"featuredParticipantAttribute": "", "gridGap": 2, "omitStoppedVideo": false, "videoAspectRatio": "VIDEO", "videoFillMode": "COVER",
+		"layout": M{"grid": M{"featuredParticipantAttribute": "", "gridGap": 2, "omitStoppedVideo": false, "videoAspectRatio": "VIDEO", "videoFillMode": "",
 			"participantOrderAttribute": ""}},
 	})
 	c.shows("defaults", "StartComposition")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -13,14 +14,34 @@ import (
 	"github.com/footlight-live/footlight/internal/synth"
 )
 
-// join publishes a small picture to a stage with a token.
-func (c *check) join(token string) (*synth.Publisher, error) {
-	p := &synth.Publisher{WHIPURL: c.URL + "/whip", Token: token, Name: "ada", Index: 1, Width: 160, Height: 160, FrameRate: 10, BitRate: 100_000}
+// join publishes a small picture to a stage with a token, and waits until the stage has taken it or refused.
+func (c *check) join(token string) error {
+	answer := make(chan error, 1)
+	tell := func(err error) {
+		select {
+		case answer <- err:
+		default: // the first answer is the one that counts
+		}
+	}
+	p := &synth.Publisher{WHIPURL: c.URL + "/whip", Token: token, Name: "ada", Index: 1, Width: 160, Height: 160, FrameRate: 10, BitRate: 100_000, Log: slog.New(slog.DiscardHandler)}
+	p.OnState = func(state synth.State, reason string) {
+		switch state {
+		case synth.Live:
+			tell(nil)
+		case synth.Failed:
+			tell(errors.New(reason))
+		}
+	}
 	if err := p.Start(context.Background()); err != nil {
-		return nil, err
+		return err
 	}
 	c.Cleanup(func() { p.Close() })
-	return p, nil
+	select {
+	case err := <-answer:
+		return err
+	case <-time.After(callTime):
+		return errors.New("no answer")
+	}
 }
 
 // stageWithOne is a stage where one participant publishes.
@@ -28,7 +49,7 @@ func (c *check) stageWithOne() (stage, session, participant string) {
 	c.Helper()
 	stage = str(c.do("CreateStage", M{}), "stage", "arn")
 	token := at(c.do("CreateParticipantToken", M{"stageArn": stage, "userId": "ada", "attributes": M{"side": "left"}}), "participantToken")
-	if _, err := c.join(str(token, "token")); err != nil {
+	if err := c.join(str(token, "token")); err != nil {
 		c.Fatal(err)
 	}
 	participant = str(token, "participantId")
@@ -125,7 +146,7 @@ func (c *check) disconnect(stage, participant string, in func(M) M) {
 	})
 	early := at(c.do("CreateParticipantToken", M{"stageArn": stage}), "participantToken")
 	c.do("DisconnectParticipant", M{"stageArn": stage, "participantId": str(early, "participantId")})
-	if _, err := c.join(str(early, "token")); err == nil {
+	if err := c.join(str(early, "token")); err == nil {
 		c.Error("who was disconnected comes in")
 	}
 	c.shows("effect", "DisconnectParticipant")
@@ -161,7 +182,7 @@ func tokens(c *check) {
 			"events_url": str(stage, "endpoints", "events"), "whip_url": str(stage, "endpoints", "whip"), "version": "1.0",
 			"capabilities": M{"allow_publish": true, "allow_subscribe": true}})
 	}
-	if _, err := c.join(own("own1")); err != nil {
+	if err := c.join(own("own1")); err != nil {
 		c.Errorf("a token that one signed oneself: %v", err)
 	}
 	c.eventually("own1 is there", func() error {
@@ -171,7 +192,7 @@ func tokens(c *check) {
 	})
 	c.shows("effect", "ImportPublicKey")
 	c.do("DeletePublicKey", key)
-	if _, err := c.join(own("own2")); err == nil {
+	if err := c.join(own("own2")); err == nil {
 		c.Error("a token of a key that was deleted opens the stage")
 	}
 	c.shows("effect", "DeletePublicKey")
