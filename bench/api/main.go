@@ -26,6 +26,7 @@ type options struct {
 	Channels, Stages int
 	Round            time.Duration // of one measurement
 	Rounds           int           // of each kind, ours and bare in turns
+	Only             string        // part to run, all when empty; then nothing is written
 }
 
 // result is one line of the report.
@@ -46,6 +47,7 @@ func main() {
 	flag.IntVar(&o.Stages, "stages", 1_000, "stages in the store")
 	flag.DurationVar(&o.Round, "round", 2*time.Second, "length of one measurement")
 	flag.IntVar(&o.Rounds, "rounds", 3, "measurements of each kind")
+	flag.StringVar(&o.Only, "only", "", "run one part and write nothing: reads or writes")
 	profile := flag.String("cpuprofile", "", "write a profile of this program to this file")
 	flag.Parse()
 	if *profile != "" {
@@ -61,7 +63,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	results, err := run(ctx, o)
-	if err == nil {
+	if err == nil && o.Only == "" {
 		err = write(o, results)
 	}
 	if err != nil {
@@ -82,14 +84,20 @@ func run(ctx context.Context, o options) ([]result, error) {
 	defer os.RemoveAll(disk)
 
 	var results []result
-	for _, part := range []func() ([]result, error){
-		func() ([]result, error) { return reads(ctx, o, filepath.Join(memory, "full")) },
-		func() ([]result, error) { return writes(ctx, o, disk) },
-		func() ([]result, error) {
+	for _, part := range []struct {
+		name string
+		run  func() ([]result, error)
+	}{
+		{"reads", func() ([]result, error) { return reads(ctx, o, filepath.Join(memory, "full")) }},
+		{"writes", func() ([]result, error) { return writes(ctx, o, disk) }},
+		{"process", func() ([]result, error) {
 			return process(ctx, filepath.Join(memory, "full"), filepath.Join(memory, "empty"))
-		},
+		}},
 	} {
-		more, err := part()
+		if o.Only != "" && o.Only != part.name {
+			continue
+		}
+		more, err := part.run()
 		if err != nil {
 			return nil, err
 		}
