@@ -78,15 +78,17 @@ func (w *world) example(name string, fresh func(kind string) string) M {
 	case "ListStageSessions":
 		return M{"stageArn": w.Stage}
 	case "GetStageSession", "ListParticipants":
-		return M{"stageArn": w.Stage, "sessionId": "st-0123456789abc"}
+		return M{"stageArn": w.Stage, "sessionId": w.Session}
 	case "GetParticipant", "ListParticipantEvents":
-		return M{"stageArn": w.Stage, "sessionId": "st-0123456789abc", "participantId": "nobody"}
+		return M{"stageArn": w.Stage, "sessionId": w.Session, "participantId": w.Participant}
 	case "ListParticipantReplicas":
-		return M{"sourceStageArn": w.Stage, "participantId": "nobody"}
+		return M{"sourceStageArn": w.Stage, "participantId": w.Participant}
 	case "StartComposition":
-		return M{"stageArn": fresh("stage with people"), "destinations": []any{M{"channel": M{"channelArn": fresh("channel"), "encoderConfigurationArn": w.Encoder}}}}
-	case "StartParticipantReplication", "StopParticipantReplication":
-		return M{"sourceStageArn": fresh("stage with people"), "destinationStageArn": w.Stage, "participantId": "nobody"}
+		return M{"stageArn": fresh("stage"), "destinations": []any{M{"channel": M{"channelArn": fresh("channel"), "encoderConfigurationArn": w.Encoder}}}}
+	case "StartParticipantReplication":
+		return M{"sourceStageArn": w.Stage, "destinationStageArn": fresh("stage"), "participantId": w.Participant}
+	case "StopParticipantReplication":
+		return M{"sourceStageArn": w.Stage, "destinationStageArn": fresh("stage with replica"), "participantId": w.Participant}
 	case "ivs-realtime ListTagsForResource":
 		return M{"resourceArn": w.Stage}
 	case "ivs-realtime TagResource":

@@ -40,6 +40,7 @@ func everything(c *check) {
 	c.run("read-only keys", accessDenied)
 	c.run("quotas", quotaErrors)
 	c.run("rates", throttling)
+	c.run("races", races)
 	c.run("channels", channels)
 	c.run("playback", playback)
 	c.run("stages", stages)

@@ -34,12 +34,13 @@ type world struct {
 	Channel, StreamKey, Stage, Encoder string // ARNs
 	Ads                                string // an ad configuration
 	Bucket                             string // of the object store
+	Session, Participant               string // ids; there is nobody unless somebody comes
 }
 
 // newWorld starts a server in which no quota is in the way, but for those given: "channels=1".
 func newWorld(t testing.TB, args ...string) *world {
 	t.Helper()
-	w := &world{operations: loadOperations(t), Bucket: "recordings"}
+	w := &world{operations: loadOperations(t), Bucket: "recordings", Session: "st-0123456789abc", Participant: "nobody"}
 	if len(args) == 0 {
 		args = []string{"--quota", quotas(100000)}
 	}
