@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -23,12 +24,18 @@ func encode(output any) ([]byte, error) {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
-	b, err := appendValue(make([]byte, 0, 1024), v)
+	size, _ := outputSizes.LoadOrStore(v.Type(), new(atomic.Int64))
+	last := size.(*atomic.Int64)
+	b, err := appendValue(make([]byte, 0, last.Load()+64), v)
 	if err != nil {
 		return nil, fmt.Errorf("encode response: %w", err)
 	}
+	last.Store(int64(len(b)))
 	return b, nil
 }
+
+// outputSizes are the lengths of the last outputs, so that most are written without growing: reflect.Type → *atomic.Int64.
+var outputSizes sync.Map
 
 // outputMember is a member that travels in the body, with its name as JSON and a colon.
 type outputMember struct {
