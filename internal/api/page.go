@@ -92,7 +92,8 @@ func (p *Pager) seal(op string, direction byte, last string) string {
 
 func (p *Pager) open(op, token string) (direction byte, last string, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) <= tokenMAC || !hmac.Equal(raw[:tokenMAC], p.mac(op, string(raw[tokenMAC:]))) {
+	// The decoder passes over line breaks; a token has none.
+	if err != nil || strings.ContainsAny(token, "\r\n") || len(raw) <= tokenMAC || !hmac.Equal(raw[:tokenMAC], p.mac(op, string(raw[tokenMAC:]))) {
 		return 0, "", ValidationException("1 validation error detected: Value at 'nextToken' failed to satisfy constraint: Member must be a token that %s returned", strings.SplitN(op, " ", 2)[0])
 	}
 	return raw[tokenMAC], string(raw[tokenMAC+1:]), nil

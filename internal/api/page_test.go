@@ -194,6 +194,7 @@ func FuzzPageToken(f *testing.F) {
 	}
 	f.Add(*token)
 	f.Add(*token + "=")
+	f.Add((*token)[:9] + "\n" + (*token)[9:])
 	f.Add("")
 	f.Add("////")
 	f.Fuzz(func(t *testing.T, s string) {
