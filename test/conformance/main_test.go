@@ -46,6 +46,7 @@ func everything(c *check) {
 	c.run("stages", stages)
 	c.run("tokens", tokens)
 	c.run("compositions", compositions)
+	c.run("recording", attachments)
 	c.run("ingest into a stage", stageIngest)
 	c.run("replication", replication)
 }

@@ -113,3 +113,24 @@ func (c *check) quotaOfReplicas(source, participant string) {
 		}
 	}
 }
+
+// attachments refuses to delete what a channel or a stage records with.
+func attachments(c *check) {
+	c.run("channel", func(c *check) {
+		arn := M{"arn": str(c.do("CreateRecordingConfiguration", c.example("CreateRecordingConfiguration", none)), "recordingConfiguration", "arn")}
+		made := at(c.do("CreateChannel", M{"recordingConfigurationArn": str(arn, "arn")}), "channel")
+		c.has("CreateChannel", made, M{"recordingConfigurationArn": str(arn, "arn")})
+		c.has("ListChannels by recording configuration", c.do("ListChannels", M{"filterByRecordingConfigurationArn": str(arn, "arn")}), M{"channels": []any{M{"arn": str(made, "arn")}}})
+		c.refused("ConflictException", "DeleteRecordingConfiguration", arn)
+		c.do("UpdateChannel", M{"arn": str(made, "arn"), "recordingConfigurationArn": ""})
+		c.do("DeleteRecordingConfiguration", arn)
+	})
+	c.run("stage", func(c *check) {
+		arn := M{"arn": str(c.do("CreateStorageConfiguration", c.example("CreateStorageConfiguration", none)), "storageConfiguration", "arn")}
+		made := at(c.do("CreateStage", M{"autoParticipantRecordingConfiguration": M{"storageConfigurationArn": str(arn, "arn"), "mediaTypes": []any{"AUDIO_ONLY"}}}), "stage")
+		c.has("CreateStage", made, M{"autoParticipantRecordingConfiguration": M{"storageConfigurationArn": str(arn, "arn"), "mediaTypes": []any{"AUDIO_ONLY"}}})
+		c.refused("ConflictException", "DeleteStorageConfiguration", arn)
+		c.do("UpdateStage", M{"arn": str(made, "arn"), "autoParticipantRecordingConfiguration": M{"storageConfigurationArn": ""}})
+		c.do("DeleteStorageConfiguration", arn)
+	})
+}
