@@ -62,17 +62,28 @@ func (c *check) try(name string, in M) (M, error) {
 // do calls an operation that must succeed.
 func (c *check) do(name string, in M) M {
 	c.Helper()
-	out, err := c.try(name, in)
+	out, err := c.patiently(name, in)
 	if err != nil {
 		c.Fatalf("%s %v: %v", name, in, err)
 	}
 	return out
 }
 
+// patiently is try, again and again as long as the rate of an operation is used up.
+func (c *check) patiently(name string, in M) (out M, err error) {
+	c.Helper()
+	for deadline := time.Now().Add(callTime); ; time.Sleep(100 * time.Millisecond) {
+		out, err = c.try(name, in)
+		if f, ok := errors.AsType[*failure](err); !ok || f.Code != "ThrottlingException" || time.Now().After(deadline) {
+			return out, err
+		}
+	}
+}
+
 // refused calls an operation that must answer with an error, as the SDK's type for it when the model documents it.
 func (c *check) refused(code, name string, in M) {
 	c.Helper()
-	_, err := c.try(name, in)
+	_, err := c.patiently(name, in)
 	f, ok := errors.AsType[*failure](err)
 	if !ok || f.Code != code {
 		c.Errorf("%s %v: want %s, got %v", name, in, code, err)

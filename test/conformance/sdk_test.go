@@ -200,8 +200,7 @@ func fill(to reflect.Value, x any) bool {
 	return !number || fmt.Sprint(to.Interface()) == fmt.Sprint(x)
 }
 
-// read turns an SDK's value into a JSON value. Members that are absent, and those that are zero in a field which
-// cannot say whether they were there, are left out or zero.
+// read turns an SDK's value into a JSON value. Members that are absent are nil, or zero where the SDK cannot tell.
 func read(v reflect.Value) any {
 	if t, ok := v.Interface().(time.Time); ok {
 		return t.UTC().Format(time.RFC3339Nano)
@@ -219,9 +218,7 @@ func read(v reflect.Value) any {
 			if !f.IsExported() || f.Name == "ResultMetadata" {
 				continue
 			}
-			if x := read(v.Field(i)); x != nil {
-				out[strings.ToLower(f.Name[:1])+f.Name[1:]] = x
-			}
+			out[strings.ToLower(f.Name[:1])+f.Name[1:]] = read(v.Field(i))
 		}
 		return out
 	case reflect.Slice:
@@ -266,8 +263,11 @@ func compare(at string, sent, got any) string {
 			return fmt.Sprintf("%s is %v", at, got)
 		}
 		for name, value := range sent {
-			if diff := compare(at+"."+name, value, object[name]); diff != "" {
-				return diff
+			// Members that are younger than the SDK are not in its types.
+			if read, known := object[name]; known {
+				if diff := compare(at+"."+name, value, read); diff != "" {
+					return diff
+				}
 			}
 		}
 		return ""
