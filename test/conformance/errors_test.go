@@ -13,7 +13,11 @@ import (
 
 // notFound names resources that do not exist in otherwise valid inputs.
 func notFound(c *check) {
-	special := map[string]M{"CreateChannel": {"playbackRestrictionPolicyArn": none("playback-restriction-policy")}}
+	replica := M{"sourceStageArn": none("stage"), "destinationStageArn": c.Stage, "participantId": "nobody"}
+	special := map[string]M{
+		"CreateChannel":               {"playbackRestrictionPolicyArn": none("playback-restriction-policy")},
+		"StartParticipantReplication": replica, "StopParticipantReplication": replica,
+	}
 	for _, op := range c.operations.sorted() {
 		if !slices.Contains(op.Errors, "ResourceNotFoundException") {
 			continue
