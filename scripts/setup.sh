@@ -12,6 +12,8 @@ fail() { say "$1"; shift; for line in "$@"; do printf '       %s\n' "$line" >&2;
 build_packages=(gcc libc6-dev make pkg-config libavcodec-dev libavutil-dev libswresample-dev libswscale-dev libyuv-dev libx264-dev libopenh264-dev libopus-dev
                 fonts-dejavu-core fonts-wqy-microhei fonts-noto-color-emoji)
 test_packages=(ffmpeg chromium shellcheck)
+# Any Node.js from 18 on runs the JavaScript SDK of test/conformance; Debian's where there is none.
+{ command -v node && command -v npm; } >/dev/null || test_packages+=(nodejs npm)
 bench_packages=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav xvfb)
 
 case "${1:-}" in
@@ -29,12 +31,21 @@ if [ "$(printf '%s\n%s\n' "$want" "$have" | sort -V | head -n 1)" != "$want" ]; 
   fail "Go $have is too old: Footlight needs $want or newer." "Get it from https://go.dev/dl/."
 fi
 
+# What the tests need from npm, exactly as locked.
+javascript() {
+  [ "$1" != build ] || return 0
+  local dir; dir="$(dirname "$0")/../test/conformance/js"
+  [ ! "$dir/node_modules/.package-lock.json" -nt "$dir/package-lock.json" ] || return 0
+  say "installing the AWS SDK for JavaScript into test/conformance/js"
+  (cd "$dir" && npm ci --silent --no-audit --no-fund) || fail "npm could not install the AWS SDK for JavaScript." "Is there a network? Run this again."
+}
+
 # Debian packages.
 missing=()
 for p in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)" = installed ] || missing+=("$p")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+[ ${#missing[@]} -gt 0 ] || { javascript "$1"; exit 0; }
 
 command -v apt-get >/dev/null || fail "these packages are missing, and this system has no apt-get:" "${missing[*]}" \
   "Footlight is built and tested on Debian 12; on another system install what these packages hold."
@@ -52,4 +63,5 @@ if ! install; then
   "${as_root[@]}" apt-get update -qq >>"$log" 2>&1 || { tail -n 5 "$log" >&2; fail "cannot read Debian's package lists." "Is there a network? Check /etc/apt/sources.list, then run this again."; }
   install || { tail -n 15 "$log" >&2; fail "apt-get could not install: ${missing[*]}" "The lines above say why. Mend it, then run this again."; }
 fi
+javascript "$1"
 say "done"

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -80,6 +78,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.Log.Debug("answer not delivered", "request", id, "err", err)
 		}
 	}
+	if !h.Log.Enabled(r.Context(), slog.LevelDebug) {
+		return
+	}
 	h.Log.Debug("request", "request", id, "operation", c.op.Name, "key", c.who.AccessKeyID,
 		"status", status, "code", code, "duration", time.Since(start))
 }
@@ -140,20 +141,6 @@ func (h *Handler) answer(ctx context.Context, c *call, id string, err error) *Er
 		h.Log.Error("operation failed", "request", id, "operation", c.op.Name, "err", err)
 	}
 	return InternalServerException("The server failed on this request. Its log has the reason under request %s.", id)
-}
-
-// encode writes an output; none is the empty object.
-func encode(output any) ([]byte, error) {
-	if output == nil {
-		return []byte("{}"), nil
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(output); err != nil {
-		return nil, fmt.Errorf("encode response: %w", err)
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // errorBody carries the text twice: SDKs built on the model read exceptionMessage, botocore message.

@@ -2,29 +2,28 @@ package api
 
 import (
 	"crypto/rand"
-	"fmt"
+	"encoding/hex"
+	"maps"
 	"net/http"
 	"time"
 )
 
 // commonHeaders are on every response (spec/api-conventions.md §2). Strict-Transport-Security and
 // upgrade-insecure-requests are left out: they would lock a browser out of a server on plain HTTP.
-var commonHeaders = map[string]string{
-	"Access-Control-Allow-Origin": "*",
-	"Access-Control-Expose-Headers": "Access-Control-Allow-Origin,Access-Control-Expose-Headers,Cache-Control,Content-Length," +
-		"Content-Security-Policy,Content-Type,date,x-amzn-errortype,x-amzn-requestid,X-Content-Type-Options,X-Frame-Options",
-	"Cache-Control":           "no-store, no-cache",
-	"Content-Security-Policy": "default-src 'self'",
-	"X-Content-Type-Options":  "nosniff",
-	"X-Frame-Options":         "DENY",
+var commonHeaders = http.Header{
+	"Access-Control-Allow-Origin": {"*"},
+	"Access-Control-Expose-Headers": {"Access-Control-Allow-Origin,Access-Control-Expose-Headers,Cache-Control,Content-Length," +
+		"Content-Security-Policy,Content-Type,date,x-amzn-errortype,x-amzn-requestid,X-Content-Type-Options,X-Frame-Options"},
+	"Cache-Control":           {"no-store, no-cache"},
+	"Content-Security-Policy": {"default-src 'self'"},
+	"X-Content-Type-Options":  {"nosniff"},
+	"X-Frame-Options":         {"DENY"},
 }
 
 // setCommonHeaders also sets Date from the clock that signatures are judged by, so that an SDK whose
 // clock is wrong learns the right one.
 func setCommonHeaders(header http.Header, requestID string, now time.Time) {
-	for name, value := range commonHeaders {
-		header.Set(name, value)
-	}
+	maps.Copy(header, commonHeaders) // the values are shared: nobody appends to them
 	header.Set("X-Amzn-Requestid", requestID)
 	header.Set("Date", now.UTC().Format(http.TimeFormat))
 }
@@ -49,5 +48,6 @@ func newRequestID() string {
 	rand.Read(b[:])
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	digits := hex.EncodeToString(b[:])
+	return digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
 }

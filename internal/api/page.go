@@ -7,7 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 	"sync"
 )
@@ -33,7 +33,7 @@ const maxKey = 700
 var errUnsorted = errors.New("the keys of the list are not in strict order")
 
 // Page cuts one page out of items, which must be all elements in strictly ascending or strictly
-// descending order of key. The token stands for the last element that was returned, by its key: when
+// descending order of key; it looks at few of them, and checks the order where the page lies. The token stands for the last element that was returned, by its key: when
 // the list changes between two pages, every element that was there all the time still comes exactly
 // once. op names the operation and, after a space, whatever else (a filter, a parent) a token must not
 // be used across. A page has maxResults elements, def when that is absent, and never more than max.
@@ -50,49 +50,39 @@ func Page[T any](p *Pager, op string, items []T, key func(T) string, maxResults 
 	}
 	size = min(size, max)
 
-	direction, err := order(items, key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("page %s: %w", op, err)
+	direction := byte('>')
+	if n := len(items); n > 1 && key(items[0]) > key(items[n-1]) {
+		direction = '<'
 	}
+	start := 0
 	if token != nil && *token != "" {
 		after, last, err := p.open(op, *token)
 		if err != nil {
 			return nil, nil, err
 		}
-		start := slices.IndexFunc(items, func(item T) bool {
-			c := strings.Compare(key(item), last)
-			return after == '>' && c > 0 || after == '<' && c < 0
-		})
-		if start < 0 {
-			start = len(items)
+		start = sort.Search(len(items), func(i int) bool { return beyond(after, key(items[i]), last) })
+	}
+	rest := items[start:]
+	page := rest[:min(size, len(rest))]
+	for i := 1; i < min(size+1, len(rest)); i++ {
+		if !beyond(direction, key(rest[i]), key(rest[i-1])) {
+			return nil, nil, fmt.Errorf("page %s: %w", op, errUnsorted)
 		}
-		items = items[start:]
 	}
-	if len(items) <= size {
-		return items, nil, nil
+	if len(page) == len(rest) {
+		return page, nil, nil
 	}
-	last := key(items[size-1])
+	last := key(page[size-1])
 	if len(last) > maxKey {
 		return nil, nil, fmt.Errorf("page %s: a key of %d bytes does not fit into a token", op, len(last))
 	}
-	return items[:size], new(p.seal(op, direction, last)), nil
+	return page, new(p.seal(op, direction, last)), nil
 }
 
-// order returns '>' when the keys ascend and '<' when they descend.
-func order[T any](items []T, key func(T) string) (byte, error) {
-	if len(items) < 2 {
-		return '>', nil
-	}
-	want, direction := -1, byte('>')
-	if key(items[0]) > key(items[1]) {
-		want, direction = 1, '<'
-	}
-	for i := range len(items) - 1 {
-		if strings.Compare(key(items[i]), key(items[i+1])) != want {
-			return 0, errUnsorted
-		}
-	}
-	return direction, nil
+// beyond reports whether a key comes after another one in a list that ascends, '>', or descends, '<'.
+func beyond(direction byte, key, last string) bool {
+	c := strings.Compare(key, last)
+	return direction == '>' && c > 0 || direction == '<' && c < 0
 }
 
 func (p *Pager) seal(op string, direction byte, last string) string {
@@ -102,7 +92,8 @@ func (p *Pager) seal(op string, direction byte, last string) string {
 
 func (p *Pager) open(op, token string) (direction byte, last string, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) <= tokenMAC || !hmac.Equal(raw[:tokenMAC], p.mac(op, string(raw[tokenMAC:]))) {
+	// The decoder passes over line breaks; a token has none.
+	if err != nil || strings.ContainsAny(token, "\r\n") || len(raw) <= tokenMAC || !hmac.Equal(raw[:tokenMAC], p.mac(op, string(raw[tokenMAC:]))) {
 		return 0, "", ValidationException("1 validation error detected: Value at 'nextToken' failed to satisfy constraint: Member must be a token that %s returned", strings.SplitN(op, " ", 2)[0])
 	}
 	return raw[tokenMAC], string(raw[tokenMAC+1:]), nil

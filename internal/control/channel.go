@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/footlight-live/footlight/internal/api"
 	"github.com/footlight-live/footlight/internal/api/ivs"
@@ -138,25 +139,24 @@ func (c *Control) ListChannels(ctx context.Context, in *ivs.ListChannelsRequest)
 	if filters > 1 {
 		return nil, api.ConflictException("Only one filter can be used at a time")
 	}
-	all, err := c.channels.List(ctx, "")
+	list, err := c.channels.Sorted(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var list []channelRecord
-	for _, r := range all {
-		policy, ads := c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy), c.attachedARN(arn.AdConfiguration, r.AdConfiguration)
-		// No channel has a recording configuration: "" matches all of them.
-		if value(in.FilterByRecordingConfigurationArn, "") == "" && value(in.FilterByName, r.Name) == r.Name &&
-			value(in.FilterByPlaybackRestrictionPolicyArn, policy) == policy && value(in.FilterByAdConfigurationArn, ads) == ads {
-			list = append(list, r)
-		}
+	if filters > 0 {
+		list = slices.DeleteFunc(slices.Clone(list), func(r *channelRecord) bool {
+			policy, ads := c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy), c.attachedARN(arn.AdConfiguration, r.AdConfiguration)
+			// No channel has a recording configuration: "" matches all of them.
+			return value(in.FilterByRecordingConfigurationArn, "") != "" || value(in.FilterByName, r.Name) != r.Name ||
+				value(in.FilterByPlaybackRestrictionPolicyArn, policy) != policy || value(in.FilterByAdConfigurationArn, ads) != ads
+		})
 	}
 	scope := "ListChannels " + value(in.FilterByName, "") + value(in.FilterByPlaybackRestrictionPolicyArn, "") + value(in.FilterByAdConfigurationArn, "")
-	page, next, err := oldestFirst(c, scope, list, channelRecord.order, in.MaxResults, in.NextToken, pageOf100)
+	page, next, err := api.Page(c.Pager, scope, list, (*channelRecord).order, in.MaxResults, in.NextToken, pageOf100.def, pageOf100.max)
 	if err != nil {
 		return nil, err
 	}
-	return &ivs.ListChannelsResponse{Channels: each(page, c.summarizeChannel), NextToken: next}, nil
+	return &ivs.ListChannelsResponse{Channels: each(page, func(r *channelRecord) ivs.ChannelSummary { return c.summarizeChannel(*r) }), NextToken: next}, nil
 }
 
 // UpdateChannel changes the members that are present, unless the channel is live.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/api"
@@ -58,8 +59,10 @@ type Control struct {
 	paces          paces
 	revokedViewers revokedViewers
 
-	// counting is held from counting the resources of a kind until one more is stored: the quotas hold.
-	counting sync.Mutex
+	// counting is held from counting the resources of a kind until one more is stored, so that the quotas hold: for
+	// reading as long as those that are creating would fit even if all were of the kind, else for writing.
+	counting sync.RWMutex
+	creating atomic.Int64
 	// references is held for reading from looking a resource up until what refers to it is stored, and for
 	// writing from finding that nothing refers to a resource until that is gone.
 	references sync.RWMutex
@@ -153,10 +156,10 @@ func (c *Control) openBuckets(ctx context.Context) error {
 	history := store.Retain(historyRetention)
 	return errors.Join(
 		open(ctx, c, &c.secrets, "secrets"),
-		open(ctx, c, &c.channels, "channels"),
+		mirror(ctx, c, &c.channels, "channels", func(a, b *channelRecord) int { return byAge(a.Created, a.ID, b.Created, b.ID) }),
 		open(ctx, c, &c.streamKeys, "stream-keys"),
 		open(ctx, c, &c.streamSessions, "stream-sessions", history),
-		open(ctx, c, &c.stages, "stages"),
+		mirror(ctx, c, &c.stages, "stages", func(a, b *stageRecord) int { return byAge(a.Created, a.ID, b.Created, b.ID) }),
 		open(ctx, c, &c.revocations, "revocations"),
 		open(ctx, c, &c.stageSessions, "stage-sessions", history),
 		open(ctx, c, &c.participants, "participants", history),
@@ -184,6 +187,12 @@ func (c *Control) openImages(ctx context.Context) (err error) {
 
 func open[T any](ctx context.Context, c *Control, b **store.Bucket[T], name string, opts ...store.BucketOption) (err error) {
 	*b, err = store.NewBucket[T](ctx, c.Store, name, opts...)
+	return err
+}
+
+// mirror opens a bucket that is kept in memory, in order.
+func mirror[T any](ctx context.Context, c *Control, b **store.Bucket[T], name string, order func(a, b *T) int) (err error) {
+	*b, err = store.Mirrored(ctx, c.Store, name, order)
 	return err
 }
 

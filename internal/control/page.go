@@ -2,8 +2,8 @@ package control
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/api"
@@ -23,7 +23,18 @@ var (
 
 // orderKey sorts by time, then by id, as text.
 func orderKey(t time.Time, id string) string {
-	return fmt.Sprintf("%019d-%s", t.UnixNano(), id)
+	const digits = 19
+	b := make([]byte, 0, digits+1+len(id))
+	b = strconv.AppendInt(b, t.UnixNano(), 10) // 19 digits from 2001 to 2262
+	for len(b) < digits {
+		b = slices.Insert(b, 0, '0')
+	}
+	return string(append(append(b, '-'), id...))
+}
+
+// byAge is the order of orderKey.
+func byAge(a time.Time, aID string, b time.Time, bID string) int {
+	return cmp.Or(cmp.Compare(a.UnixNano(), b.UnixNano()), cmp.Compare(aID, bID))
 }
 
 // oldestFirst sorts the list by key and cuts the page out of it. scope names the operation and, after a

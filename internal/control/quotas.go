@@ -115,6 +115,9 @@ func (l limit) allow(have int) error {
 
 // createWithin stores one more record unless there are as many as the limit allows.
 func createWithin[T any](ctx context.Context, c *Control, l limit, b *store.Bucket[T], key string, value T) error {
+	if done, err := createWell(ctx, c, l, b, key, value); done {
+		return err
+	}
 	c.counting.Lock()
 	defer c.counting.Unlock()
 	have, err := b.Bound(ctx)
@@ -131,4 +134,22 @@ func createWithin[T any](ctx context.Context, c *Control, l limit, b *store.Buck
 		}
 	}
 	return b.Create(ctx, key, value)
+}
+
+// createWell is createWithin well below the limit, where creates need not wait for one another. done is false when
+// the limit is so near that they must.
+func createWell[T any](ctx context.Context, c *Control, l limit, b *store.Bucket[T], key string, value T) (done bool, err error) {
+	c.counting.RLock()
+	defer c.counting.RUnlock()
+	// Whoever creates counts itself before it counts what there is: what others store meanwhile is in one of the two.
+	creating := c.creating.Add(1)
+	defer c.creating.Add(-1)
+	have, err := b.Bound(ctx)
+	if err != nil {
+		return true, err
+	}
+	if have+int(creating) > l.max {
+		return false, nil
+	}
+	return true, b.Create(ctx, key, value)
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 
+	"github.com/footlight-live/footlight/internal/api"
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/arn"
 )
@@ -41,15 +42,15 @@ func (c *Control) GetStage(ctx context.Context, in *ivsrealtime.GetStageRequest)
 
 // ListStages shows all stages.
 func (c *Control) ListStages(ctx context.Context, in *ivsrealtime.ListStagesRequest) (*ivsrealtime.ListStagesResponse, error) {
-	all, err := c.stages.List(ctx, "")
+	all, err := c.stages.Sorted(ctx)
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := oldestFirst(c, "ListStages", all, stageRecord.order, in.MaxResults, in.NextToken, pageOf50)
+	page, next, err := api.Page(c.Pager, "ListStages", all, (*stageRecord).order, in.MaxResults, in.NextToken, pageOf50.def, pageOf50.max)
 	if err != nil {
 		return nil, err
 	}
-	return &ivsrealtime.ListStagesResponse{Stages: each(page, c.summarizeStage), NextToken: next}, nil
+	return &ivsrealtime.ListStagesResponse{Stages: each(page, func(r *stageRecord) ivsrealtime.StageSummary { return c.summarizeStage(*r) }), NextToken: next}, nil
 }
 
 // UpdateStage renames a stage.

@@ -23,6 +23,10 @@ type Bucket[T any] struct {
 	name   string
 	kv     jetstream.KeyValue
 	stream jetstream.Stream // the stream below kv
+
+	// Of a mirrored bucket:
+	compare func(a, b *T) int
+	mirror  *mirror[T]
 }
 
 // BucketOption changes a bucket's configuration.
@@ -67,11 +71,27 @@ func (b *Bucket[T]) fail(op, key string, err error) error {
 // Get returns the record and its revision, which grows with every write in the bucket. ErrNotFound when
 // there is none.
 func (b *Bucket[T]) Get(ctx context.Context, key string) (T, uint64, error) {
+	if b.mirror != nil {
+		if e, ok := b.mirror.get(key); ok {
+			if e.value == nil {
+				var none T
+				return none, 0, b.fail("get", key, ErrNotFound)
+			}
+			return *e.value, e.rev, nil
+		}
+	}
 	value, _, rev, err := b.get(ctx, key)
 	if err != nil {
 		return value, 0, b.fail("get", key, err)
 	}
 	return value, rev, nil
+}
+
+// written waits until the mirror, if any, has a write.
+func (b *Bucket[T]) written(rev uint64) {
+	if b.mirror != nil {
+		b.mirror.wait(rev)
+	}
 }
 
 func (b *Bucket[T]) get(ctx context.Context, key string) (value T, data []byte, rev uint64, err error) {
@@ -107,13 +127,14 @@ func (b *Bucket[T]) create(ctx context.Context, key string, value T, opts ...jet
 	if err != nil {
 		return b.fail("create", key, err)
 	}
-	_, err = b.kv.Create(ctx, name, data, opts...)
+	rev, err := b.kv.Create(ctx, name, data, opts...)
 	if errors.Is(err, jetstream.ErrKeyExists) {
 		err = ErrExists
 	}
 	if err != nil {
 		return b.fail("create", key, err)
 	}
+	b.written(rev)
 	return nil
 }
 
@@ -123,9 +144,11 @@ func (b *Bucket[T]) Put(ctx context.Context, key string, value T) error {
 	if err != nil {
 		return b.fail("put", key, err)
 	}
-	if _, err := b.kv.Put(ctx, name, data); err != nil {
+	rev, err := b.kv.Put(ctx, name, data)
+	if err != nil {
 		return b.fail("put", key, err)
 	}
+	b.written(rev)
 	return nil
 }
 
@@ -159,13 +182,14 @@ func (b *Bucket[T]) Update(ctx context.Context, key string, change func(*T) erro
 		if bytes.Equal(before, after) {
 			return value, nil
 		}
-		_, err = b.kv.Update(ctx, name, after, rev)
+		now, err := b.kv.Update(ctx, name, after, rev)
 		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
 			continue
 		}
 		if err != nil {
 			return value, b.fail("update", key, err)
 		}
+		b.written(now)
 		return value, nil
 	}
 }
@@ -194,6 +218,9 @@ func (b *Bucket[T]) Delete(ctx context.Context, key string, conditions ...func(T
 		if err != nil {
 			return b.fail("delete", key, err)
 		}
+		if b.mirror != nil {
+			b.mirror.waitGone(key, rev)
+		}
 		return nil
 	}
 }
@@ -203,6 +230,9 @@ func (b *Bucket[T]) Delete(ctx context.Context, key string, conditions ...func(T
 func (b *Bucket[T]) DeletePrefix(ctx context.Context, prefix string) error {
 	if len(prefix) < 2 || prefix[len(prefix)-1] != '/' {
 		return b.fail("delete below", prefix, errors.New("the prefix must be a key followed by a slash"))
+	}
+	if b.mirror != nil {
+		return b.fail("delete below", prefix, errors.New("the bucket has a mirror, which would not be told"))
 	}
 	filter, err := encodePrefix(prefix)
 	if err != nil {

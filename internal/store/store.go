@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -37,6 +38,8 @@ type Store struct {
 	lock   *dirLock       // nil with an external URL
 	conn   *nats.Conn
 	js     jetstream.JetStream
+
+	mirrors sync.WaitGroup // who follow buckets until the connection is closed
 }
 
 // connectTimeout bounds the wait for the embedded server's recovery and for an external server's answer.
@@ -119,6 +122,7 @@ func (s *Store) Close() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
+	s.mirrors.Wait()
 	if s.server != nil {
 		s.server.Shutdown()
 		s.server.WaitForShutdown()

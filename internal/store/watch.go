@@ -16,6 +16,11 @@ import (
 // one pass, not one by one. A record that exists all the while appears once, even when it is written
 // meanwhile; then it may be the old or the new one.
 func (b *Bucket[T]) List(ctx context.Context, prefix string) ([]T, error) {
+	if b.mirror != nil {
+		if list, ok := b.mirror.list(prefix); ok {
+			return list, nil
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	found, err := b.collect(ctx, prefix)
@@ -73,8 +78,13 @@ func (b *Bucket[T]) collect(ctx context.Context, prefix string) (map[string]Chan
 }
 
 // Bound returns a number that the bucket's records do not exceed, at the cost of one question to the server:
-// records that were deleted within the last hour are counted as well.
+// records that were deleted within the last hour are counted as well. A mirrored bucket knows the exact number.
 func (b *Bucket[T]) Bound(ctx context.Context) (int, error) {
+	if b.mirror != nil {
+		if sorted, ok := b.mirror.all(); ok {
+			return len(sorted), nil
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	info, err := b.stream.Info(ctx)

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+)
+
+type aged struct {
+	Name string `json:"name"`
+	Age  int    `json:"age"`
+}
+
+func byAge(a, b *aged) int { return cmp.Or(cmp.Compare(a.Age, b.Age), cmp.Compare(a.Name, b.Name)) }
+
+func openMirrored(t *testing.T, s *Store) *Bucket[aged] {
+	t.Helper()
+	b, err := Mirrored(t.Context(), s, "aged", byAge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.mirror == nil {
+		t.Fatal("there is no mirror")
+	}
+	return b
+}
+
+func names(t *testing.T, b *Bucket[aged]) (out []string) {
+	t.Helper()
+	sorted, err := b.Sorted(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range sorted {
+		out = append(out, r.Name)
+	}
+	return out
+}
+
+// TestMirrorReadsWrites: whoever has written reads what it wrote, at once, in every way; and it is in order.
+func TestMirrorReadsWrites(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	b := openMirrored(t, s)
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Go(func() {
+			for i := range 10 {
+				key := fmt.Sprintf("%d-%d", w, i)
+				if err := b.Create(t.Context(), key, aged{key, i}); err != nil {
+					t.Error(err)
+				}
+				if got, _, err := b.Get(t.Context(), key); err != nil || got.Age != i {
+					t.Errorf("%s after creating: %+v, %v", key, got, err)
+				}
+				if _, err := b.Update(t.Context(), key, func(r *aged) error { r.Age += 100; return nil }); err != nil {
+					t.Error(err)
+				}
+				if list, err := b.List(t.Context(), key); err != nil || !slices.Contains(list, aged{key, i + 100}) {
+					t.Errorf("%s after updating: %+v, %v", key, list, err)
+				}
+				if i%2 == 0 {
+					continue
+				}
+				if err := b.Delete(t.Context(), key); err != nil {
+					t.Error(err)
+				}
+				if _, _, err := b.Get(t.Context(), key); !errors.Is(err, ErrNotFound) {
+					t.Errorf("%s after deleting: %v", key, err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	got := names(t, b)
+	if n, err := b.Bound(t.Context()); len(got) != 20 || n != 20 || err != nil {
+		t.Errorf("%d records, bound %d, %v", len(got), n, err)
+	}
+	sorted, _ := b.Sorted(t.Context())
+	if !slices.IsSortedFunc(sorted, byAge) {
+		t.Errorf("out of order: %v", got)
+	}
+
+	// What the bucket itself has is the same, also after a restart.
+	plain, err := NewBucket[aged](t.Context(), s, "aged")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := plain.List(t.Context(), "")
+	mirrored, _ := b.List(t.Context(), "")
+	if err != nil || !slices.Equal(whole, mirrored) {
+		t.Errorf("the bucket has %v, its mirror %v, %v", whole, mirrored, err)
+	}
+	s.Close()
+	s = openStore(t, dir)
+	defer s.Close()
+	if again := names(t, openMirrored(t, s)); !slices.Equal(again, got) {
+		t.Errorf("after a restart %v, before %v", again, got)
+	}
+}
+
+// TestMirrorSeesOthers: a write that came some other way is there too, and DeletePrefix is refused.
+func TestMirrorSeesOthers(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	b := openMirrored(t, s)
+	other := openMirrored(t, s)
+	if err := other.Put(t.Context(), "a", aged{"a", 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Put(t.Context(), "b", aged{"b", 2}); err != nil { // comes after it
+		t.Fatal(err)
+	}
+	if got := names(t, b); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("got %v", got)
+	}
+	if err := b.DeletePrefix(t.Context(), "a/"); err == nil {
+		t.Error("DeletePrefix was not refused")
+	}
+}
+
+// TestMirrorOutlivesRequests: a caller that goes away during a write leaves nothing that is not so.
+func TestMirrorOutlivesRequests(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	b := openMirrored(t, s)
+	for i := range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		_ = b.Create(ctx, fmt.Sprint(i), aged{fmt.Sprint(i), i}) // done or not, both are fine
+	}
+	if err := b.Put(t.Context(), "last", aged{"last", 100}); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := NewBucket[aged](t.Context(), s, "aged")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := plain.List(t.Context(), "")
+	mirrored, _ := b.List(t.Context(), "")
+	if err != nil || !slices.Equal(whole, mirrored) {
+		t.Errorf("the bucket has %v, its mirror %v, %v", whole, mirrored, err)
+	}
+}
+
+// openStore opens a store that the test closes.
+func openStore(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
