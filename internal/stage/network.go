@@ -66,7 +66,7 @@ func (n *network) listenUDP(ctx context.Context, address string, log logging.Log
 		port = at.Port() // all addresses share the port that the first one got
 		n.udpAt = append(n.udpAt, netip.AddrPortFrom(at.Addr().Unmap(), port))
 		n.wanted = append(n.wanted, host)
-		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: udp, Logger: log.NewLogger("udp")}))
+		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: newBatchConn(udp), Logger: log.NewLogger("udp")}))
 	}
 	n.udp = ice.NewMultiUDPMuxDefault(muxes...)
 	return nil
