@@ -30,7 +30,7 @@ type publisher struct {
 
 func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publisher, error) {
 	o.limit = s.maxBitRate()
-	pc, err := s.newPeer(o, true)
+	pc, err := s.newPeer(o, true, nil)
 	if err != nil {
 		return nil, err
 	}

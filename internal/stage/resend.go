@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"sync"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -15,10 +16,13 @@ const (
 	shortestPause, longestPause = 20 * time.Millisecond, 300 * time.Millisecond
 )
 
-// repairs is a sink's part in retransmission. It belongs to the goroutine that reads the subscriber's RTCP.
+// repairs is a sink's part in retransmission. It belongs to the goroutine that reads the subscriber's RTCP, but for what
+// resending guards.
 type repairs struct {
+	resending   sync.Mutex
 	rtxSequence uint16
 	rtxPayload  [maxPacket + 2]byte
+
 	resends     int // since resendsFrom
 	resendsFrom time.Time
 	trip        time.Duration // to the subscriber and back, 0 when unknown
@@ -130,6 +134,16 @@ func (k *sink) resend(sequence uint16, now time.Time) bool {
 		return true
 	}
 	k.resends++
+	if k.again(p) == nil {
+		k.counters.packetsResent.Add(1)
+	}
+	return true
+}
+
+// again sends a packet that was sent before.
+func (k *sink) again(p queued) error {
+	k.resending.Lock()
+	defer k.resending.Unlock()
 	header, payload := k.headerOf(p), p.payload
 	if k.rtxSSRC != 0 {
 		header.SSRC, header.PayloadType, header.SequenceNumber = k.rtxSSRC, k.rtxType, k.rtxSequence
@@ -138,10 +152,11 @@ func (k *sink) resend(sequence uint16, now time.Time) bool {
 		k.rtxPayload[0], k.rtxPayload[1] = byte(p.sequence>>8), byte(p.sequence)
 		payload = k.rtxPayload[:2+copy(k.rtxPayload[2:], p.payload)]
 	}
-	if _, err := k.writer.WriteRTP(&header, payload); err == nil {
-		k.counters.packetsResent.Add(1)
+	if k.bandwidth != nil {
+		number(&header, k.extension, k.bandwidth.sent(len(payload), time.Now()))
 	}
-	return true
+	_, err := k.writer.WriteRTP(&header, payload)
+	return err
 }
 
 // lookup finds the packet that the subscriber got under this sequence number; the caller then holds it.

@@ -37,7 +37,10 @@ type sink struct {
 	payloadType uint8
 	rtxSSRC     uint32 // 0: retransmissions go out as plain copies
 	rtxType     uint8
-	shows       *atomic.Uint64 // the size that the subscriber shows, see subscriber.show; nil for none
+	shows       *atomic.Uint64     // the size that the subscriber shows, see subscriber.show; nil for none
+	bandwidth   *bandwidth         // nil where it is not estimated
+	extension   uint8              // id of the header extension that numbers packets for it
+	probes      func(rate float64) // has a probe of the bandwidth run
 	log         *slog.Logger
 
 	wake chan struct{} // something is queued, or there is a new report
@@ -218,6 +221,9 @@ func (k *sink) take(batch []queued) (n int, report *rtcp.SenderReport, dropped u
 
 func (k *sink) write(p queued) error {
 	k.header = k.headerOf(p)
+	if k.bandwidth != nil {
+		number(&k.header, k.extension, k.bandwidth.sent(len(p.payload), time.Now()))
+	}
 	_, err := k.writer.WriteRTP(&k.header, p.payload)
 	return err
 }
@@ -228,6 +234,11 @@ func (k *sink) headerOf(p queued) rtp.Header {
 		SequenceNumber: p.sequence, Timestamp: p.time,
 		Padding: p.padding > 0, PaddingSize: p.padding,
 	}
+}
+
+// number puts a transport-wide sequence number into a header.
+func number(h *rtp.Header, id uint8, sequence uint16) {
+	_ = h.SetExtension(id, []byte{byte(sequence >> 8), byte(sequence)}) // fails for ids only that cannot be negotiated
 }
 
 // senderReport is the newest sender report of the layer that is sent as the subscriber is to get it: the pair of NTP and

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -16,6 +18,7 @@ type subscriber struct {
 	session
 	publisher *publisher
 	outlets   []*outlet
+	bandwidth *bandwidth    // nil where there is nothing to choose by it
 	shows     atomic.Uint64 // the size that the subscriber shows pictures in: width in the upper half
 
 	connected bool // of the stage's goroutine
@@ -31,11 +34,16 @@ type outlet struct {
 }
 
 func (s *Server) newSubscriber(p *publisher, g Grant, agent string, o *offer) (*subscriber, error) {
-	pc, err := s.newPeer(o, false)
+	u := &subscriber{publisher: p}
+	// Composers say which sizes they show, and are near: what they ask for they get.
+	if len(p.video.layers) > 1 && !g.Hidden && o.video != nil && slices.Contains(o.video.feedback, webrtc.TypeRTCPFBTransportCC) {
+		u.bandwidth = newBandwidth(time.Now())
+	}
+	pc, err := s.newPeer(o, false, u.bandwidth)
 	if err != nil {
 		return nil, err
 	}
-	u := &subscriber{session: s.newSession(p.stage, g, agent, o, pc), publisher: p}
+	u.session = s.newSession(p.stage, g, agent, o, pc)
 	add := func(kind webrtc.RTPCodecType, from *track) error {
 		t := &outlet{subscriber: u, track: from, kind: kind}
 		u.outlets = append(u.outlets, t)
@@ -114,6 +122,12 @@ func (t *outlet) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, er
 		k.shows = &t.subscriber.shows
 		if v := t.subscriber.offer.video; k.video && v.rtx != 0 && c.SSRCRetransmission() != 0 {
 			k.rtxSSRC, k.rtxType = uint32(c.SSRCRetransmission()), v.rtx
+		}
+		for _, ext := range c.HeaderExtensions() {
+			if k.video && ext.URI == sdp.TransportCCURI && t.subscriber.bandwidth != nil {
+				k.bandwidth, k.extension = t.subscriber.bandwidth, uint8(ext.ID)
+				k.probes = func(rate float64) { t.subscriber.spawn(func() { k.probe(t.subscriber.ctx, rate) }) }
+			}
 		}
 		t.sink = k
 		return codec, nil
