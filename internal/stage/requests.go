@@ -200,7 +200,9 @@ func (r subscriberConnected) apply(st *stage) {
 	}
 	u.connected = true
 	u.log.Debug("subscriber started", "publisher", u.publisher.grant.ParticipantID)
-	st.emit(Event{Kind: SubscribeStarted, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Origin: u.publisher.origin})
+	if !u.publisher.grant.Hidden {
+		st.emit(Event{Kind: SubscribeStarted, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Origin: u.publisher.origin})
+	}
 	if !u.grant.Hidden {
 		limit := st.server.maxDuration()
 		refusal := refuse(StreamDurationExceeded, "the participant has subscribed for %s, which is as long as one may", limit)

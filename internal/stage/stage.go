@@ -268,7 +268,9 @@ func (st *stage) endSubscriber(u *subscriber, reason string) {
 	st.server.counters.subscribers.Add(-1)
 	if u.connected {
 		u.log.Debug("subscriber stopped", "publisher", u.publisher.grant.ParticipantID, "reason", reason)
-		st.emit(Event{Kind: SubscribeStopped, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Reason: reason, Origin: u.publisher.origin})
+		if !u.publisher.grant.Hidden {
+			st.emit(Event{Kind: SubscribeStopped, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Reason: reason, Origin: u.publisher.origin})
+		}
 	}
 	st.server.forget(u.id)
 	st.server.work.Go(u.close)
