@@ -35,11 +35,13 @@ var h264 = webrtc.RTPCodecCapability{
 // camera makes packets that look like H.264 to a server that does not decode. Each payload ends with the time at which
 // it was sent.
 type camera struct {
-	track *webrtc.TrackLocalStaticRTP
-	sent  atomic.Int64
-	key   atomic.Bool
-	stop  chan struct{}
-	ended chan struct{}
+	track  *webrtc.TrackLocalStaticRTP
+	sent   atomic.Int64
+	frames atomic.Int64
+	muted  atomic.Bool
+	key    atomic.Bool
+	stop   chan struct{}
+	ended  chan struct{}
 }
 
 func newCamera() (*camera, error) {
@@ -83,6 +85,17 @@ func (c *camera) run() {
 			size *= keySize
 		}
 		payloads := fragment(size, key)
+		if c.muted.Load() {
+			payloads = nil
+		}
+		c.frames.Add(1)
+		if payloads == nil {
+			select {
+			case <-c.stop:
+				return
+			case <-time.After(time.Until(next)):
+			}
+		}
 		for i, payload := range payloads {
 			select {
 			case <-c.stop:

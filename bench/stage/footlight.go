@@ -61,11 +61,16 @@ func (f *footlight) subscribe(n int, at *port) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = p.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
+	return p, f.watch(p, fmt.Sprintf("bench.viewer%d.s", n))
+}
+
+// watch has a peer receive the camera.
+func (f *footlight) watch(p *peer, token string) error {
+	_, err := p.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return p, f.connect(p, "/whip/subscribe/camera", fmt.Sprintf("bench.viewer%d.s", n))
+	return f.connect(p, "/whip/subscribe/camera", token)
 }
 
 func (f *footlight) connect(p *peer, path, token string) error {
@@ -91,6 +96,7 @@ func (f *footlight) connect(p *peer, path, token string) error {
 	if res.StatusCode != http.StatusCreated {
 		return fmt.Errorf("%s: %s", res.Status, answer)
 	}
+	p.location = res.Header.Get("Location")
 	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer)}); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -16,19 +17,28 @@ const connectPatience = 30 * time.Second
 
 // peer is a client's connection, publishing or subscribing.
 type peer struct {
-	pc   *webrtc.PeerConnection
-	port *port
-	mux  *ice.UDPMuxDefault
-	up   chan struct{} // closed when connected
+	pc       *webrtc.PeerConnection
+	port     *port
+	mux      *ice.UDPMuxDefault
+	up       chan struct{} // closed when connected
+	location string        // of the session
 }
 
 var certificates = sync.OnceValues(newCertificate)
 
 // newPeer makes a connection over the port without interceptors: neither server gets feedback that the other does not.
 func newPeer(at *port) (*peer, error) {
-	media := new(webrtc.MediaEngine)
+	return newPeerWith(at, at, func(*webrtc.MediaEngine, *interceptor.Registry) error { return nil })
+}
+
+// newPeerWith makes a connection over conn, which is the port or something in front of it.
+func newPeerWith(at *port, conn net.PacketConn, with func(*webrtc.MediaEngine, *interceptor.Registry) error) (*peer, error) {
+	media, registry := new(webrtc.MediaEngine), new(interceptor.Registry)
 	err := media.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: h264, PayloadType: 102}, webrtc.RTPCodecTypeVideo)
 	if err != nil {
+		return nil, err
+	}
+	if err := with(media, registry); err != nil {
 		return nil, err
 	}
 	certificate, err := certificates()
@@ -43,9 +53,9 @@ func newPeer(at *port) (*peer, error) {
 	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	e.SetICETimeouts(20*time.Second, 20*time.Second, 2*time.Second)
 	p := &peer{port: at, up: make(chan struct{})}
-	p.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: at, Logger: log.NewLogger("udp")})
+	p.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: conn, Logger: log.NewLogger("udp")})
 	e.SetICEUDPMux(p.mux)
-	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(e), webrtc.WithInterceptorRegistry(new(interceptor.Registry)))
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(e), webrtc.WithInterceptorRegistry(registry))
 	p.pc, err = api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{*certificate}})
 	if err != nil {
 		return nil, err
