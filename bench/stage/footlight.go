@@ -119,6 +119,9 @@ func (admission) Admit(_ context.Context, bearer string) (stage.Grant, error) {
 
 // serve is the server's process.
 func serve(profile string) error {
+	if profile != "" {
+		runtime.MemProfileRate = 512
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	s := &stage.Server{
@@ -136,10 +139,18 @@ func serve(profile string) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.Handler())
 	mux.HandleFunc("GET /bench/state", func(w http.ResponseWriter, _ *http.Request) {
-		debug.FreeOSMemory()
+		// A stack that is not used any more shrinks by half with every collection.
+		for range 4 {
+			debug.FreeOSMemory()
+		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		fmt.Fprintln(w, runtime.NumGoroutine(), m.HeapAlloc+m.StackInuse)
+	})
+	mux.HandleFunc("GET /bench/profile/{name}", func(w http.ResponseWriter, r *http.Request) {
+		if p := pprof.Lookup(r.PathValue("name")); p != nil {
+			_ = p.WriteTo(w, 0)
+		}
 	})
 	h := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = h.Serve(l) }()

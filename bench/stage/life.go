@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 )
@@ -23,6 +24,17 @@ func (f *footlight) state() (goroutines int, bytes int64, err error) {
 	return goroutines, bytes, err
 }
 
+// keep writes profiles of the server to the folder that -profile names.
+func (f *footlight) keep(names ...string) {
+	for _, name := range names {
+		if res, err := http.Get(f.url + "/bench/profile/" + name); err == nil && f.profile != "" {
+			b, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			_ = os.WriteFile(f.profile+"."+name, b, 0o644)
+		}
+	}
+}
+
 // Idle is what subscribers cost that receive nothing because the publisher is muted.
 type Idle struct {
 	Subscribers int     `json:"subscribers"`
@@ -32,8 +44,8 @@ type Idle struct {
 	CPU         float64 `json:"coresInAll"`
 }
 
-func idle(n int) (Idle, error) {
-	f := &footlight{}
+func idle(n int, profile string) (Idle, error) {
+	f := &footlight{profile: profile}
 	h, err := open(f)
 	if err != nil {
 		return Idle{}, err
@@ -49,6 +61,7 @@ func idle(n int) (Idle, error) {
 		return Idle{}, err
 	}
 	time.Sleep(3 * time.Second)
+	f.keep("heap", "goroutine")
 	goroutines2, bytes2, err := f.state()
 	if err != nil {
 		return Idle{}, err

@@ -43,7 +43,7 @@ func run() error {
 	dir := flag.String("dir", "bench/stage", "where the results go, and livekit's module is")
 	program := flag.String("livekit", "", "a livekit-server to compare with; built from its Go module if empty")
 	only := flag.String("only", "", "measure only what has this in its name: footlight, livekit, idle, churn, loss")
-	profile := flag.String("profile", "", "write our server's processor profile of the fan-out there")
+	profile := flag.String("profile", "", "write our server's profiles there")
 	levels := flag.String("levels", "50,100,200,300,400,500,600,700,800,900,1000,1200,1400,1600,1800,2000", "numbers of subscribers to try")
 	subscribers := flag.Int("idle", 1000, "idle subscribers")
 	cycles := flag.Int("churn", 10_000, "joins and leaves")
@@ -86,7 +86,7 @@ func run() error {
 		}
 	}
 	if wanted("idle") {
-		i, err := idle(*subscribers)
+		i, err := idle(*subscribers, *profile)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ const (
 func (s *Server) settings() webrtc.SettingEngine {
 	var e webrtc.SettingEngine
 	e.LoggerFactory = s.pionLog
+	e.SetNet(s.network.machine)
 	e.SetICEUDPMux(s.network.udp)
 	e.SetICETCPMux(s.network.tcp)
 	e.SetNetworkTypes([]webrtc.NetworkType{

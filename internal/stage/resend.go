@@ -21,12 +21,11 @@ const (
 type repairs struct {
 	resending   sync.Mutex
 	rtxSequence uint16
-	rtxPayload  [maxPacket + 2]byte
 
 	resends     int // since resendsFrom
 	resendsFrom time.Time
 	trip        time.Duration // to the subscriber and back, 0 when unknown
-	again       [256]resent   // by the sequence number's low bits
+	past        []resent      // by the sequence number's low bits; made with the first
 }
 
 // resent is when a packet was last sent again.
@@ -42,7 +41,10 @@ func (r *repairs) pause() time.Duration {
 
 // recent tells whether the packet was sent again just now, and if not takes note that it is.
 func (r *repairs) recent(sequence uint16, now time.Time) bool {
-	a := &r.again[int(sequence)%len(r.again)]
+	if r.past == nil {
+		r.past = make([]resent, 256)
+	}
+	a := &r.past[int(sequence)%len(r.past)]
 	if a.sequence == sequence && !a.at.IsZero() && now.Sub(a.at) < r.pause() {
 		return true
 	}
@@ -149,8 +151,10 @@ func (k *sink) again(p queued) error {
 		header.SSRC, header.PayloadType, header.SequenceNumber = k.rtxSSRC, k.rtxType, k.rtxSequence
 		header.Padding, header.PaddingSize = false, 0
 		k.rtxSequence++
-		k.rtxPayload[0], k.rtxPayload[1] = byte(p.sequence>>8), byte(p.sequence)
-		payload = k.rtxPayload[:2+copy(k.rtxPayload[2:], p.payload)]
+		room := newPacket()
+		defer room.release()
+		room.buf[0], room.buf[1] = byte(p.sequence>>8), byte(p.sequence)
+		payload = room.buf[:2+copy(room.buf[2:], p.payload)]
 	}
 	if k.bandwidth != nil {
 		number(&header, k.extension, k.bandwidth.sent(len(payload), time.Now()))

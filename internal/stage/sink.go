@@ -46,7 +46,8 @@ type sink struct {
 	wake chan struct{} // something is queued, or there is a new report
 
 	mu       sync.Mutex
-	queue    []queued // ring
+	queue    []queued // ring; grows up to limit
+	limit    int
 	head     int
 	queued   int
 	skipping bool // video: everything is dropped until a key frame
@@ -79,9 +80,9 @@ func newSink(t *track, writer rtpWriter, send func([]rtcp.Packet) error, log *sl
 		length = videoQueue
 	}
 	return &sink{
+		limit: length,
 		track: t, video: src.video, counters: src.counters, writer: writer, send: send, log: log,
-		wake:  make(chan struct{}, 1),
-		queue: make([]queued, length),
+		wake: make(chan struct{}, 1),
 		// The first report that there is goes out behind the first packet.
 		report: true,
 	}
@@ -99,7 +100,7 @@ func (k *sink) push(src *source, p *packet, now time.Time) {
 	if g == nil {
 		return // of a layer that is not sent, or from before the subscriber began
 	}
-	full := k.queued == len(k.queue)
+	full := k.queued == k.limit
 	if k.skipping {
 		if !p.key || full || g != k.current() {
 			k.drop()
@@ -112,7 +113,7 @@ func (k *sink) push(src *source, p *packet, now time.Time) {
 
 // enqueue queues a packet of a segment.
 func (k *sink) enqueue(g *segment, p *packet) {
-	if k.queued == len(k.queue) {
+	if k.queued == k.limit {
 		k.drop()
 		if k.video {
 			k.skipping, k.asked = true, false
@@ -120,12 +121,23 @@ func (k *sink) enqueue(g *segment, p *packet) {
 		}
 		k.pop().release()
 	}
+	if k.queued == len(k.queue) {
+		k.grow()
+	}
 	time := g.time(p.index, p.time)
 	g.sent(p, time)
 	p.retain()
 	k.queue[(k.head+k.queued)%len(k.queue)] = queued{p, uint16(p.index + g.shift), time}
 	k.queued++
 	signal(k.wake)
+}
+
+// grow makes the queue larger: most never hold more than a picture, and there may be thousands.
+func (k *sink) grow() {
+	larger := make([]queued, min(max(2*len(k.queue), 16), k.limit))
+	n := copy(larger, k.queue[k.head:])
+	copy(larger[n:], k.queue[:k.head])
+	k.queue, k.head = larger, 0
 }
 
 func (k *sink) drop() {
