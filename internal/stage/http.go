@@ -22,6 +22,7 @@ import (
 //	DELETE /whip/sessions/{id}              end a session
 //	POST   /whip/sessions/{id}/size         say how large a subscriber shows the video
 //	PUT    /whip/token                      exchange the bearer's token for the one in the body
+//	GET    /whip/sessions/{id}/layers       see which simulcast layers there are, and which one a subscriber gets
 //	GET    /events/{stageId}                events socket
 //
 // It may be used from Start on.
@@ -40,6 +41,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("OPTIONS /whip/sessions/{id}/size", s.options)
 	mux.HandleFunc("PUT /whip/token", s.putToken)
 	mux.HandleFunc("OPTIONS /whip/token", s.options)
+	mux.HandleFunc("GET /whip/sessions/{id}/layers", s.getLayers)
+	mux.HandleFunc("OPTIONS /whip/sessions/{id}/layers", s.options)
 	mux.HandleFunc("GET /events/{stageId}", s.events)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -71,7 +74,7 @@ func (s *Server) options(w http.ResponseWriter, r *http.Request) {
 		}
 		participant = g.ParticipantID
 	}
-	h.Set("Access-Control-Allow-Methods", "POST, PUT, PATCH, DELETE, OPTIONS")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", "authorization, content-type, if-match")
 	h.Set("Access-Control-Max-Age", "86400")
 	h.Set("Accept-Post", typeSDP)

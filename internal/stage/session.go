@@ -76,6 +76,9 @@ func (s *session) watch(connected func(), ended func(reason string)) {
 func (s *session) answer(ctx context.Context) (string, error) {
 	s.negotiation.Lock()
 	defer s.negotiation.Unlock()
+	if s.ctx.Err() != nil {
+		return "", errSessionEnded
+	}
 	text, local, err := s.server.negotiate(ctx, s.pc, s.offer)
 	if err != nil {
 		return "", err
@@ -83,6 +86,9 @@ func (s *session) answer(ctx context.Context) (string, error) {
 	s.local = local
 	return text, nil
 }
+
+// errSessionEnded is what a request gets whose session was ended meanwhile, as by a newer one with the same token.
+var errSessionEnded = errStatus{http.StatusConflict, refuse(SessionNotFound, "the session has ended; a newer one with this token may have taken over")}
 
 // etag names the current ICE session (RFC 9725 section 4.3.1.1).
 func (s *session) etag() string {
@@ -100,6 +106,9 @@ func precondition(status int, message string) error {
 func (s *session) patch(ctx context.Context, match string, f fragment) (*fragment, error) {
 	s.negotiation.Lock()
 	defer s.negotiation.Unlock()
+	if s.ctx.Err() != nil {
+		return nil, errSessionEnded
+	}
 	remote, _ := iceCredentials(s.offer.desc)
 	restart := f.ufrag != "" && f.ufrag != remote
 	switch {
@@ -198,7 +207,11 @@ func (s *session) close() {
 		return
 	}
 	if s.pc != nil { // a feed has none
-		if err := s.pc.GracefulClose(); err != nil {
+		// A negotiation that goes on while the connection is closed would leave an ICE agent behind.
+		s.negotiation.Lock()
+		err := s.pc.GracefulClose()
+		s.negotiation.Unlock()
+		if err != nil {
 			s.log.Debug("close peer connection", "error", err)
 		}
 	}

@@ -22,6 +22,7 @@ type subscriber struct {
 	shows     atomic.Uint64 // the size that the subscriber shows pictures in: width in the upper half
 
 	connected bool // of the stage's goroutine
+	order     int  // among all subscriptions of the stage; of its goroutine too
 }
 
 // outlet is the local track of one media section: it learns from the WebRTC stack how packets are to be
