@@ -41,6 +41,7 @@ bench: build ## measure, compare with other tools, and write the results under b
 	@scripts/setup.sh bench
 	$(GO) run ./bench/compose
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/live
+	$(GO) run ./bench/stage
 
 generate: ## write the generated code and pages anew
 	$(GO) generate ./...
