@@ -1,12 +1,10 @@
 package stage
 
 import (
-	"io"
 	"sync"
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/transport/v5/packetio"
 )
 
 // How a subscriber's bandwidth is estimated. The numbers follow what browsers do towards servers (RFC 8698 and
@@ -207,42 +205,4 @@ func (b *bandwidth) update(now time.Time) {
 			b.rate = grown
 		}
 	}
-}
-
-// buffer makes the buffers of a connection's incoming streams. Transport-wide feedback does not come out of them: it goes
-// to the estimate at once. Browsers send it as feedback on whichever stream the newest packet was of, be it a
-// retransmission, whose feedback nobody reads otherwise.
-func (b *bandwidth) buffer(typ packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
-	f := &feedbackBuffer{Buffer: packetio.NewBuffer()}
-	f.SetLimitSize(maxFeedback)
-	if typ == packetio.RTCPBufferPacket {
-		f.bandwidth = b
-	}
-	return f
-}
-
-// maxFeedback is how many bytes of a subscriber's packets wait to be read.
-const maxFeedback = 32 << 10
-
-type feedbackBuffer struct {
-	*packetio.Buffer
-	bandwidth *bandwidth // nil in front of RTP
-}
-
-// Write takes one packet.
-func (f *feedbackBuffer) Write(p []byte) (int, error) {
-	if f.bandwidth == nil || len(p) < 4 || rtcp.PacketType(p[1]) != rtcp.TypeTransportSpecificFeedback || p[0]&0x1f != rtcp.FormatTCC {
-		return f.Buffer.Write(p, nil)
-	}
-	var report rtcp.TransportLayerCC
-	if report.Unmarshal(p) == nil {
-		f.bandwidth.feedback(&report, time.Now())
-	}
-	return len(p), nil
-}
-
-// Read gives one packet.
-func (f *feedbackBuffer) Read(p []byte) (int, error) {
-	n, _, err := f.Buffer.Read(p, nil)
-	return n, err
 }

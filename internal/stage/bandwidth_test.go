@@ -196,7 +196,7 @@ func FuzzTransportFeedback(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, packets uint16) {
 		now := time.Unix(1_700_000_000, 0)
 		b := newBandwidth(now)
-		buffer := &feedbackBuffer{bandwidth: b}
+		buffer := &feedbackBuffer{subscriber: &subscriber{bandwidth: b}}
 		for range packets % 1000 {
 			b.sent(1000, now)
 			now = now.Add(time.Millisecond)

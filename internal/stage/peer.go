@@ -47,9 +47,11 @@ func (s *Server) settings() webrtc.SettingEngine {
 //
 // For a publisher it answers with receiver reports and transport-wide congestion control, from which
 // browsers raise their bitrate. NACKs, key-frame requests and sender reports are the sources' and
-// sinks' own, see source and sink. For a subscriber whose bandwidth is to be estimated it has packets numbered, and brings
-// the estimate the feedback; estimate is nil for others.
-func (s *Server) newPeer(o *offer, publisher bool, estimate *bandwidth) (*webrtc.PeerConnection, error) {
+// sinks' own, see source and sink. A subscriber's RTCP goes to it at once, and where its bandwidth is to be estimated
+// packets are numbered; subscriber is nil for a publisher.
+func (s *Server) newPeer(o *offer, subscriber *subscriber) (*webrtc.PeerConnection, error) {
+	publisher := subscriber == nil
+	estimate := subscriber != nil && subscriber.bandwidth != nil
 	media := new(webrtc.MediaEngine)
 	registry := new(interceptor.Registry)
 	register := func(kind webrtc.RTPCodecType, mime string, clock uint32, channels uint16, c *codec) error {
@@ -60,7 +62,7 @@ func (s *Server) newPeer(o *offer, publisher bool, estimate *bandwidth) (*webrtc
 		p.MimeType, p.ClockRate, p.Channels, p.SDPFmtpLine = mime, clock, channels, c.fmtp
 		for _, f := range c.feedback {
 			typ, parameter, _ := strings.Cut(f, " ")
-			if typ == webrtc.TypeRTCPFBTransportCC && !publisher && (estimate == nil || kind == webrtc.RTPCodecTypeAudio) {
+			if typ == webrtc.TypeRTCPFBTransportCC && !publisher && (!estimate || kind == webrtc.RTPCodecTypeAudio) {
 				continue // nobody would read it
 			}
 			p.RTCPFeedback = append(p.RTCPFeedback, webrtc.RTCPFeedback{Type: typ, Parameter: parameter})
@@ -105,12 +107,14 @@ func (s *Server) newPeer(o *offer, publisher bool, estimate *bandwidth) (*webrtc
 		registry.Add(congestion)
 	}
 	settings := s.settings()
-	if estimate != nil {
+	if estimate {
 		ext := webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
 		if err := media.RegisterHeaderExtension(ext, webrtc.RTPCodecTypeVideo); err != nil {
 			return nil, fmt.Errorf("register transport-wide sequence numbers: %w", err)
 		}
-		settings.BufferFactory = estimate.buffer
+	}
+	if subscriber != nil {
+		settings.BufferFactory = subscriber.buffer
 	}
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{*s.certificate}})

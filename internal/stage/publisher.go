@@ -31,7 +31,7 @@ type publisher struct {
 
 func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publisher, error) {
 	o.limit = s.maxBitRate()
-	pc, err := s.newPeer(o, true, nil)
+	pc, err := s.newPeer(o, nil)
 	if err != nil {
 		return nil, err
 	}

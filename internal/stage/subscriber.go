@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -40,7 +39,7 @@ func (s *Server) newSubscriber(p *publisher, g Grant, agent string, o *offer) (*
 	if len(p.video.layers) > 1 && !g.Hidden && o.video != nil && slices.Contains(o.video.feedback, webrtc.TypeRTCPFBTransportCC) {
 		u.bandwidth = newBandwidth(time.Now())
 	}
-	pc, err := s.newPeer(o, false, u.bandwidth)
+	pc, err := s.newPeer(o, u)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +79,6 @@ func (u *subscriber) start() {
 		}
 		u.spawn(func() { k.run(u.ctx) })
 	}
-	for _, sender := range u.pc.GetSenders() {
-		if t, ok := sender.Track().(*outlet); ok && t.sink != nil {
-			u.spawn(func() { u.readFeedback(sender, t.sink) })
-		}
-	}
 }
 
 // show takes the size in pixels at which the subscriber shows the video. It gets the simulcast layer that is nearest to
@@ -92,20 +86,6 @@ func (u *subscriber) start() {
 func (u *subscriber) show(s size) {
 	u.shows.Store(uint64(s.width)<<32 | uint64(s.height))
 	u.publisher.video.changed()
-}
-
-// readFeedback answers the subscriber's RTCP for one track until the connection ends.
-func (u *subscriber) readFeedback(sender *webrtc.RTPSender, k *sink) {
-	for {
-		pkts, _, err := sender.ReadRTCP()
-		if err == nil {
-			k.feedback(pkts, time.Now())
-			continue
-		}
-		if u.ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
-			return
-		}
-	}
 }
 
 // Bind makes the sink: the negotiation is over and the codec known. The WebRTC stack calls it.
