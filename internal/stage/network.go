@@ -98,7 +98,7 @@ func (n *network) listenTCP(ctx context.Context, address string, log logging.Log
 	}
 	n.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
 		Listener: l, Logger: log.NewLogger("tcp"),
-		ReadBufferSize: 16, WriteBufferSize: tcpBacklog,
+		ReadBufferSize: 4, WriteBufferSize: tcpBacklog,
 		FirstStunBindTimeout: 10 * time.Second, AliveDurationForConnFromStun: 10 * time.Second,
 	})
 	return nil
