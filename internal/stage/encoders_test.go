@@ -183,10 +183,9 @@ func (e *encoder) dtlsServer(t *testing.T, certificate tls.Certificate) {
 	case <-time.After(patience):
 		t.Fatal("the stage does not answer STUN")
 	}
-	conn, err := dtls.Server(dtlsSide{e}, e.wire.RemoteAddr(), &dtls.Config{
-		Certificates: []tls.Certificate{certificate}, ClientAuth: dtls.RequireAnyClientCert,
-		SRTPProtectionProfiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AES128_CM_HMAC_SHA1_80},
-	})
+	conn, err := dtls.ServerWithOptions(dtlsSide{e}, e.wire.RemoteAddr(),
+		dtls.WithCertificates(certificate), dtls.WithClientAuth(dtls.RequireAnyClientCert),
+		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80))
 	if err != nil {
 		t.Fatal(err)
 	}
