@@ -19,7 +19,7 @@ const (
 	lossMax    = 0.2
 	lossMemory = 200                    // packets over which loss is smoothed
 	backDown   = 0.85                   // of what arrives, when congested
-	settle     = 400 * time.Millisecond // until a decrease shows
+	settling   = 400 * time.Millisecond // until a decrease shows
 	growth     = 0.08                   // of itself in a second, while it is used
 	// The shortest way is the least seen in one or two of these.
 	baseWindow = 10 * time.Second
@@ -191,7 +191,7 @@ func (b *bandwidth) update(now time.Time) {
 	arrives := b.throughput()
 	switch {
 	case b.queue > queueMax.Seconds() || b.loss > lossMax:
-		if now.Sub(b.lowered) < settle {
+		if now.Sub(b.lowered) < settling {
 			return
 		}
 		b.lowered = now
