@@ -26,6 +26,9 @@ func (a layerState) same(b layerState) bool {
 
 // states lists the layers as they are offered.
 func (t *track) states(now time.Time) []layerState {
+	if t == nil {
+		return nil // of a publisher that has no media yet
+	}
 	var out []layerState
 	for i, l := range t.look(now) {
 		out = append(out, layerState{RID: t.layers[i].rid, Width: l.width, Height: l.height, BitRate: l.rate, Active: l.flows})
