@@ -54,7 +54,8 @@ type canvas struct {
 	cast    *atomic.Pointer[cast]
 	look    atomic.Pointer[look] // never nil
 	outputs []*output
-	shared  bool // other canvases look at the same pictures
+	live    *webcast // takes the same pictures; nil for none
+	shared  bool     // other canvases look at the same pictures
 	meters  *meters
 	log     *slog.Logger
 
@@ -66,6 +67,7 @@ type canvas struct {
 	worn    *look              // what the mixer has
 	shown   map[*session]int64 // PTS of the picture shown last
 	dark    darkness
+	keyed   int64 // the newest picture that began a group
 
 	frames, late, missed atomic.Uint64
 	ticked               atomic.Int64 // composer time of the latest tick
@@ -172,6 +174,7 @@ func (c *canvas) giveWay(now, took, lag time.Duration) int64 {
 // keep their length.
 func (c *canvas) wanted() (used, key bool) {
 	fed := false
+	used = c.live.wants()
 	for _, o := range c.outputs {
 		frames, onlyKey := o.wants()
 		used = used || frames
@@ -186,6 +189,14 @@ func (c *canvas) overloaded() bool { return c.clock.Now() < time.Duration(c.calm
 
 // picture composes, encodes and offers picture n.
 func (c *canvas) picture(n int64, key bool) error {
+	// Who watches live waits for a key frame no longer than necessary. Late in a group the next one is near, and one
+	// more would change the lengths of a channel's segments.
+	if !key && 2*(n-c.keyed) < int64(c.keyInterval()) && c.live.asksKey() {
+		key = true
+	} else if key {
+		c.keyed = n
+		c.live.asksKey() // this one serves
+	}
 	began := c.clock.Now()
 	// The picture stands for the time until the next one: looking at its middle keeps sound and picture
 	// together to within half a tick either way.
@@ -208,6 +219,7 @@ func (c *canvas) picture(n int64, key bool) error {
 	for _, o := range c.outputs {
 		o.offer(p)
 	}
+	c.live.offer(p)
 	c.meters.draw.add(now, composed-began)
 	c.meters.encode.add(now, now-composed)
 	for _, complete := range s.fresh {

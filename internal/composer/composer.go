@@ -47,6 +47,7 @@ type Composer struct {
 	canvases []*canvas
 	sound    sound
 	outputs  []*output
+	live     *webcast        // nil unless the job asks for it
 	scenes   chan wire.Scene // to the dresser: the newest one only
 }
 
@@ -150,6 +151,13 @@ func (c *Composer) prepare() error {
 			o.header = h
 		}
 	}
+	if c.job.Live {
+		cv := c.canvases[0]
+		if c.live, err = newWebcast(c.job.WHIPURL, c.job.Token, cv.encoder.SPS(), cv.encoder.PPS(), c.clock, c.Log); err != nil {
+			return err
+		}
+		cv.live, c.sound.live = c.live, c.live
+	}
 	if err := c.dress(c.job.Scene); err != nil {
 		c.Log.Error("the composition begins without its scene", "reason", err)
 	}
@@ -205,6 +213,9 @@ func (c *Composer) compose(ctx context.Context, messages <-chan wire.Message, br
 		senders.Go(func() { o.run(abort, stop) })
 	}
 	go func() { senders.Wait(); close(allDone) }()
+	if c.live != nil {
+		following.Go(func() { c.live.run(subscribing) })
+	}
 
 	reason, err = c.serve(ctx, messages, broken, snapshots, failed, allDone, subscribing)
 

@@ -44,7 +44,7 @@ func (r *rig) Admit(_ context.Context, bearer string) (stage.Grant, error) {
 		_ = json.Unmarshal(body, &claims) // none for the composer
 	}
 	return stage.Grant{StageID: stageID, StageARN: account.Of(arn.Stage, stageID).String(), ParticipantID: bearer, UserID: bearer,
-		Attributes: claims.Attributes, Publish: bearer != "hidden", Subscribe: true, Hidden: bearer == "hidden", Expires: time.Now().Add(time.Hour)}, nil
+		Attributes: claims.Attributes, Publish: true, Subscribe: true, Hidden: bearer == "hidden", Expires: time.Now().Add(time.Hour)}, nil
 }
 
 func (r *rig) ResolveStreamKey(_ context.Context, key string) (channel.Publisher, error) {

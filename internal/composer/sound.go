@@ -24,6 +24,7 @@ type sound struct {
 	clock   *clock.Clock
 	cast    *atomic.Pointer[cast]
 	outputs []*output
+	live    *webcast // nil for none
 	meters  *meters
 
 	encoder *av.AACEncoder
@@ -52,13 +53,18 @@ func (s *sound) open() error {
 // timestamp says so, so that the encoder's delay does not become a lip sync error.
 func (s *sound) run(ctx context.Context) error {
 	defer s.encoder.Close()
+	defer s.live.close()
 	pcm := make([]float32, 2*audio.Block)
 	n := int64(0)
 	for sleep(ctx, s.clock.Until(clock.Ticks(s.mixer.Next()+audio.Block, audio.Rate))) {
 		began := s.clock.Now()
 		s.ticked.Store(int64(began))
 		s.gather()
+		at := s.mixer.Next()
 		s.mixer.Mix(pcm, s.playing)
+		if err := s.live.listen(pcm, at); err != nil {
+			return err
+		}
 		s.silent.listen(began, pcm, s.playing)
 		coded, err := s.encoder.Encode(pcm)
 		if err != nil {

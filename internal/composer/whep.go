@@ -62,10 +62,15 @@ func newAPI() (*webrtc.API, error) {
 	registry.Add(generator)
 	registry.Add(receiver)
 
+	return webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(iceSettings())), nil
+}
+
+// iceSettings are those of all connections to the server.
+func iceSettings() webrtc.SettingEngine {
 	settings := webrtc.SettingEngine{}
 	settings.SetIncludeLoopbackCandidate(true) // the server is usually on this machine
 	settings.SetICETimeouts(3*time.Second, 6*time.Second, time.Second)
-	return webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(settings)), nil
+	return settings
 }
 
 // whep subscribes to one participant. The session lives at location, where it is deleted.

@@ -84,7 +84,7 @@ func (c *Control) Admit(ctx context.Context, bearer string) (stage.Grant, error)
 		ParticipantID: claims.ParticipantID,
 		UserID:        claims.UserID,
 		Attributes:    claims.Attributes,
-		Publish:       claims.Capabilities.AllowPublish && !claims.Hidden,
+		Publish:       claims.Capabilities.AllowPublish,
 		Subscribe:     claims.Capabilities.AllowSubscribe,
 		Hidden:        claims.Hidden,
 		Expires:       claims.ExpiresAt(),

@@ -47,6 +47,13 @@ func (c *Control) manager() (*composition.Manager, error) {
 	return m.Manager, nil
 }
 
+// LiveTag is the tag of StartComposition that has the mix published to the stage over WebRTC too, with the value
+// liveOn. Who may subscribe on the stage watches it as participant token.ComposerPrefix + composition id.
+const (
+	LiveTag = "footlight:webrtc"
+	liveOn  = "on"
+)
+
 // CompositionJob is what a composer has to do now for a composition: addresses, token and stream keys are
 // made anew for each start, and destinations that have ended are left out. The error is composition.ErrStageGone
 // when there is no such stage any more.
@@ -67,7 +74,7 @@ func (c *Control) CompositionJob(ctx context.Context, r composition.Record) (wir
 	urls := c.localURLs()
 	job := wire.Job{
 		CompositionID: r.ID, EventsURL: urls.Events + "/" + stage.ID, WHIPURL: urls.WHIP, Token: token,
-		Layout: r.Layout, Tags: r.Tags,
+		Layout: r.Layout, Tags: r.Tags, Live: r.Tags[LiveTag] == liveOn,
 	}
 	for _, d := range r.Destinations {
 		if d.State.Ended() {
@@ -153,6 +160,9 @@ func (c *Control) newComposition(ctx context.Context, in *ivsrealtime.StartCompo
 	scene, err := c.SceneFor(ctx, in.Tags)
 	if err != nil {
 		return none, err
+	}
+	if v, ok := in.Tags[LiveTag]; ok && v != liveOn {
+		return none, api.ValidationException("tag %s: the value is %q or the tag is left out", LiveTag, liveOn)
 	}
 	r := composition.Record{
 		ID: arn.NewID(12), StageARN: *in.StageArn, State: composition.Starting, Started: c.Now().UTC(), Layout: lay, Scene: scene, Tags: in.Tags,

@@ -98,7 +98,7 @@ func TestCompositionEcho(t *testing.T) {
 	if p, err := f.ResolveStreamKey(t.Context(), job.Outputs[0].StreamKey); err != nil || p.Channel.ARN != f.channel || !p.AllowPlain || p.Source != "composition/"+key {
 		t.Errorf("the composer's stream key opens %+v, %v", p, err)
 	}
-	if g, err := f.Admit(t.Context(), job.Token); err != nil || !g.Hidden || g.StageARN != f.stage || g.Publish {
+	if g, err := f.Admit(t.Context(), job.Token); err != nil || !g.Hidden || g.StageARN != f.stage || !g.Publish {
 		t.Errorf("the composer's token admits %+v, %v", g, err)
 	}
 

@@ -103,6 +103,7 @@ func (c *Control) ComposerToken(stageARN, compositionID string) (string, error) 
 	}
 	claims := c.claims(a.ID, token.ComposerPrefix+compositionID, composerTokenLife)
 	claims.Capabilities.AllowSubscribe = true
+	claims.Capabilities.AllowPublish = true // the mix
 	claims.Hidden = true
 	return c.Keyring.Mint(claims)
 }

@@ -301,7 +301,7 @@ func TestComposerToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	g, err := f.Admit(t.Context(), signed)
-	if err != nil || !g.Hidden || g.Publish || !g.Subscribe || g.StageARN != stageARN || time.Until(g.Expires) < 24*time.Hour {
+	if err != nil || !g.Hidden || !g.Publish || !g.Subscribe || g.StageARN != stageARN || time.Until(g.Expires) < 24*time.Hour {
 		t.Errorf("grant %+v, %v", g, err)
 	}
 	if _, err := f.ComposerToken("arn:aws:ivs:us-east-1:999999999999:stage/x", "c"); err == nil {

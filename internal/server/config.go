@@ -19,6 +19,7 @@ type Config struct {
 
 	HTTPAddr   string `name:"http-addr" help:"Address of all HTTP: API, WHIP, events, playback, console." default:"127.0.0.1:4080" placeholder:"HOST:PORT"`
 	WebRTCAddr string `name:"webrtc-addr" help:"Address of all WebRTC media, over UDP and TCP." default:"127.0.0.1:4081" placeholder:"HOST:PORT"`
+	TURNAddr   string `name:"turn-addr" help:"Address of a TURN server for clients in closed networks, over UDP and TCP, and over TLS when there is a certificate. Default: none." placeholder:"HOST:PORT"`
 	RTMPAddr   string `name:"rtmp-addr" help:"Address of RTMP ingest." default:"127.0.0.1:1935" placeholder:"HOST:PORT"`
 	RTMPSAddr  string `name:"rtmps-addr" help:"Address of RTMPS ingest." default:"127.0.0.1:1936" placeholder:"HOST:PORT"`
 	SRTAddr    string `name:"srt-addr" help:"Address of SRT ingest, over UDP. Empty: none." default:"127.0.0.1:9000" placeholder:"HOST:PORT"`

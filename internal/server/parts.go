@@ -106,12 +106,20 @@ func (s *Server) startStages(ctx, background context.Context) error {
 		Admission: s.control,
 		Observer:  s.control.StageObserver(),
 		Log:       s.Log,
+		TURNAddr:  s.TURNAddr,
 
 		MaxPublishers: q.PublishersPerStage, MaxSubscribers: q.SubscribersPerStage, MaxReplications: q.ReplicationsPerParticipant,
 		MaxBitRate: q.PublishBitRate, MaxLines: q.PublishLines, MaxDuration: time.Duration(q.ConnectionHours) * time.Hour,
 	}
+	if s.TURNAddr != "" && s.TLSCert != "" {
+		cert, err := s.certificate("")
+		if err != nil {
+			return err
+		}
+		s.stages.TURNTLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	}
 	if err := s.stages.Start(background); err != nil {
-		return listenError("webrtc", "--webrtc-addr", s.WebRTCAddr, err)
+		return listenError("webrtc", "--webrtc-addr and --turn-addr", s.WebRTCAddr, err)
 	}
 	s.control.Stages = s.stages
 	s.onClose(func() { s.stages.Close() })

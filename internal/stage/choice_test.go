@@ -228,7 +228,7 @@ func TestNACKsAcrossLayers(t *testing.T) {
 		time.Sleep(longestPause)
 		ask(14)
 		w.mu.Lock()
-		payload := slices.Clone(k.rtxPayload[:2])
+		payload := slices.Clone(w.payload[:2])
 		w.mu.Unlock()
 		if !slices.Equal(payload, []byte{0, 14}) {
 			t.Errorf("the retransmission names packet % x, want the subscriber's 14", payload)

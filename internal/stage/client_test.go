@@ -34,6 +34,8 @@ type client struct {
 type clientOptions struct {
 	drop func(outgoing bool, h *rtp.Header) bool // packets that get lost on the wire
 	tcp  bool
+	// relay is a TURN server over which everything goes.
+	relay *webrtc.ICEServer
 }
 
 // newClient makes a peer connection with the usual codecs of browsers, NACK and nothing else.
@@ -55,7 +57,11 @@ func (r *rig) newClient(t *testing.T, opt clientOptions) *client {
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.LoggerFactory = pionLog{log: testLog()}
-	if opt.tcp {
+	var config webrtc.Configuration
+	if opt.relay != nil {
+		relayOnly(&e)
+		config.ICEServers, config.ICETransportPolicy = []webrtc.ICEServer{*opt.relay}, webrtc.ICETransportPolicyRelay
+	} else if opt.tcp {
 		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
 		e.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() })
 	} else {
@@ -71,7 +77,7 @@ func (r *rig) newClient(t *testing.T, opt clientOptions) *client {
 	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(e))
 	var err error
-	if c.pc, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
+	if c.pc, err = api.NewPeerConnection(config); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.close)

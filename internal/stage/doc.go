@@ -11,6 +11,8 @@
 //   - A slow subscriber never delays a publisher or another subscriber: each has a bounded queue,
 //     which for video drops to the next key frame.
 //   - A publisher sees at most one key-frame request in 500 ms for each layer, however many subscribers ask.
+//   - A hidden participant (a composer) may publish too: who knows its name subscribes to it, and it is in no list, no
+//     limit and no event.
 //   - A participant that vanishes without a word is gone within 10 s.
 //   - An Observer hears of every change of one stage in order.
 //

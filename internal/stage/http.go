@@ -8,7 +8,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
+	"time"
 )
 
 // Handler serves the WHIP resources and the events sockets:
@@ -19,6 +22,7 @@ import (
 //	DELETE /whip/sessions/{id}              end a session
 //	POST   /whip/sessions/{id}/size         say how large a subscriber shows the video
 //	PUT    /whip/token                      exchange the bearer's token for the one in the body
+//	GET    /whip/sessions/{id}/layers       see which simulcast layers there are, and which one a subscriber gets
 //	GET    /events/{stageId}                events socket
 //
 // It may be used from Start on.
@@ -37,6 +41,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("OPTIONS /whip/sessions/{id}/size", s.options)
 	mux.HandleFunc("PUT /whip/token", s.putToken)
 	mux.HandleFunc("OPTIONS /whip/token", s.options)
+	mux.HandleFunc("GET /whip/sessions/{id}/layers", s.getLayers)
+	mux.HandleFunc("OPTIONS /whip/sessions/{id}/layers", s.options)
 	mux.HandleFunc("GET /events/{stageId}", s.events)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -55,14 +61,24 @@ const (
 	maxToken     = 16 << 10 // bytes: attributes of 1 KB, escaped and in base64, fit several times
 )
 
-// options answers CORS preflights, and clients that ask for ICE servers before they post.
-func (s *Server) options(w http.ResponseWriter, _ *http.Request) {
+// options answers CORS preflights, and clients that ask for ICE servers before they post. Only who has a token is told of the
+// relay.
+func (s *Server) options(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Access-Control-Allow-Methods", "POST, PUT, PATCH, DELETE, OPTIONS")
+	participant := ""
+	if token := bearer(r); token != "" {
+		g, err := s.admit(r.Context(), token)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		participant = g.ParticipantID
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", "authorization, content-type, if-match")
 	h.Set("Access-Control-Max-Age", "86400")
 	h.Set("Accept-Post", typeSDP)
-	s.link(h)
+	s.link(h, r, participant)
 	w.WriteHeader(http.StatusOK)
 }
 
@@ -109,7 +125,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, open func(context.
 	h.Set("Location", s.base(r)+"/whip/sessions/"+session.id)
 	h.Set("ETag", session.etag())
 	h.Set("Accept-Patch", typeFragment)
-	s.link(h)
+	s.link(h, r, g.ParticipantID)
 	w.WriteHeader(http.StatusCreated)
 	_, _ = io.WriteString(w, answer) // a client that is gone will not connect either
 }
@@ -275,10 +291,17 @@ func (s *Server) base(r *http.Request) string {
 }
 
 // link names the ICE servers (RFC 9725 section 4.6). One header, joined without a space after the comma,
-// is what the strictest client seen can parse (spec/clients.md section 1.2).
-func (s *Server) link(h http.Header) {
+// is what the strictest client seen can parse (spec/clients.md section 1.2). The participant is named in the credentials for the
+// relay, "" hears nothing of it.
+func (s *Server) link(h http.Header, r *http.Request, participant string) {
 	var links []string
-	for _, i := range s.ICEServers {
+	servers := s.ICEServers
+	if s.relay != nil && participant != "" {
+		if u, err := url.Parse(s.base(r)); err == nil {
+			servers = append(slices.Clone(servers), s.relay.servers(u.Hostname(), participant, time.Now())...)
+		}
+	}
+	for _, i := range servers {
 		l := fmt.Sprintf(`<%s>; rel="ice-server"`, i.URL)
 		if i.Username != "" {
 			l += fmt.Sprintf(`; username=%q; credential=%q; credential-type="password"`, i.Username, i.Credential)

@@ -70,19 +70,30 @@ func (t *track) decide(now time.Time) {
 	sinks := slices.Clone(t.sinks)
 	t.mu.Unlock()
 	for _, k := range sinks {
-		k.aimAt(t.best(layers, k.shown()))
+		t.aim(k, layers, now)
 	}
 }
 
-// best is the layer for a subscriber that shows pictures of the wanted size, nil when none flows.
-func (t *track) best(layers []layer, wanted size) *source {
+// aim decides for the layer of one sink: the best for the size that the subscriber shows, and where its bandwidth is
+// estimated the best of those that get through.
+func (t *track) aim(k *sink, layers []layer, now time.Time) {
 	if len(t.layers) == 1 {
-		return t.layers[0] // whether it flows or not
+		k.aimAt(t.layers[0]) // whether it flows or not
+		return
 	}
-	if i := chooseLayer(layers, wanted); i >= 0 {
-		return t.layers[i]
+	best := chooseLayer(layers, k.shown())
+	if best < 0 {
+		return // none flows
 	}
-	return nil
+	if k.bandwidth != nil {
+		current := slices.Index(t.layers, k.sends())
+		affordable, next := affordLayer(layers, best, current, k.bandwidth.estimate())
+		if rate := probeFactor * float64(next); next > 0 && k.bandwidth.due(rate, now) {
+			k.probes(rate)
+		}
+		best = affordable
+	}
+	k.aimAt(t.layers[best])
 }
 
 func (t *track) look(now time.Time) []layer {
@@ -97,7 +108,7 @@ func (t *track) look(now time.Time) []layer {
 func (s *source) look(now time.Time) layer {
 	s.view.Lock()
 	defer s.view.Unlock()
-	return layer{size: s.size, flows: !s.arrived.IsZero() && now.Sub(s.arrived) < stalled}
+	return layer{size: s.size, rate: int(s.bitRate.Load()), flows: !s.arrived.IsZero() && now.Sub(s.arrived) < stalled}
 }
 
 // attach feeds the sink from now on; for video it starts at the next key frame, which is asked for.
@@ -108,7 +119,8 @@ func (t *track) attach(k *sink) {
 	for _, l := range t.layers {
 		l.attach(k)
 	}
-	k.aimAt(t.best(t.look(time.Now()), k.shown()))
+	now := time.Now()
+	t.aim(k, t.look(now), now)
 }
 
 // detach ends what attach began. The sink gets nothing after it returns.
@@ -144,6 +156,7 @@ func (t *track) close() {
 // layer is what decides whether a simulcast layer is taken.
 type layer struct {
 	size
+	rate  int // bits per second over the newest second, 0 before it was measured
 	flows bool
 }
 
@@ -177,4 +190,37 @@ func (l layer) better(than layer, wanted size) bool {
 	default:
 		return l.area() > than.area()
 	}
+}
+
+// affordLayer picks the largest layer that is no larger than the one wanted and gets through at a rate; the smallest when
+// none does. The one that is sent already needs no headroom. next is the rate of the next larger one, which would be
+// taken if more got through, 0 when there is none.
+func affordLayer(layers []layer, wanted, current, rate int) (affordable, next int) {
+	affordable = wanted
+	for i, l := range layers {
+		if l.flows && l.area() < layers[affordable].area() {
+			affordable = i
+		}
+	}
+	for i, l := range layers {
+		if !l.flows || l.area() > layers[wanted].area() || l.rate == 0 {
+			continue
+		}
+		needs := headroom * float64(l.rate)
+		if i == current {
+			needs = float64(l.rate) / headroom
+		}
+		switch {
+		case needs <= float64(rate):
+			if l.area() > layers[affordable].area() {
+				affordable = i
+			}
+		case next == 0 || l.rate < next:
+			next = l.rate
+		}
+	}
+	if l := layers[affordable]; next <= l.rate {
+		next = 0 // a smaller one that takes more is no goal
+	}
+	return affordable, next
 }

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -9,6 +10,9 @@ const (
 	measureInterval = time.Second
 	// measureWindow is over how many intervals the limit counts: a key frame is no offence.
 	measureWindow = 10
+	// maxPacketRate is four times what the most bits take in packets of the usual size: a packet costs the stage as
+	// much as another one, however small it is.
+	maxPacketRate = 4000 // a second
 )
 
 // measure finds out what the publisher sends until ctx ends, and has it ended when that is too much, or not allowed.
@@ -18,20 +22,34 @@ func (p *publisher) measure(ctx context.Context) {
 	sources := append(p.audio.layers[:1:1], p.video.layers...)
 	before := make([]uint64, len(sources))
 	var window [measureWindow]uint64 // bits, by interval
+	var layers []layerState
+	var packets [measureWindow]uint64
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		sum := uint64(0)
+		if now := p.video.states(time.Now()); !slices.EqualFunc(now, layers, layerState.same) {
+			layers = now
+			p.stage.tell(ctx, layersChanged{})
+		}
+		sum, count := uint64(0), uint64(0)
 		for i, src := range sources {
 			now := src.bytes.Load()
 			bits := 8 * (now - before[i])
 			src.bitRate.Store(bits)
 			sum += bits
 			before[i] = now
+			count += src.packets.Load()
 		}
+		// The count of one window ago is in the place that is about to be used again.
+		if in := count - packets[n%measureWindow]; n >= measureWindow && in > maxPacketRate*measureWindow {
+			refusal := refuse(BitrateExceeded, "the publisher sends %d packets a second, more than the %d allowed", in/measureWindow, maxPacketRate)
+			p.stage.tell(ctx, publisherExceeded{p, refusal})
+			return
+		}
+		packets[n%measureWindow] = count
 		window[n%measureWindow] = sum
 		total := uint64(0)
 		for _, bits := range window {

@@ -87,8 +87,8 @@ func TestAlign(t *testing.T) {
 }
 
 func TestChooseLayer(t *testing.T) {
-	l := func(width, height int) layer { return layer{size{width, height}, true} }
-	off := func(width, height int) layer { return layer{size{width, height}, false} }
+	l := func(width, height int) layer { return layer{size: size{width, height}, flows: true} }
+	off := func(width, height int) layer { return layer{size: size{width, height}} }
 	ladder := []layer{l(1280, 720), l(640, 360), l(320, 180)}
 	for _, c := range []struct {
 		name   string

@@ -11,6 +11,8 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
+	"github.com/pion/transport/v5"
+	"github.com/pion/transport/v5/stdnet"
 )
 
 // socketBuffer is asked of the kernel for each media socket, in bytes: a key frame of many publishers
@@ -29,12 +31,18 @@ type network struct {
 	udpAt  []netip.AddrPort
 	tcpAt  []netip.AddrPort
 	wanted []netip.Addr // addresses that sockets are bound to
+	// machine is the list of interfaces that each ICE agent would otherwise make and keep for itself.
+	machine transport.Net
 }
 
 // listen binds both ports. A host that is empty or unspecified means every address of the machine,
 // loopback included.
 func listen(ctx context.Context, udpAddr, tcpAddr string, log logging.LoggerFactory) (*network, error) {
-	n := &network{}
+	machine, err := stdnet.NewNet()
+	if err != nil {
+		return nil, fmt.Errorf("list network interfaces: %w", err)
+	}
+	n := &network{machine: machine}
 	if err := n.listenUDP(ctx, udpAddr, log); err != nil {
 		return nil, err
 	}
@@ -66,7 +74,7 @@ func (n *network) listenUDP(ctx context.Context, address string, log logging.Log
 		port = at.Port() // all addresses share the port that the first one got
 		n.udpAt = append(n.udpAt, netip.AddrPortFrom(at.Addr().Unmap(), port))
 		n.wanted = append(n.wanted, host)
-		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: udp, Logger: log.NewLogger("udp")}))
+		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: newBatchConn(udp), Logger: log.NewLogger("udp")}))
 	}
 	n.udp = ice.NewMultiUDPMuxDefault(muxes...)
 	return nil
@@ -90,7 +98,7 @@ func (n *network) listenTCP(ctx context.Context, address string, log logging.Log
 	}
 	n.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
 		Listener: l, Logger: log.NewLogger("tcp"),
-		ReadBufferSize: 64, WriteBufferSize: tcpBacklog,
+		ReadBufferSize: 4, WriteBufferSize: tcpBacklog,
 		FirstStunBindTimeout: 10 * time.Second, AliveDurationForConnFromStun: 10 * time.Second,
 	})
 	return nil

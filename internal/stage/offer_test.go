@@ -238,7 +238,7 @@ func FuzzOffer(f *testing.F) {
 		if refusal != nil {
 			return
 		}
-		pc, err := s.newPeer(o, true)
+		pc, err := s.newPeer(o, nil)
 		if err != nil {
 			return
 		}

@@ -28,6 +28,7 @@ const (
 func (s *Server) settings() webrtc.SettingEngine {
 	var e webrtc.SettingEngine
 	e.LoggerFactory = s.pionLog
+	e.SetNet(s.network.machine)
 	e.SetICEUDPMux(s.network.udp)
 	e.SetICETCPMux(s.network.tcp)
 	e.SetNetworkTypes([]webrtc.NetworkType{
@@ -46,8 +47,11 @@ func (s *Server) settings() webrtc.SettingEngine {
 //
 // For a publisher it answers with receiver reports and transport-wide congestion control, from which
 // browsers raise their bitrate. NACKs, key-frame requests and sender reports are the sources' and
-// sinks' own, see source and sink.
-func (s *Server) newPeer(o *offer, publisher bool) (*webrtc.PeerConnection, error) {
+// sinks' own, see source and sink. A subscriber's RTCP goes to it at once, and where its bandwidth is to be estimated
+// packets are numbered; subscriber is nil for a publisher.
+func (s *Server) newPeer(o *offer, subscriber *subscriber) (*webrtc.PeerConnection, error) {
+	publisher := subscriber == nil
+	estimate := subscriber != nil && subscriber.bandwidth != nil
 	media := new(webrtc.MediaEngine)
 	registry := new(interceptor.Registry)
 	register := func(kind webrtc.RTPCodecType, mime string, clock uint32, channels uint16, c *codec) error {
@@ -58,8 +62,8 @@ func (s *Server) newPeer(o *offer, publisher bool) (*webrtc.PeerConnection, erro
 		p.MimeType, p.ClockRate, p.Channels, p.SDPFmtpLine = mime, clock, channels, c.fmtp
 		for _, f := range c.feedback {
 			typ, parameter, _ := strings.Cut(f, " ")
-			if typ == webrtc.TypeRTCPFBTransportCC && !publisher {
-				continue // the stage estimates no bandwidth towards subscribers
+			if typ == webrtc.TypeRTCPFBTransportCC && !publisher && (!estimate || kind == webrtc.RTPCodecTypeAudio) {
+				continue // nobody would read it
 			}
 			p.RTCPFeedback = append(p.RTCPFeedback, webrtc.RTCPFeedback{Type: typ, Parameter: parameter})
 		}
@@ -102,7 +106,17 @@ func (s *Server) newPeer(o *offer, publisher bool) (*webrtc.PeerConnection, erro
 		}
 		registry.Add(congestion)
 	}
-	api := webrtc.NewAPI(webrtc.WithSettingEngine(s.settings()), webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry))
+	settings := s.settings()
+	if estimate {
+		ext := webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
+		if err := media.RegisterHeaderExtension(ext, webrtc.RTPCodecTypeVideo); err != nil {
+			return nil, fmt.Errorf("register transport-wide sequence numbers: %w", err)
+		}
+	}
+	if subscriber != nil {
+		settings.BufferFactory = subscriber.buffer
+	}
+	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{*s.certificate}})
 	if err != nil {
 		return nil, fmt.Errorf("make peer connection: %w", err)

@@ -21,16 +21,17 @@ type publisher struct {
 	protocol     string  // of the participant
 	origin       *Origin // of a replica, whose tracks are the original's; else nil
 
-	// Both are the stage's goroutine's.
+	// These are the stage's goroutine's.
 	connected bool
 	resumes   bool // it took over from a session of the participant's that was connected
+	audience  int  // its subscribers but hidden ones
 
 	ended atomic.Pointer[string] // why, once it has
 }
 
 func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publisher, error) {
 	o.limit = s.maxBitRate()
-	pc, err := s.newPeer(o, true)
+	pc, err := s.newPeer(o, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -178,16 +178,41 @@ func (r addSubscriber) apply(st *stage) {
 		r.reply <- refusal
 		return
 	}
+	st.limitRepeats(u)
 	st.subscribers[u] = struct{}{}
 	if !u.grant.Hidden {
 		st.audience[u.grant.ParticipantID]++
 	}
+	st.counted(u, 1)
 	st.server.counters.subscribers.Add(1)
 	st.server.remember(resource{
 		session: &u.session, subscriber: u,
 		end: func(reason string) request { return subscriberEnded{u, reason} },
 	})
 	r.reply <- nil
+}
+
+// maxRepeats is how many subscriptions one participant may have to one publisher: a client that reconnects has two for a
+// while. Nobody can use up the stage's subscriptions with one token.
+const maxRepeats = 4
+
+// limitRepeats makes room for another subscription of a participant to a publisher by ending the oldest.
+func (st *stage) limitRepeats(u *subscriber) {
+	st.subscribed++
+	u.order = st.subscribed
+	var oldest *subscriber
+	n := 0
+	for other := range st.subscribers {
+		if other.publisher != u.publisher || other.grant.ParticipantID != u.grant.ParticipantID {
+			continue
+		}
+		if n++; oldest == nil || other.order < oldest.order {
+			oldest = other
+		}
+	}
+	if n >= maxRepeats {
+		st.endSubscriber(oldest, "newer subscriptions with this token took over")
+	}
 }
 
 // subscriberConnected says that media flows to a subscriber.
@@ -200,7 +225,9 @@ func (r subscriberConnected) apply(st *stage) {
 	}
 	u.connected = true
 	u.log.Debug("subscriber started", "publisher", u.publisher.grant.ParticipantID)
-	st.emit(Event{Kind: SubscribeStarted, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Origin: u.publisher.origin})
+	if !u.publisher.grant.Hidden {
+		st.emit(Event{Kind: SubscribeStarted, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Origin: u.publisher.origin})
+	}
 	if !u.grant.Hidden {
 		limit := st.server.maxDuration()
 		refusal := refuse(StreamDurationExceeded, "the participant has subscribed for %s, which is as long as one may", limit)

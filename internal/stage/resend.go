@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"sync"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -15,14 +16,16 @@ const (
 	shortestPause, longestPause = 20 * time.Millisecond, 300 * time.Millisecond
 )
 
-// repairs is a sink's part in retransmission. It belongs to the goroutine that reads the subscriber's RTCP.
+// repairs is a sink's part in retransmission. It belongs to the goroutine that reads the subscriber's RTCP, but for what
+// resending guards.
 type repairs struct {
+	resending   sync.Mutex
 	rtxSequence uint16
-	rtxPayload  [maxPacket + 2]byte
+
 	resends     int // since resendsFrom
 	resendsFrom time.Time
 	trip        time.Duration // to the subscriber and back, 0 when unknown
-	again       [256]resent   // by the sequence number's low bits
+	past        []resent      // by the sequence number's low bits; made with the first
 }
 
 // resent is when a packet was last sent again.
@@ -38,7 +41,10 @@ func (r *repairs) pause() time.Duration {
 
 // recent tells whether the packet was sent again just now, and if not takes note that it is.
 func (r *repairs) recent(sequence uint16, now time.Time) bool {
-	a := &r.again[int(sequence)%len(r.again)]
+	if r.past == nil {
+		r.past = make([]resent, 256)
+	}
+	a := &r.past[int(sequence)%len(r.past)]
 	if a.sequence == sequence && !a.at.IsZero() && now.Sub(a.at) < r.pause() {
 		return true
 	}
@@ -130,18 +136,31 @@ func (k *sink) resend(sequence uint16, now time.Time) bool {
 		return true
 	}
 	k.resends++
+	if k.again(p) == nil {
+		k.counters.packetsResent.Add(1)
+	}
+	return true
+}
+
+// again sends a packet that was sent before.
+func (k *sink) again(p queued) error {
+	k.resending.Lock()
+	defer k.resending.Unlock()
 	header, payload := k.headerOf(p), p.payload
 	if k.rtxSSRC != 0 {
 		header.SSRC, header.PayloadType, header.SequenceNumber = k.rtxSSRC, k.rtxType, k.rtxSequence
 		header.Padding, header.PaddingSize = false, 0
 		k.rtxSequence++
-		k.rtxPayload[0], k.rtxPayload[1] = byte(p.sequence>>8), byte(p.sequence)
-		payload = k.rtxPayload[:2+copy(k.rtxPayload[2:], p.payload)]
+		room := newPacket()
+		defer room.release()
+		room.buf[0], room.buf[1] = byte(p.sequence>>8), byte(p.sequence)
+		payload = room.buf[:2+copy(room.buf[2:], p.payload)]
 	}
-	if _, err := k.writer.WriteRTP(&header, payload); err == nil {
-		k.counters.packetsResent.Add(1)
+	if k.bandwidth != nil {
+		number(&header, k.extension, k.bandwidth.sent(len(payload), time.Now()))
 	}
-	return true
+	_, err := k.writer.WriteRTP(&header, payload)
+	return err
 }
 
 // lookup finds the packet that the subscriber got under this sequence number; the caller then holds it.

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,11 @@ type Server struct {
 	PublicURL func() string
 	// ICEServers are told to clients; the stage itself needs none.
 	ICEServers []ICEServer
+	// TURNAddr is the host:port of a TURN server for clients in closed networks, over UDP and TCP, and over TLS on the
+	// same port when TURNTLS is set; "" is none. Clients are told of it under the host of the public URL, with
+	// credentials of their own.
+	TURNAddr string
+	TURNTLS  *tls.Config
 	// MaxBitRate is how much one publisher may send, all its simulcast layers and its sound together, in bits per
 	// second over 10 s; 0 means IVS's 8.5 Mbit/s. Who sends more is ended.
 	MaxBitRate int
@@ -79,6 +85,7 @@ type Server struct {
 	cancel      context.CancelFunc
 	work        sync.WaitGroup // stages, sockets, and sessions that close
 	network     *network
+	relay       *relay // nil without TURN
 	candidates  []string
 	certificate *webrtc.Certificate
 	pionLog     logging.LoggerFactory
@@ -129,6 +136,12 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("start stages: %w", err)
 	}
 	s.candidates = s.network.candidates(public)
+	if s.TURNAddr != "" {
+		if s.relay, err = s.startRelay(ctx, public); err != nil {
+			return errors.Join(fmt.Errorf("start stages: %w", err), s.network.close())
+		}
+		s.Log.Info("listening for TURN", "address", s.TURNAddr, "port", s.relay.port, "tls", s.relay.tls)
+	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.Log.Info("listening for media", "udp", s.network.udpAt, "tcp", s.network.tcpAt, "public", public)
 	return nil
@@ -144,7 +157,12 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	s.work.Wait()
 	var err error
-	s.unbind.Do(func() { err = s.network.close() })
+	s.unbind.Do(func() {
+		err = s.network.close()
+		if s.relay != nil {
+			err = errors.Join(err, s.relay.close())
+		}
+	})
 	return err
 }
 

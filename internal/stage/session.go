@@ -40,6 +40,7 @@ type session struct {
 
 	negotiation sync.Mutex // guards offer and local
 	offer       *offer
+	offered     string   // the offer's text, from which it is read again when it is needed
 	local       fragment // our ICE credentials and candidates
 }
 
@@ -76,13 +77,41 @@ func (s *session) watch(connected func(), ended func(reason string)) {
 func (s *session) answer(ctx context.Context) (string, error) {
 	s.negotiation.Lock()
 	defer s.negotiation.Unlock()
+	if s.ctx.Err() != nil {
+		return "", errSessionEnded
+	}
 	text, local, err := s.server.negotiate(ctx, s.pc, s.offer)
 	if err != nil {
 		return "", err
 	}
 	s.local = local
-	return text, nil
+	return text, s.shelve(s.offer)
 }
+
+// shelve keeps an offer that is answered as text: parsed it takes several times as much memory.
+func (s *session) shelve(o *offer) error {
+	text, err := o.text()
+	if err != nil {
+		return err
+	}
+	s.offered = text
+	o.desc, o.of = nil, nil
+	s.offer = o
+	return nil
+}
+
+// reopen returns a copy of the offer with its description.
+func (s *session) reopen() (*offer, error) {
+	o := *s.offer
+	o.desc = new(sdp.SessionDescription)
+	if err := o.desc.UnmarshalString(s.offered); err != nil {
+		return nil, fmt.Errorf("read the offer again: %w", err)
+	}
+	return &o, nil
+}
+
+// errSessionEnded is what a request gets whose session was ended meanwhile, as by a newer one with the same token.
+var errSessionEnded = errStatus{http.StatusConflict, refuse(SessionNotFound, "the session has ended; a newer one with this token may have taken over")}
 
 // etag names the current ICE session (RFC 9725 section 4.3.1.1).
 func (s *session) etag() string {
@@ -100,13 +129,20 @@ func precondition(status int, message string) error {
 func (s *session) patch(ctx context.Context, match string, f fragment) (*fragment, error) {
 	s.negotiation.Lock()
 	defer s.negotiation.Unlock()
-	remote, _ := iceCredentials(s.offer.desc)
+	if s.ctx.Err() != nil {
+		return nil, errSessionEnded
+	}
+	o, err := s.reopen()
+	if err != nil {
+		return nil, err
+	}
+	remote, _ := iceCredentials(o.desc)
 	restart := f.ufrag != "" && f.ufrag != remote
 	switch {
 	case match == "":
 		return nil, precondition(http.StatusPreconditionRequired, `send If-Match with the ETag of the session, or "*" to restart ICE`)
 	case match == "*" && restart:
-		return s.restart(ctx, f)
+		return s.restart(ctx, o, f)
 	case match != "*" && match != `"`+s.local.ufrag+`"`:
 		return nil, precondition(http.StatusPreconditionFailed, "If-Match names an ICE session that is over; use the newest ETag")
 	case restart:
@@ -122,14 +158,13 @@ func (s *session) patch(ctx context.Context, match string, f fragment) (*fragmen
 
 // restart begins a new ICE session with the client's new credentials, by negotiating the same offer
 // again with only those changed.
-func (s *session) restart(ctx context.Context, f fragment) (*fragment, error) {
-	o := *s.offer
-	desc := *s.offer.desc
-	o.desc = &desc
+func (s *session) restart(ctx context.Context, o *offer, f fragment) (*fragment, error) {
+	desc := o.desc
+	sections := desc.MediaDescriptions
 	desc.Origin.SessionVersion++
 	desc.Attributes = withICE(desc.Attributes, fragment{})
 	desc.MediaDescriptions = nil
-	for i, m := range s.offer.desc.MediaDescriptions {
+	for i, m := range sections {
 		section := *m
 		with := fragment{ufrag: f.ufrag, pwd: f.pwd}
 		if i == 0 {
@@ -138,12 +173,12 @@ func (s *session) restart(ctx context.Context, f fragment) (*fragment, error) {
 		section.Attributes = withICE(m.Attributes, with)
 		desc.MediaDescriptions = append(desc.MediaDescriptions, &section)
 	}
-	_, local, err := s.server.negotiate(ctx, s.pc, &o)
+	_, local, err := s.server.negotiate(ctx, s.pc, o)
 	if err != nil {
 		return nil, fmt.Errorf("restart ICE: %w", err)
 	}
-	s.offer, s.local = &o, local
-	return &local, nil
+	s.local = local
+	return &local, s.shelve(o)
 }
 
 // withICE returns the attributes with the credentials and candidates of f in place of those that were there.
@@ -198,7 +233,11 @@ func (s *session) close() {
 		return
 	}
 	if s.pc != nil { // a feed has none
-		if err := s.pc.GracefulClose(); err != nil {
+		// A negotiation that goes on while the connection is closed would leave an ICE agent behind.
+		s.negotiation.Lock()
+		err := s.pc.GracefulClose()
+		s.negotiation.Unlock()
+		if err != nil {
 			s.log.Debug("close peer connection", "error", err)
 		}
 	}

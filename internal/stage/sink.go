@@ -37,13 +37,17 @@ type sink struct {
 	payloadType uint8
 	rtxSSRC     uint32 // 0: retransmissions go out as plain copies
 	rtxType     uint8
-	shows       *atomic.Uint64 // the size that the subscriber shows, see subscriber.show; nil for none
+	shows       *atomic.Uint64     // the size that the subscriber shows, see subscriber.show; nil for none
+	bandwidth   *bandwidth         // nil where it is not estimated
+	extension   uint8              // id of the header extension that numbers packets for it
+	probes      func(rate float64) // has a probe of the bandwidth run
 	log         *slog.Logger
 
 	wake chan struct{} // something is queued, or there is a new report
 
 	mu       sync.Mutex
-	queue    []queued // ring
+	queue    []queued // ring; grows up to limit
+	limit    int
 	head     int
 	queued   int
 	skipping bool // video: everything is dropped until a key frame
@@ -76,9 +80,9 @@ func newSink(t *track, writer rtpWriter, send func([]rtcp.Packet) error, log *sl
 		length = videoQueue
 	}
 	return &sink{
+		limit: length,
 		track: t, video: src.video, counters: src.counters, writer: writer, send: send, log: log,
-		wake:  make(chan struct{}, 1),
-		queue: make([]queued, length),
+		wake: make(chan struct{}, 1),
 		// The first report that there is goes out behind the first packet.
 		report: true,
 	}
@@ -96,7 +100,7 @@ func (k *sink) push(src *source, p *packet, now time.Time) {
 	if g == nil {
 		return // of a layer that is not sent, or from before the subscriber began
 	}
-	full := k.queued == len(k.queue)
+	full := k.queued == k.limit
 	if k.skipping {
 		if !p.key || full || g != k.current() {
 			k.drop()
@@ -109,7 +113,7 @@ func (k *sink) push(src *source, p *packet, now time.Time) {
 
 // enqueue queues a packet of a segment.
 func (k *sink) enqueue(g *segment, p *packet) {
-	if k.queued == len(k.queue) {
+	if k.queued == k.limit {
 		k.drop()
 		if k.video {
 			k.skipping, k.asked = true, false
@@ -117,12 +121,23 @@ func (k *sink) enqueue(g *segment, p *packet) {
 		}
 		k.pop().release()
 	}
+	if k.queued == len(k.queue) {
+		k.grow()
+	}
 	time := g.time(p.index, p.time)
 	g.sent(p, time)
 	p.retain()
 	k.queue[(k.head+k.queued)%len(k.queue)] = queued{p, uint16(p.index + g.shift), time}
 	k.queued++
 	signal(k.wake)
+}
+
+// grow makes the queue larger: most never hold more than a picture, and there may be thousands.
+func (k *sink) grow() {
+	larger := make([]queued, min(max(2*len(k.queue), 16), k.limit))
+	n := copy(larger, k.queue[k.head:])
+	copy(larger[n:], k.queue[:k.head])
+	k.queue, k.head = larger, 0
 }
 
 func (k *sink) drop() {
@@ -218,6 +233,9 @@ func (k *sink) take(batch []queued) (n int, report *rtcp.SenderReport, dropped u
 
 func (k *sink) write(p queued) error {
 	k.header = k.headerOf(p)
+	if k.bandwidth != nil {
+		number(&k.header, k.extension, k.bandwidth.sent(len(p.payload), time.Now()))
+	}
 	_, err := k.writer.WriteRTP(&k.header, p.payload)
 	return err
 }
@@ -228,6 +246,11 @@ func (k *sink) headerOf(p queued) rtp.Header {
 		SequenceNumber: p.sequence, Timestamp: p.time,
 		Padding: p.padding > 0, PaddingSize: p.padding,
 	}
+}
+
+// number puts a transport-wide sequence number into a header.
+func number(h *rtp.Header, id uint8, sequence uint16) {
+	_ = h.SetExtension(id, []byte{byte(sequence >> 8), byte(sequence)}) // fails for ids only that cannot be negotiated
 }
 
 // senderReport is the newest sender report of the layer that is sent as the subscriber is to get it: the pair of NTP and

@@ -17,6 +17,7 @@ type wire struct {
 	mu      sync.Mutex
 	token   chan struct{}
 	headers []rtp.Header
+	payload []byte // of the last one
 	reports []*rtcp.SenderReport
 }
 
@@ -30,7 +31,7 @@ func (w *wire) WriteRTP(h *rtp.Header, payload []byte) (int, error) {
 	defer w.free()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.headers = append(w.headers, *h)
+	w.headers, w.payload = append(w.headers, *h), append(w.payload[:0], payload...)
 	return len(payload), nil
 }
 

@@ -1,16 +1,24 @@
 package stage
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // muted is what a participant said of its own media: that it sends silence, or no picture worth showing.
 type muted struct{ audio, video bool }
 
 // change has a snapshot sent soon.
-func (st *stage) change() {
-	if !st.changed {
-		st.changed = true
-		st.snapshot.Reset(snapshotDelay)
+func (st *stage) change() { st.changeWithin(snapshotDelay) }
+
+// changeWithin has a snapshot sent after a delay at most.
+func (st *stage) changeWithin(d time.Duration) {
+	due := time.Now().Add(d)
+	if st.changed && !due.Before(st.due) {
+		return
 	}
+	st.changed, st.due = true, due
+	st.snapshot.Reset(d)
 }
 
 // sendSnapshots gives every socket the snapshot of its kind, and every replication the state of its participant.
@@ -38,7 +46,7 @@ func (st *stage) sendSnapshots() {
 }
 
 // state is the STAGE_STATE message: everybody who is present, in order of arrival. Clients that asked for
-// the extended one hear who is muted, and of those who do not publish who is about to again, over a new connection
+// the extended one hear who is muted, which layers there are and how many receive them, and of those who do not publish who is about to again, over a new connection
 // that took the place of the one before; others get the members that they know and no more.
 func (st *stage) state(extended bool) []byte {
 	type entry struct {
@@ -49,6 +57,8 @@ func (st *stage) state(extended bool) []byte {
 		AudioMuted   *bool             `json:"audioMuted,omitempty"`
 		VideoStopped *bool             `json:"videoStopped,omitempty"`
 		Resuming     bool              `json:"resuming,omitempty"`
+		Subscribers  *int              `json:"subscribers,omitempty"` // how many receive what it publishes
+		Layers       []layerState      `json:"layers,omitempty"`      // of the video that it publishes
 	}
 	var m struct {
 		Type    string `json:"type"`
@@ -74,6 +84,12 @@ func (st *stage) state(extended bool) []byte {
 		if extended {
 			e.AudioMuted, e.VideoStopped = new(p.muted.audio), new(p.muted.video)
 			e.Resuming = p.publisher != nil && p.publisher.resumes && !p.publisher.connected
+			if e.IsPublishing {
+				e.Subscribers, e.Layers = new(p.publisher.audience), p.publisher.video.states(time.Now())
+				for i := range e.Layers {
+					e.Layers[i].BitRate = 0 // it changes all the time
+				}
+			}
 		}
 		m.Payload.Participants = append(m.Payload.Participants, e)
 	}

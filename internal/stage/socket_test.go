@@ -23,6 +23,8 @@ type stageState struct {
 			AudioMuted   *bool
 			VideoStopped *bool
 			Resuming     bool
+			Subscribers  *int
+			Layers       []layerState
 		}
 	}
 }

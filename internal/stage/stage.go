@@ -33,12 +33,14 @@ type stage struct {
 	participants map[string]*participant // by id, hidden ones and those about to join included
 	present      []*participant          // joined and not hidden, in order of arrival
 	subscribers  map[*subscriber]struct{}
+	subscribed   int    // how many there were
 	session      string // st-…, "" before the first join and after the end
 	linger       *time.Timer
 	snapshot     *time.Timer
 	changed      bool           // the snapshot timer runs
 	audience     map[string]int // subscriptions by participant, without hidden ones
 	watchers     []*replication // of who publishes here
+	due          time.Time      // when the snapshot timer ends
 	ended        bool
 }
 
@@ -265,10 +267,13 @@ func (st *stage) endSubscriber(u *subscriber, reason string) {
 		delete(st.audience, id)
 	}
 	u.expiry.stop()
+	st.counted(u, -1)
 	st.server.counters.subscribers.Add(-1)
 	if u.connected {
 		u.log.Debug("subscriber stopped", "publisher", u.publisher.grant.ParticipantID, "reason", reason)
-		st.emit(Event{Kind: SubscribeStopped, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Reason: reason, Origin: u.publisher.origin})
+		if !u.publisher.grant.Hidden {
+			st.emit(Event{Kind: SubscribeStopped, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Reason: reason, Origin: u.publisher.origin})
+		}
 	}
 	st.server.forget(u.id)
 	st.server.work.Go(u.close)

@@ -3,11 +3,12 @@ package stage
 import (
 	"context"
 	"errors"
-	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -16,9 +17,11 @@ type subscriber struct {
 	session
 	publisher *publisher
 	outlets   []*outlet
+	bandwidth *bandwidth    // nil where there is nothing to choose by it
 	shows     atomic.Uint64 // the size that the subscriber shows pictures in: width in the upper half
 
 	connected bool // of the stage's goroutine
+	order     int  // among all subscriptions of the stage; of its goroutine too
 }
 
 // outlet is the local track of one media section: it learns from the WebRTC stack how packets are to be
@@ -31,11 +34,16 @@ type outlet struct {
 }
 
 func (s *Server) newSubscriber(p *publisher, g Grant, agent string, o *offer) (*subscriber, error) {
-	pc, err := s.newPeer(o, false)
+	u := &subscriber{publisher: p}
+	// Composers say which sizes they show, and are near: what they ask for they get.
+	if len(p.video.layers) > 1 && !g.Hidden && o.video != nil && slices.Contains(o.video.feedback, webrtc.TypeRTCPFBTransportCC) {
+		u.bandwidth = newBandwidth(time.Now())
+	}
+	pc, err := s.newPeer(o, u)
 	if err != nil {
 		return nil, err
 	}
-	u := &subscriber{session: s.newSession(p.stage, g, agent, o, pc), publisher: p}
+	u.session = s.newSession(p.stage, g, agent, o, pc)
 	add := func(kind webrtc.RTPCodecType, from *track) error {
 		t := &outlet{subscriber: u, track: from, kind: kind}
 		u.outlets = append(u.outlets, t)
@@ -71,11 +79,6 @@ func (u *subscriber) start() {
 		}
 		u.spawn(func() { k.run(u.ctx) })
 	}
-	for _, sender := range u.pc.GetSenders() {
-		if t, ok := sender.Track().(*outlet); ok && t.sink != nil {
-			u.spawn(func() { u.readFeedback(sender, t.sink) })
-		}
-	}
 }
 
 // show takes the size in pixels at which the subscriber shows the video. It gets the simulcast layer that is nearest to
@@ -83,20 +86,6 @@ func (u *subscriber) start() {
 func (u *subscriber) show(s size) {
 	u.shows.Store(uint64(s.width)<<32 | uint64(s.height))
 	u.publisher.video.changed()
-}
-
-// readFeedback answers the subscriber's RTCP for one track until the connection ends.
-func (u *subscriber) readFeedback(sender *webrtc.RTPSender, k *sink) {
-	for {
-		pkts, _, err := sender.ReadRTCP()
-		if err == nil {
-			k.feedback(pkts, time.Now())
-			continue
-		}
-		if u.ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
-			return
-		}
-	}
 }
 
 // Bind makes the sink: the negotiation is over and the codec known. The WebRTC stack calls it.
@@ -114,6 +103,12 @@ func (t *outlet) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, er
 		k.shows = &t.subscriber.shows
 		if v := t.subscriber.offer.video; k.video && v.rtx != 0 && c.SSRCRetransmission() != 0 {
 			k.rtxSSRC, k.rtxType = uint32(c.SSRCRetransmission()), v.rtx
+		}
+		for _, ext := range c.HeaderExtensions() {
+			if k.video && ext.URI == sdp.TransportCCURI && t.subscriber.bandwidth != nil {
+				k.bandwidth, k.extension = t.subscriber.bandwidth, uint8(ext.ID)
+				k.probes = func(rate float64) { t.subscriber.spawn(func() { k.probe(t.subscriber.ctx, rate) }) }
+			}
 		}
 		t.sink = k
 		return codec, nil

@@ -177,7 +177,7 @@ func TestOptions(t *testing.T) {
 		res, _ := r.do(t, "OPTIONS", path, "")
 		if res.StatusCode != 200 || res.Header.Get("Access-Control-Allow-Origin") != "*" ||
 			res.Header.Get("Access-Control-Allow-Headers") != "authorization, content-type, if-match" ||
-			res.Header.Get("Access-Control-Allow-Methods") != "POST, PUT, PATCH, DELETE, OPTIONS" {
+			res.Header.Get("Access-Control-Allow-Methods") != "GET, POST, PUT, PATCH, DELETE, OPTIONS" {
 			t.Errorf("OPTIONS %s: %s %v", path, res.Status, res.Header)
 		}
 	}

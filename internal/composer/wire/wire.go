@@ -33,6 +33,7 @@ type Job struct {
 	Layout        json.RawMessage   `json:"layout"`    // LayoutConfiguration of the IVS Real-Time API, defaults filled in
 	Scene         Scene             `json:"scene,omitzero"`
 	Outputs       []OutputJob       `json:"outputs"`
+	Live          bool              `json:"live,omitzero"` // publish the mix to the stage too, over WHIP with the token
 	Tags          map[string]string `json:"tags,omitzero"`
 }
 

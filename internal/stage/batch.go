@@ -1,0 +1,239 @@
+package stage
+
+import (
+	"errors"
+	"hash/maphash"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/net/ipv4"
+)
+
+const (
+	// maxPending is how many datagrams wait for one shard. Who writes more waits.
+	maxPending = 1024
+	// maxMessages go to the kernel in one call.
+	maxMessages = 128
+	// maxShards bounds how many goroutines send on one socket.
+	maxShards = 4
+	// A run of datagrams to one address is a single message for the kernel while it has at most this many segments
+	// and bytes: below the least that Linux allows, and what an IP packet can say.
+	maxRun, maxRunBytes = 60, 60_000
+)
+
+// batchConn is the UDP socket under pion's mux. What is written to it is sent by a few goroutines of its own, which take
+// all that came while the last batch was sent: one call of the kernel for many datagrams, and one pass through its
+// network stack for the run of equally long ones that a picture is made of (UDP_SEGMENT). The busier the server is, the
+// larger the batches are, so that a datagram costs less the more there are; when it is idle they wait for nothing.
+//
+// Datagrams to one address keep their order. Errors of the network are not told: to who sends, it is a loss.
+type batchConn struct {
+	*net.UDPConn
+	shards []*shard
+	seed   maphash.Seed
+	work   sync.WaitGroup
+}
+
+// shard sends the datagrams to its part of all addresses.
+type shard struct {
+	conn *net.UDPConn
+	// whole says that the kernel refused to cut messages into datagrams; it is not asked again.
+	whole *atomic.Bool
+
+	mu      sync.Mutex
+	changed sync.Cond // there is something pending, or room, or the end
+	pending batch
+	closed  bool
+}
+
+// batch is datagrams in the order in which they were written.
+type batch struct {
+	data  []byte
+	parts []part
+}
+
+type part struct {
+	to         netip.AddrPort
+	start, end int // in data
+}
+
+// newBatchConn sends on the connection, which it owns from now on.
+func newBatchConn(conn *net.UDPConn) *batchConn {
+	c := &batchConn{UDPConn: conn, seed: maphash.MakeSeed()}
+	whole := new(atomic.Bool)
+	whole.Store(!canSegment)
+	for range min(max(runtime.GOMAXPROCS(0)/2, 1), maxShards) {
+		s := &shard{conn: conn, whole: whole}
+		s.changed.L = &s.mu
+		c.shards = append(c.shards, s)
+		c.work.Go(s.run)
+	}
+	return c
+}
+
+// ReadFromAddrPort reads a datagram.
+func (c *batchConn) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
+	return c.ReadFromUDPAddrPort(b)
+}
+
+// WriteTo queues a datagram.
+func (c *batchConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	udp, ok := to.(*net.UDPAddr)
+	if !ok {
+		return 0, net.InvalidAddrError("not a UDP address")
+	}
+	return c.WriteToAddrPort(b, udp.AddrPort())
+}
+
+// WriteToAddrPort queues a datagram. It waits while too many are queued.
+func (c *batchConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	s := c.shards[0]
+	if len(c.shards) > 1 {
+		s = c.shards[maphash.Comparable(c.seed, to)%uint64(len(c.shards))]
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.pending.parts) >= maxPending && !s.closed {
+		s.changed.Wait()
+	}
+	if s.closed {
+		return 0, net.ErrClosed
+	}
+	start := len(s.pending.data)
+	s.pending.data = append(s.pending.data, b...)
+	s.pending.parts = append(s.pending.parts, part{to, start, start + len(b)})
+	if len(s.pending.parts) == 1 {
+		s.changed.Broadcast()
+	}
+	return len(b), nil
+}
+
+// Close closes the socket. What is queued is lost.
+func (c *batchConn) Close() error {
+	for _, s := range c.shards {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+		s.changed.Broadcast()
+	}
+	err := c.UDPConn.Close()
+	c.work.Wait()
+	return err
+}
+
+// run sends until the end.
+func (s *shard) run() {
+	var taken batch
+	m := newMessages()
+	for {
+		s.mu.Lock()
+		for len(s.pending.parts) == 0 && !s.closed {
+			s.changed.Wait()
+		}
+		if s.closed {
+			s.mu.Unlock()
+			return
+		}
+		full := len(s.pending.parts) >= maxPending
+		taken, s.pending = s.pending, batch{taken.data[:0], taken.parts[:0]}
+		s.mu.Unlock()
+		if full {
+			s.changed.Broadcast()
+		}
+		for rest := taken; len(rest.parts) > 0; {
+			rest.parts = rest.parts[m.fill(rest, !s.whole.Load()):]
+			s.send(m)
+		}
+	}
+}
+
+// send hands messages to the kernel.
+func (s *shard) send(m *messages) {
+	for at := 0; at < len(m.ready); {
+		n, err := ipv4.NewPacketConn(s.conn).WriteBatch(m.ready[at:], 0)
+		at += max(n, 0)
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		// The first message that was not sent is the one that the error is about.
+		if at < len(m.ready) && len(m.ready[at].OOB) > 0 {
+			s.whole.Store(true)
+			for _, b := range m.ready[at].Buffers {
+				_, _ = s.conn.WriteTo(b, m.ready[at].Addr)
+			}
+		}
+		at++
+	}
+}
+
+// messages are what one call of the kernel sends. Its memory is used again.
+type messages struct {
+	ready []ipv4.Message
+	store [maxMessages]struct {
+		addr    net.UDPAddr
+		ip      [16]byte
+		segment []byte // control message
+		size    int    // of all segments but the last
+		total   int
+		ended   bool // by a segment that is shorter
+	}
+	open map[netip.AddrPort]int // the newest message to an address
+}
+
+func newMessages() *messages {
+	m := &messages{open: make(map[netip.AddrPort]int)}
+	for i := range m.store {
+		m.store[i].segment = newSegmentControl()
+	}
+	m.ready = make([]ipv4.Message, 0, maxMessages)
+	return m
+}
+
+// fill makes messages of the first parts of a batch and returns of how many. With segment set, a run of datagrams of
+// one length to one address is one message, of which the last may be shorter.
+func (m *messages) fill(b batch, segment bool) int {
+	m.ready = m.ready[:0]
+	clear(m.open)
+	for n, p := range b.parts {
+		size := p.end - p.start
+		if segment {
+			if i, ok := m.open[p.to]; ok {
+				msg, s := &m.ready[i], &m.store[i]
+				if !s.ended && size <= s.size && len(msg.Buffers) < maxRun && s.total+size <= maxRunBytes {
+					msg.Buffers = append(msg.Buffers, b.data[p.start:p.end])
+					msg.OOB = s.segment
+					setSegmentSize(s.segment, uint16(s.size))
+					s.total += size
+					s.ended = size < s.size
+					continue
+				}
+			}
+		}
+		i := len(m.ready)
+		if i == maxMessages {
+			return n
+		}
+		s := &m.store[i]
+		s.size, s.total, s.ended = size, size, false
+		if ip := p.to.Addr().Unmap(); ip.Is4() {
+			four := ip.As4()
+			s.addr.IP = s.ip[:copy(s.ip[:], four[:])]
+		} else {
+			s.ip = ip.As16()
+			s.addr.IP = s.ip[:]
+		}
+		s.addr.Port, s.addr.Zone = int(p.to.Port()), p.to.Addr().Zone()
+		m.ready = m.ready[:i+1]
+		msg := &m.ready[i]
+		msg.Buffers = append(msg.Buffers[:0], b.data[p.start:p.end])
+		msg.OOB, msg.Addr = nil, &s.addr
+		m.open[p.to] = i
+	}
+	return len(b.parts)
+}
