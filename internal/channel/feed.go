@@ -35,10 +35,10 @@ var errNoVideo = errors.New("no H.264 parameters before the first frame")
 // The live channel's goroutine owns it.
 type feed struct {
 	// open returns the stream's muxer, making it for the first publisher. Wall is when the first frame came.
-	open func(frame int64, wall time.Time) *hls.Muxer
+	open func(frame int64, wall time.Time) Sink
 
-	muxer *hls.Muxer // nil until the first frame is on its way
-	wall  time.Time  // of media time 0
+	muxer Sink      // nil until the first frame is on its way
+	wall  time.Time // of media time 0
 
 	meta    rtmp.Metadata
 	hasMeta bool

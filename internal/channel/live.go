@@ -247,7 +247,7 @@ func (l *live) attach(in *ingest) error {
 }
 
 // openMuxer returns the stream's muxer; the first frame of the first publisher makes it.
-func (l *live) openMuxer(frame int64, wall time.Time) *hls.Muxer {
+func (l *live) openMuxer(frame int64, wall time.Time) Sink {
 	if x := l.muxer.Load(); x != nil {
 		return x
 	}

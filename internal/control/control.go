@@ -15,6 +15,7 @@ import (
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/ingest"
 	"github.com/footlight-live/footlight/internal/objectstore"
+	"github.com/footlight-live/footlight/internal/record"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
 	"github.com/footlight-live/footlight/internal/token"
@@ -44,6 +45,9 @@ type Control struct {
 
 	// Objects has the buckets of storage and recording configurations; without it none can be created.
 	Objects objectstore.Store
+
+	// Recorder records; without it nothing is.
+	Recorder *record.Recorder
 
 	Streams      Streams
 	Stages       Stages

@@ -29,6 +29,7 @@ import (
 	"github.com/footlight-live/footlight/internal/event"
 	"github.com/footlight-live/footlight/internal/extension"
 	"github.com/footlight-live/footlight/internal/ingest"
+	"github.com/footlight-live/footlight/internal/record"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
 )
@@ -44,6 +45,7 @@ type Server struct {
 	channels     *channel.Server
 	ingests      *ingest.Server
 	compositions *composition.Manager
+	recorder     *record.Recorder
 	events       *event.Log
 	keys         *accesskey.Keys
 
