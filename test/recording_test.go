@@ -176,8 +176,8 @@ func TestRecording(t *testing.T) {
 		t.Errorf("ffprobe says %v more than the metadata's %v", off, length)
 	}
 	seen(t, got, 2*time.Second, judge.Forever, 3, 5)
-	// On a machine that is too slow pictures give way, never the sound.
-	if cadence := got.Cadence(); cadence.Missing > cadence.Frames/2 || cadence.Duplicates > 0 || len(got.SoundGaps) > 0 {
+	// On a machine that is too slow the composer leaves pictures out, never the sound.
+	if cadence := got.Cadence(); cadence.Duplicates > 0 || cadence.Longest > time.Second || len(got.SoundGaps) > 0 {
 		t.Errorf("cadence %+v, gaps in the sound %v", cadence, got.SoundGaps)
 	}
 	if sync := got.LipSync(3); sync.Median.Abs() > 40*time.Millisecond {
@@ -294,7 +294,7 @@ func TestRecordingKilled(t *testing.T) {
 	if off := probedDuration(t, dir) - length; off.Abs() > 100*time.Millisecond {
 		t.Errorf("ffprobe says %v more than the metadata's %v", off, length)
 	}
-	if cadence := got.Cadence(); cadence.Missing > cadence.Frames/2 || cadence.Duplicates > 2 || length < 14*time.Second {
+	if cadence := got.Cadence(); cadence.Duplicates > 2 || cadence.Longest > time.Second || length < 12*time.Second {
 		t.Errorf("%v recorded, %+v", length, cadence)
 	}
 	if share := got.Share(0, 4, 0, judge.Forever); share < 0.5 {

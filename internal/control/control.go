@@ -58,6 +58,7 @@ type Control struct {
 	buckets
 	ingestSecret []byte // makes the stream keys of compositions
 	sessionKey   []byte // see PlaybackSessionKey
+	linkKey      []byte // see RecordingLinkKey
 
 	paces          paces
 	revokedViewers revokedViewers
@@ -76,6 +77,8 @@ type Control struct {
 	publishing    publishing
 	stageJournal  *journal
 	streamJournal *journal
+	// recordingJournal writes what happens to recordings.
+	recordingJournal *journal
 }
 
 // buckets are the records, by resource.
@@ -95,6 +98,7 @@ type buckets struct {
 	publicKeys     *store.Bucket[publicKeyRecord]     // by public key id
 	storages       *store.Bucket[storageRecord]       // by storage configuration id
 	recordings     *store.Bucket[recordingRecord]     // by recording configuration id
+	recorded       *store.Bucket[recordedRecord]      // by recording id
 	scenes         *store.Bucket[NamedScene]          // by name
 	images         *store.Objects                     // by name
 	ingests        *store.Bucket[ingestRecord]        // by ingest configuration id
@@ -140,13 +144,14 @@ func (c *Control) Start(ctx context.Context) error {
 	}
 	c.stageJournal = startJournal(c.Log.With("journal", "stages"))
 	c.streamJournal = startJournal(c.Log.With("journal", "streams"))
+	c.recordingJournal = startJournal(c.Log.With("journal", "recordings"))
 	return nil
 }
 
 // Close writes down what the live side has reported and ends. The store must still be open.
 func (c *Control) Close() {
 	c.background.close()
-	for _, j := range []*journal{c.stageJournal, c.streamJournal} {
+	for _, j := range []*journal{c.stageJournal, c.streamJournal, c.recordingJournal} {
 		if j != nil {
 			j.close()
 		}
@@ -170,6 +175,7 @@ func (c *Control) openBuckets(ctx context.Context) error {
 		open(ctx, c, &c.publicKeys, "public-keys"),
 		open(ctx, c, &c.storages, "storage-configurations"),
 		open(ctx, c, &c.recordings, "recording-configurations"),
+		open(ctx, c, &c.recorded, "recordings", history),
 		open(ctx, c, &c.scenes, "scenes"),
 		c.openImages(ctx),
 		open(ctx, c, &c.ingests, "ingest-configurations"),

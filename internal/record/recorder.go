@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/objectstore"
@@ -49,6 +50,7 @@ type Recorder struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	budget  *budget
+	lock    *os.File      // held: nobody else has the spool
 	drawing chan struct{} // one token for each thumbnail that is being drawn
 
 	mu         sync.Mutex
@@ -65,6 +67,15 @@ func (rec *Recorder) Start(context.Context) error {
 	if err := os.MkdirAll(rec.Dir, 0o700); err != nil {
 		return fmt.Errorf("make the spool of recordings: %w", err)
 	}
+	lock, err := os.OpenFile(filepath.Join(rec.Dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("lock the spool of recordings: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return fmt.Errorf("the spool of recordings %s is in use by another process: %w", rec.Dir, err)
+	}
+	rec.lock = lock
 	rec.ctx, rec.cancel = context.WithCancel(context.Background())
 	rec.budget = &budget{limit: cmp.Or(rec.Limit, defaultLimit), reserve: cmp.Or(rec.Reserve, defaultReserve), dir: rec.Dir}
 	rec.drawing = make(chan struct{}, thumbnailsAtOnce)
@@ -135,6 +146,7 @@ func (rec *Recorder) Close() {
 		rec.cancel()
 		rec.mu.Unlock()
 		rec.running.Wait()
+		rec.lock.Close()
 	}
 }
 

@@ -26,20 +26,22 @@ type Event struct {
 
 // Status is a recording as it fares now.
 type Status struct {
-	Spec      Spec
-	State     State
-	Rendition string        // empty until it is known
-	Duration  time.Duration // of the media that is written down in whole segments
-	Segments  int
-	Stored    int       // segments that the store has
-	Bytes     int64     // that were stored since the start of the server
-	Waiting   int       // files that wait for the store
-	AwaySince time.Time // since when the store takes nothing; zero while it does
-	Problem   string    // what it says
-	Retries   uint64
-	Dropped   uint64    // frames that were lost, since the start of the server
-	Ended     time.Time // zero until it is over
-	Cause     Cause
+	Spec         Spec
+	State        State
+	Rendition    string        // empty until it is known
+	PlaylistKey  string        // of the multivariant playlist, below the prefix
+	ThumbnailKey string        // of the newest thumbnail; empty: none is stored
+	Duration     time.Duration // of the media that is written down in whole segments
+	Segments     int
+	Stored       int       // segments that the store has
+	Bytes        int64     // that were stored since the start of the server
+	Waiting      int       // files that wait for the store
+	AwaySince    time.Time // since when the store takes nothing; zero while it does
+	Problem      string    // what it says
+	Retries      uint64
+	Dropped      uint64    // frames that were lost, since the start of the server
+	Ended        time.Time // zero until it is over
+	Cause        Cause
 }
 
 // Status is a snapshot.
@@ -57,6 +59,8 @@ func (r *Recording) status() Status {
 		Segments: len(r.history.segments), Stored: u.segments, Bytes: u.bytes, Waiting: len(u.files),
 		AwaySince: u.away, Problem: u.problem, Retries: u.retries, Dropped: r.dropped.Load(),
 	}
+	s.PlaylistKey = "media/hls/" + r.spec.multivariant()
+	s.ThumbnailKey = u.thumbnail
 	if e := r.history.end; e != nil {
 		s.Ended, s.Cause = e.Time, Cause{Code: e.Code, Message: e.Message}
 	}

@@ -34,7 +34,8 @@ type uploads struct {
 	shownAt      time.Time
 	latest       int // thumbnails that were taken for LATEST
 	latestStored int
-	bytes        int64 // that were stored since the start of the server
+	thumbnail    string // key of the newest one that the store has
+	bytes        int64  // that were stored since the start of the server
 	away         time.Time
 	retries      uint64
 	problem      string
@@ -53,6 +54,11 @@ func (r *Recording) resumeUploads() {
 	for _, s := range r.history.segments {
 		if slices.Contains(u.files, segmentName(s.Number)) {
 			u.segments--
+		}
+	}
+	if n := len(r.history.thumbs); n > 0 {
+		if newest := r.history.thumbs[n-1]; !slices.Contains(u.files, thumbName(newest.Number)) {
+			u.thumbnail = "media/thumbnails/" + r.spec.thumbnailFolder(newest.Width, newest.Height) + thumbName(newest.Number)
 		}
 	}
 	if _, err := os.Stat(r.spool.path(latestFile)); err == nil {
@@ -264,6 +270,9 @@ func (r *Recording) store(ctx context.Context, o object) error {
 	started, wasAway := u.started, u.away
 	o.done(u)
 	u.bytes += size
+	if strings.HasSuffix(o.key, ".jpg") {
+		u.thumbnail = o.key
+	}
 	u.away, u.problem = time.Time{}, ""
 	if !wasAway.IsZero() {
 		r.log.Info("the object store is back", "away", time.Since(wasAway).Round(time.Second), "waiting", len(u.files))

@@ -50,10 +50,6 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 	s.recorder = &record.Recorder{
 		Dir: filepath.Join(s.DataDir, "spool"), Objects: objects, Thumbnail: record.Draw(s.Config.Composer), Limit: s.MaxSpool, Log: s.Log,
 	}
-	if err := s.recorder.Start(ctx); err != nil {
-		return err
-	}
-	s.onClose(s.recorder.Close)
 	var quotas control.Quotas
 	if err := s.setQuotas(&quotas); err != nil {
 		return err
@@ -73,6 +69,12 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 		return err
 	}
 	s.onClose(s.control.Close)
+	s.recorder.Observe = s.control.ObserveRecording
+	if err := s.recorder.Start(ctx); err != nil {
+		return err
+	}
+	s.onClose(s.recorder.Close)
+	s.links = &record.Links{Key: s.control.RecordingLinkKey(), Objects: objects, Find: s.control.FindRecording}
 	return nil
 }
 
