@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
 	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
+	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/footlight-live/footlight/test/harness"
@@ -151,6 +152,7 @@ func TestRecording(t *testing.T) {
 	if err := json.Unmarshal(s.Call("GET", "compositions/"+id(*c.Arn), "", nil), &live); err != nil || len(live.Measurements.Canvases) != 1 {
 		t.Errorf("%d encodes for two destinations with equal settings, %v", len(live.Measurements.Canvases), err)
 	}
+	watchRecording(t, s)
 	stopComposition(t, s, c.Arn)
 
 	dir, files := recorded(t, s, prefix)
@@ -182,6 +184,41 @@ func TestRecording(t *testing.T) {
 	}
 	if sync := got.LipSync(3); sync.Median.Abs() > 40*time.Millisecond {
 		t.Errorf("lip sync: %+v", sync)
+	}
+}
+
+// watchRecording opens the recordings page, signs in and plays what is being recorded.
+func watchRecording(t *testing.T, s *harness.Server) {
+	t.Helper()
+	tab, env := harness.Browser(t), s.Env()
+	key, err := json.Marshal(map[string]string{"id": env["AWS_ACCESS_KEY_ID"], "secret": env["AWS_SECRET_ACCESS_KEY"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(tab, chromedp.Navigate(s.URL+"/console/recordings")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Run(tab, chromedp.Evaluate[bool](fmt.Sprintf(`sessionStorage.setItem("footlight.key", %q); location.reload(); true`, key))); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, 45*time.Second, "the page plays the recording", func(context.Context) error {
+		at, err := chromedp.Run(tab, chromedp.Evaluate[float64](`(() => {
+			const video = document.getElementById("video"), picture = document.querySelector(".row-picture");
+			video.muted = true; video.play().catch(() => 0);
+			return picture?.naturalWidth > 0 && document.getElementById("state").textContent === "Recording" ? video.currentTime : 0 })()`))
+		if err == nil && at < 1 {
+			err = fmt.Errorf("at %.1f s", at)
+		}
+		return err
+	})
+	if path := os.Getenv("FOOTLIGHT_SCREENSHOT"); path != "" {
+		picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
+		if err == nil {
+			err = os.WriteFile(path, picture, 0o600)
+		}
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
 
