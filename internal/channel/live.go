@@ -109,7 +109,9 @@ type ingest struct {
 	identity  string // who may come back after vanishing: the source and its key
 	remote    string
 	cut       func(error)
-	feed      feed // owned by the live channel's goroutine
+	feed      feed // owned by the live channel's goroutine, like what follows
+	tape      Sink // nil: not recorded
+	gone      func()
 }
 
 // Write implements rtmp.Publication.
@@ -206,6 +208,12 @@ func (l *live) handle(m any) {
 		}
 	case stopRequest:
 		m.reply <- l.stop(m)
+	case tapeMessage:
+		if m.in != l.in {
+			go m.gone()
+			return
+		}
+		m.in.tape, m.in.gone = m.sink, m.gone
 	case doRequest:
 		m.reply <- l.act(m)
 	}
@@ -249,7 +257,7 @@ func (l *live) attach(in *ingest) error {
 // openMuxer returns the stream's muxer; the first frame of the first publisher makes it.
 func (l *live) openMuxer(frame int64, wall time.Time) Sink {
 	if x := l.muxer.Load(); x != nil {
-		return x
+		return l.taped(x)
 	}
 	l.wall = wall
 	l.in.feed.wall = wall
@@ -260,7 +268,7 @@ func (l *live) openMuxer(frame int64, wall time.Time) Sink {
 		Sequence: l.first, Breaks: l.first,
 	})
 	l.muxer.Store(x)
-	return x
+	return l.taped(x)
 }
 
 // play makes the stream known: its first part is there.
@@ -277,6 +285,7 @@ func (l *live) detach(reason string, goodbye bool) {
 	l.log.Info("publisher gone", "goodbye", goodbye, "reason", reason)
 	l.meter.video += l.in.feed.videoBytes
 	l.meter.audio += l.in.feed.audioBytes
+	defer l.in.untape()
 	if goodbye || l.state == stateConnected {
 		l.end(reason)
 		return
@@ -300,6 +309,7 @@ func (l *live) stop(r stopRequest) error {
 	}
 	if l.in != nil {
 		l.in.cut(errors.New(r.reason))
+		l.in.untape()
 		l.meter.video += l.in.feed.videoBytes
 		l.meter.audio += l.in.feed.audioBytes
 	}
@@ -328,6 +338,7 @@ func (l *live) end(reason string) {
 func (l *live) abandon() {
 	if l.in != nil {
 		l.in.cut(errShutdown)
+		l.in.untape()
 		l.in = nil
 	}
 	if x := l.muxer.Load(); x != nil {

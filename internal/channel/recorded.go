@@ -21,11 +21,14 @@ type Sink interface {
 	EndTime() int64
 }
 
-// Recordings takes what composers send to be recorded, over RTMP as to a channel.
+// Recordings takes what is recorded: of channels, and what composers send for nothing else, over RTMP as to a channel.
 type Recordings interface {
 	// OpenRecording says where the media of a stream key goes, and how to say that no more comes. ErrUnknownStreamKey
 	// is for a key that opens nothing; what other errors say is told to the publisher.
 	OpenRecording(ctx context.Context, key string) (sink Sink, gone func(), err error)
+	// RecordChannel says where the media of a channel's new publisher goes beside its viewers, and how to say that the
+	// publisher is gone; nil: nowhere. The publisher waits for it.
+	RecordChannel(ctx context.Context, c Channel) (sink Sink, gone func())
 }
 
 // RecordingKey begins the stream keys of recordings.
@@ -72,3 +75,58 @@ func (p *recorded) Close(_ bool, reason error) {
 }
 
 func isRecordingKey(key string) bool { return strings.HasPrefix(key, RecordingKey) }
+
+// tapeMessage says where the media of a publisher goes beside the viewers.
+type tapeMessage struct {
+	in   *ingest
+	sink Sink
+	gone func()
+}
+
+// record tells a publisher's live channel where else its media goes. It comes before the first unit.
+func (s *Server) record(ctx context.Context, in *ingest) {
+	if s.Recordings == nil || !in.publisher.Channel.Recorded {
+		return
+	}
+	if sink, gone := s.Recordings.RecordChannel(ctx, in.publisher.Channel); sink != nil {
+		if in.live.send(ctx, tapeMessage{in, sink, gone}) != nil {
+			gone()
+		}
+	}
+}
+
+// untape says that nothing more comes of the publisher. The disk is not waited for.
+func (in *ingest) untape() {
+	if in.gone != nil {
+		go in.gone()
+		in.gone = nil
+	}
+}
+
+// tee gives frames to viewers and to a recording. Only the viewers' side can fail.
+type tee struct {
+	*hls.Muxer
+	tape Sink
+}
+
+// taped is where the frames of the present publisher go.
+func (l *live) taped(x *hls.Muxer) Sink {
+	if l.in.tape == nil {
+		return x
+	}
+	return tee{x, l.in.tape}
+}
+
+func (t tee) SetTracks(tracks hls.Tracks) error {
+	return errors.Join(t.tape.SetTracks(tracks), t.Muxer.SetTracks(tracks))
+}
+
+func (t tee) WriteVideo(f hls.VideoFrame) error {
+	return errors.Join(t.tape.WriteVideo(f), t.Muxer.WriteVideo(f))
+}
+
+func (t tee) WriteAudio(f hls.AudioFrame) error {
+	return errors.Join(t.tape.WriteAudio(f), t.Muxer.WriteAudio(f))
+}
+
+func (t tee) Break() error { return errors.Join(t.tape.Break(), t.Muxer.Break()) }

@@ -13,6 +13,7 @@ type Channel struct {
 	Name       string
 	Authorized bool // playback needs a token
 	Restricted bool // playback has a restriction policy
+	Recorded   bool // it has a recording configuration
 }
 
 // guarded tells whether the Gate decides who may watch.

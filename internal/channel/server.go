@@ -165,6 +165,7 @@ func (s *Server) publish(ctx context.Context, r rtmp.Request) (rtmp.Publication,
 	case err != nil:
 		return nil, err
 	}
+	s.record(ctx, in)
 	return in, nil
 }
 

@@ -65,6 +65,8 @@ type Control struct {
 
 	// counting is held from counting the resources of a kind until one more is stored: the quotas hold.
 	counting sync.Mutex
+	// tapes are the recordings of channels that are not over.
+	tapes tapes
 	// references is held for reading from looking a resource up until what refers to it is stored, and for
 	// writing from finding that nothing refers to a resource until that is gone.
 	references sync.RWMutex

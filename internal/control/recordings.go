@@ -91,6 +91,9 @@ type recordingDetail struct {
 
 // ObserveRecording hears what happens to recordings, writes it down and tells it.
 func (c *Control) ObserveRecording(e record.Event) {
+	if e.Status.Spec.Kind == record.Channel && (e.Kind == record.Started || e.Kind == record.Ended) {
+		c.publishRecordingState(e.Status.Spec.Owner, string(e.Kind), e.Time, e.Status, "")
+	}
 	c.recordingJournal.observe(func(ctx context.Context) error {
 		s := e.Status
 		if err := c.recorded.Put(ctx, s.Spec.ID, recordedRecord{s.Spec.ID, s}); err != nil {
