@@ -88,7 +88,7 @@ var loadClip = sync.OnceValues(func() (clip, error) {
 		return clip{}, err
 	}
 	for i, p := range packets {
-		c.tracks.AAC = &mpeg4audio.AudioSpecificConfig{Type: p.Type, SampleRate: p.SampleRate, ChannelCount: p.ChannelCount}
+		c.tracks.AAC = &mpeg4audio.AudioSpecificConfig{Type: p.Type, SampleRate: p.SampleRate, ChannelConfig: p.ChannelConfig}
 		c.audio = append(c.audio, AudioFrame{DTS: int64(i) * 1024, Samples: 1024, Data: p.AU})
 	}
 	return c, nil
