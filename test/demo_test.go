@@ -20,7 +20,7 @@ import (
 func TestDemo(t *testing.T) {
 	dir := t.TempDir()
 	free := "127.0.0.1:0"
-	cmd := exec.Command(filepath.Join(harness.Binaries(t), "footlight"), "demo", "--http-addr", free, "--webrtc-addr", free, "--rtmp-addr", free, "--rtmps-addr", free)
+	cmd := exec.Command(filepath.Join(harness.Binaries(t), "footlight"), "demo", "--http-addr", free, "--webrtc-addr", free, "--rtmp-addr", free, "--rtmps-addr", free, "--srt-addr", free)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()

@@ -19,15 +19,16 @@ type Task struct {
 	Files   []string // the inputs
 	Encoder string
 	Preset  string
-	Prefix  string // of the outputs
-	Paced   bool   // keep to the clock, as a live composition does
+	Prefix  string        // of the outputs
+	Paced   bool          // keep to the clock, as a live composition does
+	Wait    time.Duration // before the start, up to stagger: compositions do not begin all at once
 }
 
 // Stages is what a run took, in CPU seconds of the engine's thread.
 type Stages struct {
 	Decode, Draw, Encode, Audio float64
 	Total                       float64 // of all threads, without what it takes to start
-	Ticks, Late                 int     // when paced: pictures, and those not ready one tick after their time
+	Ticks, Late                 int     // when paced, while all run: pictures, and those not ready one tick after their time
 }
 
 // composition is our engine without network: the parts of the composer process, driven as fast as they go or by
@@ -38,6 +39,7 @@ type composition struct {
 	tiles   []video.Tile
 	mixer   *video.Mixer
 	encoder *av.H264Encoder
+	effort  video.Effort
 	sound   audio.Mixer
 	aac     *av.AACEncoder
 	stages  Stages
@@ -90,6 +92,7 @@ func compose(task Task) error {
 }
 
 func (c *composition) run() error {
+	time.Sleep(c.Wait)
 	before := processTime()
 	defer func() { c.stages.Total = processTime() - before }()
 	start, tick := time.Now(), time.Second/time.Duration(c.FrameRate)
@@ -98,12 +101,18 @@ func (c *composition) run() error {
 		if c.Paced {
 			time.Sleep(at - time.Since(start))
 		}
+		began := time.Now()
 		if err := c.picture(n, at); err != nil {
 			return err
 		}
-		c.stages.Ticks++
-		if c.Paced && time.Since(start) > at+tick {
-			c.stages.Late++
+		if c.Paced {
+			c.encoder.Hurry(c.effort.Note(time.Since(began), tick))
+		}
+		if since := c.Wait + at; c.Paced && since >= stagger && since < time.Duration(c.Seconds)*time.Second {
+			c.stages.Ticks++
+			if time.Since(start) > at+tick {
+				c.stages.Late++
+			}
 		}
 		if err := timed(&c.stages.Audio, func() error { return c.audio(at + tick) }); err != nil {
 			return err

@@ -4,13 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 )
 
 // lateGoal is the share of late ticks that a machine which holds its compositions stays under.
 const lateGoal = 0.005
+
+// stagger is within what time compositions start, each at random: neither their ticks nor their key frames fall
+// together, as they do not in use. Only what comes when all have started counts.
+const stagger = 2 * time.Second
 
 // Hold is one step of the search for how many compositions a machine holds in real time.
 type Hold struct {
@@ -56,7 +62,8 @@ func hold(ctx context.Context, j Job, k int) (Hold, error) {
 	stolen := steal()
 	for i := range k {
 		task := Task{Job: j, Files: j.Files, Encoder: composer.encoder, Preset: composer.preset,
-			Prefix: filepath.Join(dir, fmt.Sprint(i)), Paced: true}
+			Prefix: filepath.Join(dir, fmt.Sprint(i)), Paced: true,
+			Wait: rand.N(stagger)}
 		go func() {
 			args := task.command()
 			out, err := exec.CommandContext(ctx, args[0], args[1:]...).Output()

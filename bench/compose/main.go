@@ -1,10 +1,10 @@
 // Command compose measures what a composition costs: the CPU time that our engine, ffmpeg's xstack, GStreamer's
 // compositor and a filmed browser take for the same participants, and how good the pictures are.
 //
-//	go run ./bench/compose                        everything, about 15 minutes on two cores
-//	go run ./bench/compose -rounds 1 -only '^4x360p/'   a part of it, printed only
-//	go run ./bench/compose -hold                  only: how many compositions this machine holds in real time
-//	go run ./bench/compose -encoders              only: the table of encoders, encoders.md
+//	go run ./bench/compose                                everything, about 20 minutes on two idle cores
+//	go run ./bench/compose -parts sizes                   one part; the results of the others stay (sizes, engines, simulcast, hold)
+//	go run ./bench/compose -rounds 1 -only '^4x360p/'     some cases and engines, printed only
+//	go run ./bench/compose -encoders                      only: the table of encoders, encoders.md
 //
 // It makes its inputs (people-sized H.264 and Opus, once, in the user's cache directory), runs the engines in
 // turns, checks that all made the same number of pictures at the same bitrate, and writes results.json and
@@ -25,6 +25,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/footlight-live/footlight/internal/av"
 )
@@ -51,11 +53,12 @@ func run(ctx context.Context) error {
 		return err
 	}
 	rounds := flag.Int("rounds", 5, "how many times each engine `runs`")
-	seconds := flag.Int("seconds", 6, "`seconds` of media of a run")
+	seconds := flag.Int("seconds", 5, "`seconds` of media of a run")
+	partsFlag := flag.String("parts", strings.Join(parts, ","), "`parts` to measure; the results of the others stay as they are")
 	only := flag.String("only", "", "`pattern` of cases and engines, such as ^4x360p/footlight; the results are printed, not written")
 	inputs := flag.String("inputs", filepath.Join(cache, "footlight", "bench-compose"), "`directory` for inputs")
 	out := flag.String("out", ".", "`directory` of the repository")
-	onlyHold := flag.Bool("hold", false, "only search how many compositions of 4 × 360p this machine holds in real time")
+	qualities := flag.Bool("quality", false, "also tell how good the pictures of all cases are, which takes many times as long")
 	onlyEncoders := flag.Bool("encoders", false, "only compare encoders, and write encoders.md")
 	task := flag.String("task", "", "be our engine and do this `task`; used by the benchmark itself")
 	flag.Parse()
@@ -71,34 +74,38 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held := newJob(4, 360, moving, 12, *inputs)
-	switch {
-	case *onlyHold:
-		if err := makeInputs(ctx, []Job{held}); err != nil {
-			return err
-		}
-		steps, err := search(ctx, held)
-		fmt.Print((&Report{Hold: steps}).holding())
-		return err
-	case *onlyEncoders:
+	if *onlyEncoders {
 		return compareEncoders(ctx, *inputs, *rounds, filepath.Join(*out, "bench", "compose", "encoders.md"))
 	}
-	cases := plan(*inputs, *seconds, pattern)
+	wanted := strings.Split(*partsFlag, ",")
+	for _, p := range wanted {
+		if !slices.Contains(parts, p) {
+			return fmt.Errorf("there is no part %q of %v", p, parts)
+		}
+	}
+	report := Report{Machine: machine(), Cases: plan(*inputs, *seconds, wanted, pattern)}
+	held := newJob(4, 360, moving, 12, *inputs)
 	jobs := []Job{held}
-	for _, c := range cases {
+	for _, c := range report.Cases {
 		jobs = append(jobs, c.Job)
 	}
 	if err := makeInputs(ctx, jobs); err != nil {
 		return err
 	}
-	report := Report{Machine: machine(), Rounds: *rounds, Seconds: *seconds, Cases: cases}
-	if err := report.measure(ctx); err != nil {
+	if err := report.measure(ctx, *rounds, *qualities); err != nil {
 		return err
 	}
-	if *only == "" {
+	if *only == "" && slices.Contains(wanted, holding) {
 		if report.Hold, err = search(ctx, held); err != nil {
 			return err
 		}
+	}
+	if *only == "" {
+		earlier, err := read(*out)
+		if err != nil {
+			return err
+		}
+		report = earlier.with(report)
 	}
 	report.conclude()
 	fmt.Print(report.Markdown())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"time"
@@ -55,13 +56,12 @@ func (p *participant) close() {
 
 // read loads the file's packets.
 func (p *participant) read(path string) error {
-	f, err := os.Open(path)
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	var file pmp4.Presentation
-	if err := file.Unmarshal(f); err != nil {
+	if err := file.Unmarshal(bytes.NewReader(content)); err != nil {
 		return err
 	}
 	for _, t := range file.Tracks {

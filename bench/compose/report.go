@@ -2,18 +2,23 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
 
+// resultsJSON is where a report is kept, in the repository.
+const resultsJSON = "bench/compose/results.json"
+
 // Report is everything measured.
 type Report struct {
 	Machine string `json:"machine"`
-	Rounds  int    `json:"rounds"`
-	Seconds int    `json:"seconds"`
 	Cases   []Case `json:"cases"`
 	Hold    []Hold `json:"hold"`
 }
@@ -47,6 +52,38 @@ func ratioOf(v []float64) Ratio { return Ratio{median(v), slices.Min(v), slices.
 func median(v []float64) float64 {
 	v = slices.Sorted(slices.Values(v))
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+// read is the report of an earlier run, empty where there is none.
+func read(dir string) (r Report, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, resultsJSON))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("read %s: %w", resultsJSON, err)
+	}
+	return r, nil
+}
+
+// with is the report with the cases of a newer one in the place of its own.
+func (r Report) with(newer Report) Report {
+	out := Report{Machine: newer.Machine, Hold: newer.Hold}
+	if len(out.Hold) == 0 {
+		out.Hold = r.Hold
+	}
+	for _, want := range plan("", 0, parts, regexp.MustCompile("")) {
+		same := func(c Case) bool { return c.Part == want.Part && c.Job.key() == want.Job.key() }
+		if i := slices.IndexFunc(newer.Cases, same); i >= 0 {
+			out.Cases = append(out.Cases, newer.Cases[i])
+		} else if i := slices.IndexFunc(r.Cases, same); i >= 0 {
+			out.Cases = append(out.Cases, r.Cases[i])
+		}
+	}
+	return out
 }
 
 // conclude computes the medians, and the ratios to the first engine of each case. The engine with the others' encoder
@@ -115,9 +152,10 @@ func against(e *Result, j Job) string {
 func (r *Report) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What a composition costs\n\nMade by `go run ./bench/compose` on %s: H.264 and Opus in, 1280x720@30 H.264 of "+
-		"2.5 Mb/s and AAC of 160 kb/s out; %d rounds of %d s; CPU seconds per second of media, medians. "+
+		"2.5 Mb/s and AAC of 160 kb/s out; at least %d rounds of %d s; CPU seconds per second of media, medians. "+
 		"The others encode with x264 veryfast zerolatency, Footlight with %s %s.\n",
-		r.Machine, r.Rounds, r.Seconds, composer.encoder, composer.preset)
+		r.Machine, least(r.Cases, func(c Case) int { return len(c.Engines[0].Runs) }), least(r.Cases, func(c Case) int { return c.Job.Seconds }),
+		composer.encoder, composer.preset)
 	b.WriteString("\n| participants | Footlight | ffmpeg | GStreamer | Footlight to ffmpeg | to GStreamer | to its floor | MiB: Footlight, ffmpeg, GStreamer |\n|---|---|---|---|---|---|---|---|\n")
 	for i := range r.Cases {
 		c := &r.Cases[i]
@@ -131,8 +169,8 @@ func (r *Report) Markdown() string {
 	b.WriteString("\nGoals: at most 0.55 of ffmpeg and 0.45 of GStreamer at 360p, 0.62 and 0.47 at 720p, and 1.12 of the floor: " +
 		"decoding, encoding and sound alone, as timers in the same run say; the start of the process counts in all columns but that one.\n")
 	r.details(&b)
-	r.simulcast(&b)
-	b.WriteString(r.holding())
+	r.layers(&b)
+	b.WriteString(r.held())
 	b.WriteString("\nNo engine but the browser and the compositions held waits for a clock. The work is not alike in two points: Footlight crops pictures by " +
 		"up to 1/64 of a side where that saves the scaling, and with x264 it searches motion in a diamond where the preset has " +
 		"a hexagon, for the same SSIM to 0.0001. RTP and SRTP are in none of the figures.\n")
@@ -143,7 +181,7 @@ func (r *Report) Markdown() string {
 func (r *Report) details(b *strings.Builder) {
 	for i := range r.Cases {
 		c := &r.Cases[i]
-		if c.Job.Inputs != 4 && c.Job.Content != screen || len(c.Engines) < 2 {
+		if c.Part != engines && c.Engines[0].SSIM == 0 || len(c.Engines) < 2 {
 			continue
 		}
 		fmt.Fprintf(b, "\n## %s\n\n| engine | CPU | Footlight's share of it | SSIM to the ideal | kb/s | MiB |\n|---|---|---|---|---|---|\n", c.Job)
@@ -169,8 +207,16 @@ func (r *Report) details(b *strings.Builder) {
 	b.WriteString("\nSSIM is of luma, against the same pictures scaled by Lanczos and not encoded. Goal: no more than 0.005 below ffmpeg's.\n")
 }
 
-// simulcast tells what publishers with layers cost.
-func (r *Report) simulcast(b *strings.Builder) {
+func least(cases []Case, of func(Case) int) int {
+	n := math.MaxInt
+	for _, c := range cases {
+		n = min(n, of(c))
+	}
+	return n
+}
+
+// layers tells what publishers with layers cost.
+func (r *Report) layers(b *strings.Builder) {
 	var one float64
 	for i := range r.Cases {
 		c := &r.Cases[i]
@@ -193,8 +239,8 @@ func (r *Report) simulcast(b *strings.Builder) {
 	}
 }
 
-// holding tells how many compositions the machine held.
-func (r *Report) holding() string {
+// held tells how many compositions the machine held.
+func (r *Report) held() string {
 	if len(r.Hold) == 0 {
 		return ""
 	}
@@ -207,7 +253,7 @@ func (r *Report) holding() string {
 			most = h.Compositions
 		}
 	}
-	fmt.Fprintf(&b, "\nHeld with under 0.5 %% of pictures late, that is not ready one tick after their time: %d (goal 4).\n", most)
+	fmt.Fprintf(&b, "\nHeld with under 0.5 %% of pictures late, that is not ready one tick after their time: %d (goal 4). They start within 2 s, each at random.\n", most)
 	return b.String()
 }
 
@@ -217,7 +263,7 @@ func (r *Report) write(dir string) error {
 		return err
 	}
 	for name, content := range map[string][]byte{
-		"bench/compose/results.json":    append(data, '\n'),
+		resultsJSON:                     append(data, '\n'),
 		"bench/compose/results.md":      []byte(r.Markdown()),
 		"docs/images/bench-compose.svg": []byte(r.plot()),
 	} {

@@ -12,8 +12,8 @@ import (
 
 // report is as a full run makes it, with made up figures.
 func report() *Report {
-	r := &Report{Machine: "made up", Rounds: 2, Seconds: 1, Hold: []Hold{{Compositions: 1, Ticks: 30, Held: true}, {Compositions: 2, Ticks: 60, Late: 9}}}
-	r.Cases = plan("inputs", 1, regexp.MustCompile(""))
+	r := &Report{Machine: "made up", Hold: []Hold{{Compositions: 1, Ticks: 30, Held: true}, {Compositions: 2, Ticks: 60, Late: 9}}}
+	r.Cases = plan("inputs", 1, parts, regexp.MustCompile(""))
 	for i := range r.Cases {
 		c := &r.Cases[i]
 		for k := range c.Engines {
@@ -34,6 +34,23 @@ func TestReport(t *testing.T) {
 	}
 	if strings.Contains(text, "NaN") {
 		t.Errorf("a figure is missing in\n%s", text)
+	}
+}
+
+// A part measured anew takes the place of its old results; the others stay, in the order of the plan.
+func TestReportOfPart(t *testing.T) {
+	earlier, newer := report(), Report{Machine: "newer", Cases: plan("inputs", 1, []string{simulcast}, regexp.MustCompile(""))}
+	for i := range newer.Cases {
+		newer.Cases[i].Engines[0].Runs = []Measurement{{CPU: 7}}
+	}
+	got := earlier.with(newer)
+	if len(got.Cases) != len(earlier.Cases) || len(got.Hold) != len(earlier.Hold) {
+		t.Fatalf("%d cases and %d steps, want %d and %d", len(got.Cases), len(got.Hold), len(earlier.Cases), len(earlier.Hold))
+	}
+	for i, c := range got.Cases {
+		if was := earlier.Cases[i]; c.Part != was.Part || c.Job.key() != was.Job.key() || (c.Engines[0].Runs[0].CPU == 7) != (c.Part == simulcast) {
+			t.Errorf("case %d is %s %s with %v, was %s %s", i, c.Part, c.Job, c.Engines[0].Runs, was.Part, was.Job)
+		}
 	}
 }
 

@@ -157,6 +157,14 @@ func (e *H264Encoder) take(out *C.FLEncoded) {
 	}
 }
 
+// Hurry makes Encode take less care from the next picture on, or as much as the encoder was opened for again. Only
+// OpenH264 at medium complexity can: it goes to low, which takes 0.83 of its instructions for 0.003 less SSIM.
+func (e *H264Encoder) Hurry(yes bool) {
+	if e.c != nil {
+		C.fl_encoder_hurry(e.c, cBool(yes))
+	}
+}
+
 // SPS is the sequence parameter set without start code.
 func (e *H264Encoder) SPS() []byte { return e.sps }
 

@@ -33,6 +33,7 @@ struct FLEncoder {
 	void (*free)(FLEncoder *e);
 	int (*headers)(FLEncoder *e, FLEncoded *out);
 	int (*encode)(FLEncoder *e, const FLCanvas *c, int64_t pts, int force_key, FLEncoded *out);
+	void (*hurry)(FLEncoder *e, int yes); // NULL: it has but one pace
 };
 
 // The new encoder is NULL where the configuration is not one that it takes.
@@ -43,3 +44,5 @@ void fl_encoder_free(FLEncoder *e);
 // fl_encoder_headers returns SPS, PPS in Annex B.
 int fl_encoder_headers(FLEncoder *e, FLEncoded *out);
 int fl_encoder_encode(FLEncoder *e, const FLCanvas *c, int64_t pts, int force_key, FLEncoded *out);
+// fl_encoder_hurry makes the encoder take less care, and time, or as much as it was opened for again.
+void fl_encoder_hurry(FLEncoder *e, int yes);

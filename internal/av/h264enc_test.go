@@ -198,3 +198,41 @@ func TestEncodersByName(t *testing.T) {
 		enc.Close()
 	}
 }
+
+// An encoder that hurries makes the stream of one opened at low complexity, and with care that of medium.
+func TestHurry(t *testing.T) {
+	canvas := newCanvas(t, 320, 180)
+	stream := func(encoder, preset string, hurry ...bool) (out []byte) {
+		e, err := NewH264Encoder(H264Config{Width: 320, Height: 180, BitRate: 300_000, Encoder: encoder, Preset: preset})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		for i := range 12 {
+			if i < len(hurry) {
+				e.Hurry(hurry[i])
+			}
+			gradient(canvas, i)
+			coded, err := e.Encode(canvas, int64(i), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, coded.Data...)
+		}
+		return out
+	}
+	low, medium := stream(OpenH264, "low"), stream(OpenH264, "medium")
+	if bytes.Equal(low, medium) {
+		t.Fatal("low and medium complexity are the same")
+	}
+	if !bytes.Equal(stream(OpenH264, "medium", true), low) || !bytes.Equal(stream(OpenH264, "low", true, false), low) {
+		t.Error("hurrying is not low complexity")
+	}
+	mixed := stream(OpenH264, "medium", false, false, false, true, false)
+	if bytes.Equal(mixed, medium) || bytes.Equal(mixed, low) {
+		t.Error("one hurried picture makes no difference, or all of it")
+	}
+	if !bytes.Equal(stream(X264, "superfast", true), stream(X264, "superfast")) {
+		t.Error("x264 hurries")
+	}
+}

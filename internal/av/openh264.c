@@ -12,6 +12,7 @@ typedef struct {
 	ISVCEncoder *svc;
 	SEncParamExt param;
 	int omit_headers, key_interval;
+	int complexity; // as opened
 	int since_key; // pictures since the last key frame; at first key_interval
 	int64_t count;
 	double milliseconds; // per picture
@@ -113,6 +114,13 @@ static int encode(FLEncoder *base, const FLCanvas *c, int64_t pts, int force_key
 	return gather(e, &info, e->omit_headers, out);
 }
 
+static void hurry(FLEncoder *base, int yes) {
+	OpenH264 *e = (OpenH264 *)base;
+	e->param.iComplexityMode = yes ? LOW_COMPLEXITY : e->complexity; // also for a restart
+	if (e->svc)
+		(*e->svc)->SetOption(e->svc, ENCODER_OPTION_COMPLEXITY, &e->param.iComplexityMode);
+}
+
 static void close_openh264(FLEncoder *base) {
 	OpenH264 *e = (OpenH264 *)base;
 	close_svc(e);
@@ -169,7 +177,7 @@ FLEncoder *fl_openh264_new(const FLEncoderConfig *c) {
 	OpenH264 *e = calloc(1, sizeof *e);
 	if (!e)
 		return NULL;
-	e->base = (FLEncoder){close_openh264, headers, encode};
+	e->base = (FLEncoder){close_openh264, headers, encode, hurry};
 	e->omit_headers = c->omit_headers;
 	e->key_interval = e->since_key = c->key_interval;
 	e->milliseconds = 1000.0 * c->fps_den / c->fps_num;
@@ -177,6 +185,7 @@ FLEncoder *fl_openh264_new(const FLEncoderConfig *c) {
 	int known = WelsCreateSVCEncoder(&e->svc) == 0 && (*e->svc)->GetDefaultParams(e->svc, &e->param) == 0 &&
 	            configure(c, &e->param);
 	close_svc(e);
+	e->complexity = e->param.iComplexityMode;
 	if (!known || !open_svc(e)) {
 		close_openh264(&e->base);
 		return NULL;

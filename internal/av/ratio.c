@@ -1,27 +1,64 @@
 // Scaling by 3:1 with a box, and by 3:2 and 1:2 with the bicubic filter (a = -0.6, as swscale's), both ways
 // separately. Each output row is made at once: the input rows above one another first, then along the row.
 //
-// Samples are taken less 128, so that sums of products fit 16 bits. The loops are written for the vectoriser:
-// samples of the same phase lie next to one another in rows of their own.
+// This is the reference and what machines without AVX2 run; there the loops are left to the vectoriser, with
+// samples less 128, so that sums of products fit 16 bits.
 #pragma GCC optimize("O3")
 #include "ratio.h"
 
 #include "common.h"
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define CLONES
-#endif
-
 // MARGIN is the room on both sides of a row for what the filters read beyond its ends.
 enum { MARGIN = 32, ROW = FL_MAX_SIDE + 4 * MARGIN };
 
-// Taps for the bicubic filter in 1/128. 3:2 has two phases that mirror one another: the output samples lie a
-// quarter beyond the first of three input samples and a quarter before the third. So has 1:2, with a quarter
-// before and after each.
-static const int16_t two_thirds[6] = {-6, 12, 80, 49, -6, -1};
-static const int16_t twice[4] = {-4, 31, 112, -11};
+#define STEP(s, m, j, a, b) s *j + 2 + a, s *j + 2 + b, s *j + 2 + m - a, s *j + 2 + m - b
+#define STEPS(s, m, a, b) {STEP(s, m, 0, a, b), STEP(s, m, 1, a, b), STEP(s, m, 2, a, b), STEP(s, m, 3, a, b)}
+
+// Of three input samples, two output samples lie a quarter beyond the first and a quarter before the third.
+static const FLFilter three_to_two = {
+    .step = 3,
+    .mirror = 2,
+    .taps = 6,
+    .at = {-2, 0, -1, 2, 1, 3},
+    .tap = {-6, 80, 12, -6, 49, -1},
+    .shuffle = {STEPS(3, 2, -2, 0), STEPS(3, 2, -1, 2), STEPS(3, 2, 1, 3)},
+};
+
+// Two output samples lie a quarter before and a quarter after each input sample.
+static const FLFilter one_to_two = {
+    .step = 1,
+    .mirror = 0,
+    .taps = 4,
+    .at = {-2, -1, 0, 1},
+    .tap = {-4, 31, 112, -11},
+    .shuffle = {STEPS(1, 0, -2, -1), STEPS(1, 0, 0, 1)},
+};
+
+static int plainly;
+
+void fl_scale_plainly(int yes) { plainly = yes; }
+
+static int has_avx2(void) {
+#ifdef FL_HAS_AVX2
+	return !plainly && __builtin_cpu_supports("avx2");
+#else
+	return 0;
+#endif
+}
+
+#ifndef FL_HAS_AVX2
+#define fl_filter_column_avx2(f, rows, out, n) 0
+#define fl_filter_row_avx2(f, row, out, n) 0
+#define fl_box3_avx2(rows, width, out, n) 0
+#endif
+
+static inline const uint8_t *row_at(const FLPlaneIn *in, int y) {
+	y = y < 0 ? 0 : y >= in->height ? in->height - 1 : y;
+	return in->data + (size_t)y * in->stride;
+}
+
+// tap is the product of a tap and a sample, less 128.
+static inline int16_t tap(int16_t k, uint8_t v) { return (int16_t)(k * (int16_t)(v - 128)); }
 
 static inline uint8_t fold(int16_t sum) {
 	sum = ((int16_t)(sum + 64) >> 7) + 128;
@@ -29,113 +66,67 @@ static inline uint8_t fold(int16_t sum) {
 	return sum > 255 ? 255 : sum;
 }
 
-// tap is the product of a sample, less 128, and a tap.
-static inline int16_t tap(int16_t k, uint8_t v) { return (int16_t)(k * (int16_t)(v - 128)); }
+// SUM is that of the products of all taps, written out for the vectoriser.
+#define SUM(f, sample) \
+	(tap(f->tap[0], sample(0)) + tap(f->tap[1], sample(1)) + tap(f->tap[2], sample(2)) + tap(f->tap[3], sample(3)) + \
+	 (f->taps == 6 ? tap(f->tap[4], sample(4)) + tap(f->tap[5], sample(5)) : 0))
 
-static inline const uint8_t *row_at(const FLPlaneIn *in, int y) {
-	y = y < 0 ? 0 : y >= in->height ? in->height - 1 : y;
-	return in->data + (size_t)y * in->stride;
+static inline __attribute__((always_inline)) void filter_column(const FLFilter *f, const uint8_t *const *rows,
+                                                                 uint8_t *restrict out, int from, int n) {
+	const uint8_t *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3], *r4 = rows[4], *r5 = rows[5];
+#define ABOVE(t) r##t[x]
+	for (int x = from; x < n; x++)
+		out[x] = fold(SUM(f, ABOVE));
 }
 
-// extend repeats the ends of a row of n samples into its margins.
-static inline void extend(uint8_t *row, int n) {
-	for (int i = 1; i <= MARGIN; i++) {
-		row[-i] = row[0];
-		row[n - 1 + i] = row[n - 1];
+static inline __attribute__((always_inline)) void filter_row(const FLFilter *f, const uint8_t *restrict row,
+                                                              uint8_t *restrict out, int from, int n) {
+#define BESIDE(t) row[f->step * i + f->at[t]]
+#define MIRRORED(t) row[f->step * i + f->mirror - f->at[t]]
+	for (int i = from / 2; i < n / 2; i++) {
+		out[2 * i] = fold(SUM(f, BESIDE));
+		out[2 * i + 1] = fold(SUM(f, MIRRORED));
+	}
+	if (n & 1) {
+		int i = n / 2;
+		out[2 * i] = fold(SUM(f, BESIDE));
 	}
 }
 
-static inline void six_rows(const FLPlaneIn *in, int first, const int16_t *k, int mirror, uint8_t *restrict out) {
-	const uint8_t *r[6];
-	for (int i = 0; i < 6; i++)
-		r[i] = row_at(in, mirror ? first + 5 - i : first + i);
-	for (int x = 0; x < in->width; x++)
-		out[x] = fold(tap(k[0], r[0][x]) + tap(k[1], r[1][x]) + tap(k[2], r[2][x]) +
-		              tap(k[3], r[3][x]) + tap(k[4], r[4][x]) + tap(k[5], r[5][x]));
-}
-
-static inline void four_rows(const FLPlaneIn *in, int first, const int16_t *k, int mirror, uint8_t *restrict out) {
-	const uint8_t *r[4];
-	for (int i = 0; i < 4; i++)
-		r[i] = row_at(in, mirror ? first + 3 - i : first + i);
-	for (int x = 0; x < in->width; x++)
-		out[x] = fold(tap(k[0], r[0][x]) + tap(k[1], r[1][x]) + tap(k[2], r[2][x]) +
-		              tap(k[3], r[3][x]));
-}
-
-// split3 deals a row out to three of n samples.
-static inline void split3(const uint8_t *restrict in, uint8_t *restrict a, uint8_t *restrict b, uint8_t *restrict c,
-                          int n) {
-	for (int i = 0; i < n; i++) {
-		a[i] = in[3 * i];
-		b[i] = in[3 * i + 1];
-		c[i] = in[3 * i + 2];
-	}
-}
-
-CLONES
-void fl_scale_3to1(FLPlaneIn in, FLPlaneOut out) {
-	uint16_t sums[ROW];
-	for (int y = 0; y < out.height; y++) {
-		const uint8_t *r0 = row_at(&in, 3 * y), *r1 = row_at(&in, 3 * y + 1), *r2 = row_at(&in, 3 * y + 2);
-		for (int x = 0; x < in.width; x++)
-			sums[x] = r0[x] + r1[x] + r2[x];
-		for (int x = in.width; x < 3 * out.width; x++)
-			sums[x] = sums[in.width - 1];
-		uint8_t *restrict to = out.data + (size_t)y * out.stride;
-		for (int x = 0; x < out.width; x++) {
-			uint16_t sum = sums[3 * x] + sums[3 * x + 1] + sums[3 * x + 2] + 4;
-			to[x] = (uint32_t)sum * 7282 >> 16; // a ninth
-		}
-	}
-}
-
-CLONES
-void fl_scale_3to2(FLPlaneIn in, FLPlaneOut out) {
-	uint8_t column[ROW], phase[3][ROW];
-	uint8_t *row = column + MARGIN, *a = phase[0] + MARGIN, *b = phase[1] + MARGIN, *c = phase[2] + MARGIN;
-	const int16_t *k = two_thirds;
-	int n = (out.width + 1) / 2;
-	for (int y = 0; y < out.height; y++) {
-		int odd = y & 1, base = y / 2 * 3;
-		six_rows(&in, odd ? base - 1 : base - 2, k, odd, row);
-		extend(row, in.width);
-		split3(row - 3, a - 1, b - 1, c - 1, n + 2);
-		uint8_t *restrict to = out.data + (size_t)y * out.stride;
-		for (int i = 0; i < out.width / 2; i++) {
-			to[2 * i] = fold(tap(k[0], b[i - 1]) + tap(k[1], c[i - 1]) + tap(k[2], a[i]) +
-			                 tap(k[3], b[i]) + tap(k[4], c[i]) + tap(k[5], a[i + 1]));
-			to[2 * i + 1] = fold(tap(k[5], c[i - 1]) + tap(k[4], a[i]) + tap(k[3], b[i]) +
-			                     tap(k[2], c[i]) + tap(k[1], a[i + 1]) + tap(k[0], b[i + 1]));
-		}
-		if (out.width & 1) {
-			int i = out.width / 2;
-			to[2 * i] = fold(tap(k[0], b[i - 1]) + tap(k[1], c[i - 1]) + tap(k[2], a[i]) +
-			                 tap(k[3], b[i]) + tap(k[4], c[i]) + tap(k[5], a[i + 1]));
-		}
-	}
-}
-
-CLONES
-void fl_scale_1to2(FLPlaneIn in, FLPlaneOut out) {
+static inline __attribute__((always_inline)) void scale(const FLFilter *f, FLPlaneIn in, FLPlaneOut out) {
 	uint8_t column[ROW];
 	uint8_t *row = column + MARGIN;
-	const int16_t *k = twice;
+	int avx2 = has_avx2();
 	for (int y = 0; y < out.height; y++) {
-		int odd = y & 1;
-		four_rows(&in, y / 2 - (odd ? 1 : 2), k, odd, row);
-		extend(row, in.width);
-		uint8_t *restrict to = out.data + (size_t)y * out.stride;
-		for (int i = 0; i < out.width / 2; i++) {
-			to[2 * i] = fold(tap(k[0], row[i - 2]) + tap(k[1], row[i - 1]) + tap(k[2], row[i]) +
-			                 tap(k[3], row[i + 1]));
-			to[2 * i + 1] = fold(tap(k[3], row[i - 1]) + tap(k[2], row[i]) + tap(k[1], row[i + 1]) +
-			                     tap(k[0], row[i + 2]));
+		const uint8_t *rows[6] = {0};
+		for (int t = 0; t < f->taps; t++)
+			rows[t] = row_at(&in, f->step * (y / 2) + (y & 1 ? f->mirror - f->at[t] : f->at[t]));
+		filter_column(f, rows, row, avx2 ? fl_filter_column_avx2(f, rows, row, in.width) : 0, in.width);
+		for (int i = 1; i <= MARGIN; i++) {
+			row[-i] = row[0];
+			row[in.width - 1 + i] = row[in.width - 1];
 		}
-		if (out.width & 1) {
-			int i = out.width / 2;
-			to[2 * i] = fold(tap(k[0], row[i - 2]) + tap(k[1], row[i - 1]) + tap(k[2], row[i]) +
-			                 tap(k[3], row[i + 1]));
+		uint8_t *to = out.data + (size_t)y * out.stride;
+		filter_row(f, row, to, avx2 ? fl_filter_row_avx2(f, row, to, out.width) : 0, out.width);
+	}
+}
+
+void fl_scale_3to2(FLPlaneIn in, FLPlaneOut out) { scale(&three_to_two, in, out); }
+
+void fl_scale_1to2(FLPlaneIn in, FLPlaneOut out) { scale(&one_to_two, in, out); }
+
+void fl_scale_3to1(FLPlaneIn in, FLPlaneOut out) {
+	int avx2 = has_avx2();
+	for (int y = 0; y < out.height; y++) {
+		const uint8_t *rows[3] = {row_at(&in, 3 * y), row_at(&in, 3 * y + 1), row_at(&in, 3 * y + 2)};
+		uint8_t *to = out.data + (size_t)y * out.stride;
+		for (int x = avx2 ? fl_box3_avx2(rows, in.width, to, out.width) : 0; x < out.width; x++) {
+			int sum = 4;
+			for (int i = 3 * x; i < 3 * x + 3; i++) {
+				int at = i < in.width ? i : in.width - 1;
+				sum += rows[0][at] + rows[1][at] + rows[2][at];
+			}
+			to[x] = sum * 7282 >> 16; // a ninth
 		}
 	}
 }

@@ -96,7 +96,7 @@ FLEncoder *fl_x264_new(const FLEncoderConfig *c) {
 	X264 *e = calloc(1, sizeof *e);
 	if (!e)
 		return NULL;
-	e->base = (FLEncoder){close_x264, headers, encode};
+	e->base = (FLEncoder){close_x264, headers, encode, NULL};
 	e->x264 = x264_encoder_open(&p);
 	if (!e->x264) {
 		close_x264(&e->base);

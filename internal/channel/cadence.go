@@ -100,6 +100,9 @@ type cadence struct {
 // start looks at the first timestamps of a stream and decides about the rate.
 func (c *cadence) start(millis []int64) { c.rate = guessRate(millis, c.hints...) }
 
+// constantRate is the rate that frames keep, or not known.
+func (c *cadence) constantRate() rate { return c.rate }
+
 // frame is the length of a frame in ticks: that of the rate, else the mean of what was seen.
 func (c *cadence) frame() int64 {
 	if c.rate.known() {

@@ -39,9 +39,7 @@ func (s *Server) InsertAdBreak(channelARN, id string, duration time.Duration) (A
 		}
 		b.Start = m.MarkBreak(id, int64(duration.Seconds()*hls.ClockRate))
 		l.log.Info("ad break", "adBreak", id, "start", b.Start, "duration", duration)
-		if o := s.Observer; o != nil {
-			o.Observe(Event{Kind: AdBreakInserted, Time: time.Now(), Stream: l.stream(), AdBreak: &b})
-		}
+		l.observe(Event{Kind: AdBreakInserted, AdBreak: &b})
 		return nil
 	})
 	if err != nil {

@@ -1,12 +1,13 @@
 // Package channel is the live side of channels: ingest, stream sessions and playback.
 //
 // Guarantees:
-//   - A channel has at most one publisher. Another one is refused and the first does not notice.
+//   - A channel has at most one publisher. Another one is refused and the first does not notice, unless it has a greater
+//     priority and the same kind of media: then it goes on with the stream, and no time is missing.
 //   - A publisher that vanishes has ten seconds to come back; the same playlist then goes on after an
 //     EXT-X-DISCONTINUITY. One that says goodbye ends the stream at once.
 //   - Events of one stream come in order, from the goroutine that owns it.
 //   - Slow or dead players cost the stream nothing: they read snapshots.
 //
-// One goroutine owns each live channel (live.go). RTMP connections (package rtmp) send it units; it gives
+// One goroutine owns each live channel (live.go). Connections (packages rtmp and srt) send it units; it gives
 // them exact times (feed.go, cadence.go) and hands them to the packager (package hls).
 package channel

@@ -9,7 +9,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
-	"github.com/footlight-live/footlight/internal/channel/rtmp"
+	"github.com/footlight-live/footlight/internal/channel/unit"
 )
 
 const (
@@ -34,13 +34,13 @@ var errNoVideo = errors.New("no H.264 parameters before the first frame")
 // feed turns what one publisher sends into frames on the stream's media time.
 // The live channel's goroutine owns it.
 type feed struct {
-	// open returns the stream's muxer, making it for the first publisher. Wall is when the first frame came.
-	open func(frame int64, wall time.Time) Sink
+	// open returns the stream's muxer, or refuses these tracks. Frame is the length of one in ticks, began is when the
+	// first one came.
+	open func(t hls.Tracks, frame int64, began time.Time) (Sink, error)
 
-	muxer Sink      // nil until the first frame is on its way
-	wall  time.Time // of media time 0
+	muxer Sink // nil until the first frame is on its way
 
-	meta    rtmp.Metadata
+	meta    unit.Metadata
 	hasMeta bool
 	sets    parameterSets
 	audio   *mpeg4audio.AudioSpecificConfig
@@ -59,34 +59,35 @@ type feed struct {
 	sound        audioCadence
 	lastDTS      time.Duration
 
-	videoBytes, audioBytes uint64
-	droppedSound           uint64
+	received     received
+	droppedSound uint64
 }
 
 // held is a unit that waits for the start.
 type held struct {
-	unit    rtmp.Unit
+	unit    unit.Unit
 	arrived time.Time
 }
 
 // write takes one unit that came at the given time.
-func (f *feed) write(u rtmp.Unit, now time.Time) error {
+func (f *feed) write(u unit.Unit, now time.Time) error {
 	switch u := u.(type) {
-	case rtmp.Metadata:
+	case unit.Metadata:
 		f.meta, f.hasMeta = u, true
-	case rtmp.VideoParams:
+	case unit.VideoParams:
 		f.setParameters(parameterSets{sps: u.SPS, pps: u.PPS})
-	case rtmp.AudioParams:
+	case unit.AudioParams:
 		if f.audio == nil || *f.audio != u.Config {
 			f.audio, f.changed = &u.Config, true
 		}
-	case rtmp.VideoFrame:
+	case unit.VideoFrame:
+		f.received.frames++
 		for _, n := range u.NALUs {
-			f.videoBytes += uint64(len(n))
+			f.received.video += uint64(len(n))
 		}
 		return f.frame(u, now)
-	case rtmp.AudioFrame:
-		f.audioBytes += uint64(len(u.AU))
+	case unit.AudioFrame:
+		f.received.audio += uint64(len(u.AU))
 		if f.started {
 			return f.writeSound(u)
 		}
@@ -105,7 +106,7 @@ func (f *feed) setParameters(p parameterSets) {
 }
 
 // frame holds a video frame back until the start, and writes it afterwards.
-func (f *feed) frame(u rtmp.VideoFrame, now time.Time) error {
+func (f *feed) frame(u unit.VideoFrame, now time.Time) error {
 	au := sortNALUs(u.NALUs)
 	if len(au.inband.sps) > 0 && len(au.inband.pps) > 0 && (u.Key || au.random) {
 		f.setParameters(au.inband)
@@ -169,8 +170,12 @@ func (f *feed) startWhenReady() error {
 	f.video = cadence{hints: f.rateHints()}
 	f.video.start(f.millis)
 	f.sound = audioCadence{}
-	f.muxer = f.open(f.meanFrame(), f.began)
-	f.tracks = hls.Tracks{SPS: f.sets.sps[0], PPS: f.sets.pps[0], Audio: f.audio}
+	tracks := hls.Tracks{SPS: f.sets.sps[0], PPS: f.sets.pps[0], Audio: f.audio}
+	muxer, err := f.open(tracks, f.meanFrame(), f.began)
+	if err != nil {
+		return err
+	}
+	f.muxer, f.tracks = muxer, tracks
 	if err := f.muxer.SetTracks(f.tracks); err != nil {
 		return fmt.Errorf("set up the stream: %w", err)
 	}
@@ -179,7 +184,7 @@ func (f *feed) startWhenReady() error {
 		// A new timeline goes on where the wall clock is, as the pictures in it do.
 		f.placed = true
 		f.originMillis = f.millis[0]
-		f.originTicks = max(f.muxer.EndTime(), int64(f.began.Sub(f.wall).Seconds()*hls.ClockRate))
+		f.originTicks = max(f.muxer.EndTime(), int64(f.began.Sub(f.muxer.Wall()).Seconds()*hls.ClockRate))
 	}
 	probe := f.probe
 	f.stop()
@@ -187,9 +192,9 @@ func (f *feed) startWhenReady() error {
 	for _, h := range probe {
 		var err error
 		switch u := h.unit.(type) {
-		case rtmp.VideoFrame:
+		case unit.VideoFrame:
 			err = f.writeVideo(u, h.arrived)
-		case rtmp.AudioFrame:
+		case unit.AudioFrame:
 			err = f.writeSound(u)
 		}
 		if err != nil {
@@ -226,7 +231,7 @@ func (f *feed) meanFrame() int64 {
 	return (f.millis[n-1] - f.millis[0]) * ticksPerMilli / (n - 1)
 }
 
-func (f *feed) writeVideo(u rtmp.VideoFrame, arrived time.Time) error {
+func (f *feed) writeVideo(u unit.VideoFrame, arrived time.Time) error {
 	millis := u.DTS.Milliseconds()
 	at := f.video.next(millis, u.PTS.Milliseconds(), f.originTicks+(millis-f.originMillis)*ticksPerMilli)
 	nalus := u.NALUs
@@ -238,7 +243,7 @@ func (f *feed) writeVideo(u rtmp.VideoFrame, arrived time.Time) error {
 	})
 }
 
-func (f *feed) writeSound(u rtmp.AudioFrame) error {
+func (f *feed) writeSound(u unit.AudioFrame) error {
 	if f.tracks.Audio == nil || *f.tracks.Audio != *f.audio {
 		return nil // until the key frame that brings the new parameters into force
 	}

@@ -37,7 +37,11 @@ func publish(t *testing.T, url string, fps int, seconds float64, extra ...string
 		"-g", strconv.Itoa(2*fps), "-b:v", "400k", "-pix_fmt", "yuv420p",
 		"-c:a", "aac", "-b:a", "64k", "-ac", "2")
 	args = append(args, extra...)
-	args = append(args, "-f", "flv", url)
+	format := "flv"
+	if strings.HasPrefix(url, "srt:") {
+		format = "mpegts"
+	}
+	args = append(args, "-f", format, url)
 	p := &publisher{cmd: exec.Command("ffmpeg", args...), done: make(chan error, 1), out: &bytes.Buffer{}}
 	p.cmd.Stderr = p.out
 	if err := p.cmd.Start(); err != nil {
@@ -152,7 +156,7 @@ func TestFFmpeg(t *testing.T) {
 			}
 			before := time.Now()
 			p := publish(t, url, c.fps, 9)
-			s.events.await(t, 2)
+			s.events.awaitLife(t, 2)
 			t.Logf("playable %v after ffmpeg was started", time.Since(before).Round(time.Millisecond))
 
 			// While live: ffprobe follows from the newest segments.
@@ -180,7 +184,7 @@ func TestFFmpeg(t *testing.T) {
 			if err := p.exit(t); err != nil {
 				t.Fatalf("ffmpeg: %v\n%s", err, p.out)
 			}
-			events := s.events.await(t, 4)
+			events := s.events.awaitLife(t, 4)
 			if got := fmt.Sprint(kinds(events)); got != "[Session Created Stream Start Stream End Session Ended]" {
 				t.Errorf("events %v", got)
 			}

@@ -31,6 +31,7 @@ var (
 	deniedSession = Denied{"session_invalid", "This address belongs to no playback session, or the session is over: load the playback URL again"}
 	deniedRevoked = Denied{"session_revoked", "The playback session of this viewer has been revoked"}
 	deniedOrigin  = Denied{"origin_not_allowed", "The playback session belongs to another origin; the header Origin must name its own with every request"}
+	deniedViewers = Denied{"concurrent_viewers_exceeded", "There are as many viewers as the quota allows"}
 	deniedPicture = Denied{"resolution_not_allowed", "The picture is larger than the token's aws:maximum-resolution allows, and there is no smaller rendition"}
 )
 
@@ -102,6 +103,11 @@ func channelOf(name string) (string, bool) {
 // startSession answers a request of the multivariant playlist with the addresses of a new session.
 func (s *Server) startSession(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Muxer, name string) {
 	var g Grant
+	if s.crowded() {
+		l.tellCrowded(s.maxViewers())
+		s.refuse(w, l, deniedViewers)
+		return
+	}
 	if l.channel.guarded() {
 		var err error
 		if g, err = s.admit(r, l); err != nil {

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,17 +33,24 @@ const (
 	secureKey      = "sk_us-east-1_AbCdEf123456_secure"
 	plainKey       = "sk_us-east-1_AbCdEf123456_plain"
 	compositionKey = "cp_us-east-1_AbCdEf123456_comp1_secret"
+
+	otherKey = "sk_us-east-1_ZyXwVu654321_plain" // of another channel
+	otherARN = "arn:aws:ivs:us-east-1:000000000000:channel/ZyXwVu654321"
+
+	passphrase = "0123456789abcdef"
 )
 
-// directory knows one channel under three keys.
-type directory struct{ authorized, restricted bool }
+// directory knows one channel under three keys, and another one.
+type directory struct{ authorized, restricted, normal bool }
 
 func (d directory) ResolveStreamKey(_ context.Context, key string) (Publisher, error) {
-	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted}, Source: "encoder"}
+	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal}, Source: "encoder", Passphrase: passphrase}
 	switch key {
 	case secureKey:
 	case plainKey:
 		p.AllowPlain = true
+	case otherKey:
+		p.Channel.ARN, p.Channel.ID, p.AllowPlain = otherARN, "ZyXwVu654321", true
 	case compositionKey:
 		p.Source, p.AllowPlain = "composition/comp1", true
 	default:
@@ -68,7 +76,10 @@ func (r *recorder) Observe(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
-	r.more <- struct{}{}
+	select {
+	case r.more <- struct{}{}:
+	default: // enough to wake who waits
+	}
 }
 
 // await returns the events once there are n.
@@ -87,6 +98,19 @@ func (r *recorder) await(t *testing.T, n int) []Event {
 		case <-deadline:
 			t.Fatalf("have %d events, want %d", len(events), n)
 		}
+	}
+}
+
+// awaitLife does the same without the events of health, which depend on how busy the machine is.
+func (r *recorder) awaitLife(t *testing.T, n int) []Event {
+	t.Helper()
+	for have := n; ; {
+		all := r.await(t, have)
+		life := slices.DeleteFunc(slices.Clone(all), func(e Event) bool { return e.Kind == StarvationStart || e.Kind == StarvationEnd })
+		if len(life) >= n {
+			return life
+		}
+		have = len(all) + n - len(life)
 	}
 }
 
@@ -133,7 +157,7 @@ func start(t *testing.T, change func(*Server)) *site {
 		out = io.MultiWriter(s.log, os.Stderr)
 	}
 	s.Server = &Server{
-		RTMPAddr: "127.0.0.1:0", RTMPSAddr: "127.0.0.1:0", TLS: selfSigned(t),
+		RTMPAddr: "127.0.0.1:0", RTMPSAddr: "127.0.0.1:0", SRTAddr: "127.0.0.1:0", TLS: selfSigned(t),
 		Directory: directory{}, Observer: s.events, Log: slog.New(slog.NewTextHandler(out, nil)),
 	}
 	if change != nil {
@@ -173,6 +197,11 @@ func selfSigned(t *testing.T) *tls.Config {
 func (s *site) plainURL(key string) string  { return "rtmp://" + s.RTMPAddress() + "/app/" + key }
 func (s *site) secureURL(key string) string { return "rtmps://" + s.RTMPSAddress() + "/app/" + key }
 
+// srtURL is for ffmpeg, with more of the address's query.
+func (s *site) srtURL(key, more string) string {
+	return "srt://" + s.SRTAddress() + "?streamid=" + key + more
+}
+
 // get fetches a path or an absolute address and returns status, header and body.
 func (s *site) get(t *testing.T, address string) (int, http.Header, string) {
 	t.Helper()
@@ -202,9 +231,15 @@ func (s *site) mediaURL(t *testing.T) string {
 	if status != http.StatusOK {
 		t.Fatalf("multivariant playlist: status %d: %s", status, body)
 	}
+	return playbackRoot + addressIn(t, body)
+}
+
+// addressIn returns the address in a multivariant playlist.
+func addressIn(t *testing.T, body string) string {
+	t.Helper()
 	for line := range strings.Lines(body) {
 		if !strings.HasPrefix(line, "#") {
-			return playbackRoot + strings.TrimSpace(line)
+			return strings.TrimSpace(line)
 		}
 	}
 	t.Fatalf("no address in %s", body)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel/hls"
-	"github.com/footlight-live/footlight/internal/channel/rtmp"
 )
 
 // liveState is where a live channel is in its life.
@@ -43,33 +42,6 @@ var (
 	errNothingPlayable = fmt.Errorf("no H.264 key frame within %v", videoDeadline)
 )
 
-// Requests to a live channel, in the order of its inbox.
-type (
-	// attachRequest brings a publisher.
-	attachRequest struct {
-		in    *ingest
-		reply chan error // one answer; buffered
-	}
-	// unitMessage brings media.
-	unitMessage struct {
-		in      *ingest
-		unit    rtmp.Unit
-		arrived time.Time
-	}
-	// detachMessage says that a publisher is gone.
-	detachMessage struct {
-		in      *ingest
-		goodbye bool
-		reason  error
-	}
-	// stopRequest ends the stream.
-	stopRequest struct {
-		reason string
-		finish bool // spare publishers other than compositions
-		reply  chan error
-	}
-)
-
 // live is one stream session of a channel. Its goroutine, run, owns every field below the line.
 type live struct {
 	server  *Server
@@ -87,69 +59,22 @@ type live struct {
 	counts  counters
 
 	// owned by run
-	state    liveState
-	in       *ingest // nil in stateGap and stateEnded
-	identity string  // of the publisher that the stream belongs to
-	source   string
-	first    int64 // media sequence number to begin with
-	wall     time.Time
-	expiry   *time.Timer // end of the gap or of the linger
-	meter    meter
+	state      liveState
+	in         *ingest // nil in stateGap and stateEnded
+	challenger *ingest // wants to take the stream over, see takeover.go; nil without in
+	takeovers  int
+	identity   string // of the publisher that the stream belongs to
+	source     string
+	first      int64       // media sequence number to begin with
+	expiry     *time.Timer // end of the gap or of the linger
+	meter      meter
+	overrun    overrun
+	crowdedAt  time.Time // when it was told last that there are too many viewers
 }
 
 // counters are what Stats shows of a live channel.
 type counters struct {
 	videoBytes, audioBytes, droppedSound, reconnects atomic.Uint64
-}
-
-// ingest is one connected publisher. Its connection's goroutine calls the methods.
-type ingest struct {
-	live      *live
-	publisher Publisher
-	identity  string // who may come back after vanishing: the source and its key
-	remote    string
-	cut       func(error)
-	feed      feed // owned by the live channel's goroutine, like what follows
-	tape      Sink // nil: not recorded
-	gone      func()
-}
-
-// Write implements rtmp.Publication.
-func (in *ingest) Write(ctx context.Context, u rtmp.Unit) error {
-	return in.live.send(ctx, unitMessage{in, u, time.Now()})
-}
-
-// Close implements rtmp.Publication.
-func (in *ingest) Close(goodbye bool, reason error) {
-	// The connection's context may be over already; the live channel's own end is the bound.
-	_ = in.live.send(context.Background(), detachMessage{in, goodbye, reason})
-}
-
-// send puts a request into the inbox.
-func (l *live) send(ctx context.Context, m any) error {
-	select {
-	case l.inbox <- m:
-		return nil
-	case <-l.done:
-		return errEnded
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// ask sends a request and waits for its answer.
-func (l *live) ask(ctx context.Context, m any, reply chan error) error {
-	if err := l.send(ctx, m); err != nil {
-		return err
-	}
-	select {
-	case err := <-reply:
-		return err
-	case <-l.done:
-		return errEnded
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // run is the live channel's goroutine, from the first publisher to the end of the linger.
@@ -160,7 +85,7 @@ func (l *live) run(ctx context.Context) {
 	defer l.expiry.Stop()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	l.observe(SessionCreated, "")
+	l.observe(Event{Kind: SessionCreated})
 	for {
 		select {
 		case <-ctx.Done():
@@ -184,32 +109,19 @@ func (l *live) handle(m any) {
 	case attachRequest:
 		m.reply <- l.attach(m.in)
 	case unitMessage:
-		if m.in != l.in {
-			return // cut already
-		}
-		if err := m.in.feed.write(m.unit, m.arrived); err != nil {
-			// It goes with what it sent; what viewers have so far stays.
-			l.log.Warn("publisher cut", "remote", m.in.remote, "error", err)
-			m.in.cut(err)
-			l.detach(err.Error(), false)
-			return
-		}
-		l.counts.videoBytes.Store(l.meter.video + m.in.feed.videoBytes)
-		l.counts.audioBytes.Store(l.meter.audio + m.in.feed.audioBytes)
-		l.counts.droppedSound.Store(m.in.feed.droppedSound)
-		if l.state == stateConnected {
-			if x := l.muxer.Load(); x != nil && x.Ready() {
-				l.play()
-			}
-		}
+		l.write(m)
 	case detachMessage:
-		if m.in == l.in {
+		switch m.in {
+		case l.in:
 			l.detach(reasonText(m.reason), m.goodbye)
+		case l.challenger:
+			l.challenger = nil
+			l.log.Info("publisher gone before it took the stream over", "remote", m.in.remote, "reason", reasonText(m.reason))
 		}
 	case stopRequest:
 		m.reply <- l.stop(m)
 	case tapeMessage:
-		if m.in != l.in {
+		if m.in != l.in && m.in != l.challenger {
 			go m.gone()
 			return
 		}
@@ -217,6 +129,55 @@ func (l *live) handle(m any) {
 	case doRequest:
 		m.reply <- l.act(m)
 	}
+}
+
+// write takes one unit of a publisher.
+func (l *live) write(m unitMessage) {
+	if m.in != l.in && m.in != l.challenger {
+		return // cut already
+	}
+	err := m.in.feed.write(m.unit, m.arrived)
+	breach, tooMuch := errors.AsType[Breach](err)
+	switch {
+	case err == nil:
+	case m.in == l.challenger:
+		l.dropChallenger(err)
+		return
+	case tooMuch:
+		l.breach(breach)
+		return
+	default:
+		// It goes with what it sent; what viewers have so far stays.
+		l.log.Warn("publisher cut", "remote", m.in.remote, "error", err)
+		m.in.cut(err)
+		l.detach(err.Error(), false)
+		return
+	}
+	n := l.received()
+	l.counts.videoBytes.Store(n.video)
+	l.counts.audioBytes.Store(n.audio)
+	l.counts.droppedSound.Store(l.in.feed.droppedSound)
+	if l.state == stateConnected {
+		if x := l.muxer.Load(); x != nil && x.Ready() {
+			l.play()
+		}
+	}
+}
+
+// received counts what has come from all publishers of the stream.
+func (l *live) received() received {
+	if l.in == nil {
+		return l.meter.gone
+	}
+	return l.meter.gone.plus(l.in.feed.received)
+}
+
+// breach ends a stream that is more than its channel takes.
+func (l *live) breach(b Breach) {
+	l.log.Warn("publisher cut", "remote", l.in.remote, "error", b)
+	l.observe(Event{Kind: b.Limit, Breach: &b})
+	l.in.cut(b)
+	l.end(b.Error())
 }
 
 func reasonText(err error) string {
@@ -238,64 +199,88 @@ func (l *live) attach(in *ingest) error {
 	switch {
 	case l.state == stateEnded:
 		return errEnded
-	case l.in != nil:
+	case l.in != nil && in.priority == 0:
 		return ErrAlreadyLive
+	case l.in != nil:
+		return l.challenge(in)
 	case l.state == stateGap && in.identity != l.identity:
 		l.end("another publisher took over")
 		return errEnded
 	case l.state == stateGap:
 		l.expiry.Stop()
 		l.counts.reconnects.Add(1)
+		l.meter.reset(time.Now(), l.muxer.Load().EndTime(), l.meter.gone)
 		l.to(statePlaying, "the publisher is back")
 	}
+	l.accept(in)
 	l.in, l.identity, l.source = in, in.identity, in.publisher.Source
-	in.feed = feed{open: l.openMuxer, wall: l.wall, muxer: nil}
-	l.log.Info("publisher connected", "remote", in.remote, "source", in.publisher.Source)
 	return nil
 }
 
-// openMuxer returns the stream's muxer; the first frame of the first publisher makes it.
-func (l *live) openMuxer(frame int64, wall time.Time) Sink {
-	if x := l.muxer.Load(); x != nil {
-		return l.taped(x)
+// accept prepares for what a publisher will send.
+func (l *live) accept(in *ingest) {
+	in.came = time.Now()
+	in.feed = feed{open: func(t hls.Tracks, frame int64, began time.Time) (Sink, error) {
+		x, err := l.open(in, t, frame, began)
+		if err != nil {
+			return nil, err
+		}
+		return in.taped(x), nil
+	}}
+	l.log.Info("publisher connected", "remote", in.remote, "source", in.publisher.Source, "priority", in.priority)
+}
+
+// open decides about the media that a publisher is about to bring, at its start and when its parameters have changed,
+// and returns the stream's muxer. The first frame of the first publisher makes it.
+func (l *live) open(in *ingest, t hls.Tracks, frame int64, began time.Time) (*hls.Muxer, error) {
+	if in == l.challenger {
+		if err := l.takeOver(t); err != nil {
+			return nil, err
+		}
 	}
-	l.wall = wall
-	l.in.feed.wall = wall
+	if err := checkPicture(t.Size()); err != nil {
+		return nil, err
+	}
+	if x := l.muxer.Load(); x != nil {
+		return x, nil
+	}
 	x := hls.New(hls.Config{
-		Prefix: arn.NewID(8), Wall: wall, PartTarget: hls.PartTarget(frame),
+		Prefix: arn.NewID(8), Wall: began, PartTarget: hls.PartTarget(frame), WholeSegments: l.channel.NormalLatency,
 		// Seconds, so that neither number falls behind an earlier stream of this channel, across restarts of
 		// the server too: segments and breaks are further apart than a second.
 		Sequence: l.first, Breaks: l.first,
 	})
 	l.muxer.Store(x)
-	return l.taped(x)
+	return x, nil
 }
 
 // play makes the stream known: its first part is there.
 func (l *live) play() {
 	l.to(statePlaying, "the first part is playable")
 	l.log.Info("stream is playable", "after", time.Since(l.started).Round(time.Millisecond))
-	l.meter.reset(time.Now(), l.muxer.Load().EndTime())
+	l.meter.reset(time.Now(), l.muxer.Load().EndTime(), l.received())
 	l.show(Healthy)
-	l.observe(StreamStart, "")
+	l.observe(Event{Kind: StreamStart})
 }
 
 // detach handles the end of the publisher.
 func (l *live) detach(reason string, goodbye bool) {
 	l.log.Info("publisher gone", "goodbye", goodbye, "reason", reason)
-	l.meter.video += l.in.feed.videoBytes
-	l.meter.audio += l.in.feed.audioBytes
-	defer l.in.untape()
+	if l.challenger != nil {
+		l.succeed(reason)
+		return
+	}
 	if goodbye || l.state == stateConnected {
 		l.end(reason)
 		return
 	}
+	l.meter.gone = l.received()
 	if err := l.in.feed.interrupt(); err != nil {
 		l.log.Error("cannot close the last segment", "error", err)
 	}
 	l.in = nil
 	l.to(stateGap, reason)
-	l.show(Starving)
+	l.judge(Starving)
 	l.expiry.Reset(l.server.grace())
 }
 
@@ -309,9 +294,6 @@ func (l *live) stop(r stopRequest) error {
 	}
 	if l.in != nil {
 		l.in.cut(errors.New(r.reason))
-		l.in.untape()
-		l.meter.video += l.in.feed.videoBytes
-		l.meter.audio += l.in.feed.audioBytes
 	}
 	l.end(r.reason)
 	return nil
@@ -320,7 +302,12 @@ func (l *live) stop(r stopRequest) error {
 // end finishes the stream; its playlist stays for a while.
 func (l *live) end(reason string) {
 	wasPlayable := l.state != stateConnected
+	l.meter.gone = l.received()
 	l.in = nil
+	if l.challenger != nil {
+		l.challenger.cut(errEnded)
+		l.challenger = nil
+	}
 	if x := l.muxer.Load(); x != nil {
 		if err := x.End(); err != nil {
 			l.log.Error("cannot close the last segment", "error", err)
@@ -328,19 +315,20 @@ func (l *live) end(reason string) {
 	}
 	l.to(stateEnded, reason)
 	if wasPlayable {
-		l.observe(StreamEnd, reason)
+		l.observe(Event{Kind: StreamEnd, Reason: reason})
 	}
-	l.observe(SessionEnded, reason)
+	l.observe(Event{Kind: SessionEnded, Reason: reason})
 	l.expiry.Reset(linger)
 }
 
 // abandon ends the stream with the server. Players find its continuation after a restart: no end of list.
 func (l *live) abandon() {
-	if l.in != nil {
-		l.in.cut(errShutdown)
-		l.in.untape()
-		l.in = nil
+	for _, in := range []*ingest{l.in, l.challenger} {
+		if in != nil {
+			in.cut(errShutdown)
+		}
 	}
+	l.in, l.challenger = nil, nil
 	if x := l.muxer.Load(); x != nil {
 		x.Abandon()
 	}
@@ -350,28 +338,9 @@ func (l *live) abandon() {
 	wasPlayable := l.state != stateConnected
 	l.to(stateEnded, errShutdown.Error())
 	if wasPlayable {
-		l.observe(StreamEnd, errShutdown.Error())
+		l.observe(Event{Kind: StreamEnd, Reason: errShutdown.Error()})
 	}
-	l.observe(SessionEnded, errShutdown.Error())
-}
-
-// measure runs once a second.
-func (l *live) measure(now time.Time) {
-	if l.state == stateConnected && now.Sub(l.started) > videoDeadline {
-		err := errNothingPlayable
-		l.in.cut(err)
-		l.detach(err.Error(), false)
-	}
-	if l.state != statePlaying || l.in == nil {
-		return
-	}
-	f := &l.in.feed
-	before := l.shown.Load().Health
-	health := l.meter.measure(now, l.muxer.Load().EndTime(), l.meter.video+f.videoBytes, l.meter.audio+f.audioBytes, before)
-	if health != before {
-		l.log.Info("stream health", "from", before, "to", health)
-	}
-	l.show(health)
+	l.observe(Event{Kind: SessionEnded, Reason: errShutdown.Error()})
 }
 
 // show publishes a snapshot.
@@ -397,9 +366,11 @@ func (l *live) stream() Stream {
 	return s
 }
 
-func (l *live) observe(kind EventKind, reason string) {
+// observe tells of an event, and fills in what all of them have.
+func (l *live) observe(e Event) {
 	if o := l.server.Observer; o != nil {
-		o.Observe(Event{Kind: kind, Time: time.Now(), Stream: l.stream(), Reason: reason})
+		e.Time, e.Stream, e.ChannelName = time.Now(), l.stream(), l.channel.Name
+		o.Observe(e)
 	}
 }
 
@@ -412,7 +383,6 @@ func newLive(ctx context.Context, s *Server, in *ingest, first int64) *live {
 	}
 	l.log = s.log().With("channel", l.channel.ID, "stream", l.id)
 	in.live = l
-	l.wall = l.started
 	if err := l.attach(in); err != nil {
 		panic(fmt.Sprintf("a new live channel refused its first publisher: %v", err))
 	}

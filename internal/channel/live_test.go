@@ -56,11 +56,15 @@ type encoder struct {
 	origin int64 // milliseconds
 	frame  int64
 	sound  int64 // access units
+
+	size     int  // of a frame, in bytes; 0: two
+	leaveOut bool // two of three frames that are no key frames
 }
 
 func (b *bench) connect(key string) (*encoder, error) {
+	key, priority, _ := strings.Cut(key, "?priority=")
 	ctx, cut := context.WithCancelCause(b.t.Context())
-	p, err := b.publish(ctx, rtmp.Request{Key: key, Encrypted: true, Remote: "test", Cut: cut})
+	p, err := b.publishRTMP(ctx, rtmp.Request{Key: key, Priority: priority, Encrypted: true, Remote: "test", Cut: cut})
 	if err != nil {
 		cut(nil)
 		return nil, err
@@ -91,19 +95,37 @@ func (e *encoder) write(units ...rtmp.Unit) {
 // run sends some seconds of 30 fps with a key frame every two seconds, in real time of the bubble.
 func (e *encoder) run(seconds float64) {
 	e.b.t.Helper()
-	for range int(seconds * 30) {
+	e.runUntilCut(seconds)
+	if err := e.cutFor(); err != nil {
+		e.b.t.Fatal(err)
+	}
+}
+
+// runUntilCut does the same, and ends early when the stream does.
+func (e *encoder) runUntilCut(seconds float64) {
+	for range int(seconds*30 + 0.5) {
 		ms := e.origin + e.frame*1000/30
 		at := time.Duration(ms) * time.Millisecond
 		key := e.frame%60 == 0
-		nalu := []byte{0x41, 1}
+		nalu := make([]byte, max(2, e.size))
+		nalu[0], nalu[1] = 0x41, 1
 		if key {
 			nalu[0] = 0x65
 		}
-		e.write(rtmp.VideoFrame{DTS: at, PTS: at, Key: key, NALUs: [][]byte{nalu}})
+		units := []rtmp.Unit{rtmp.VideoFrame{DTS: at, PTS: at, Key: key, NALUs: [][]byte{nalu}}}
+		if e.leaveOut && e.frame%3 != 0 {
+			units = nil
+		}
 		for e.sound*1024*1000/48000 <= e.frame*1000/30 {
-			e.write(rtmp.AudioFrame{PTS: time.Duration(e.origin+e.sound*1024*1000/48000) * time.Millisecond, AU: []byte{1}})
+			units = append(units, rtmp.AudioFrame{PTS: time.Duration(e.origin+e.sound*1024*1000/48000) * time.Millisecond, AU: []byte{1}})
 			e.sound++
 		}
+		for _, u := range units {
+			if err := e.pub.Write(e.ctx, u); err != nil {
+				return
+			}
+		}
+		synctest.Wait()
 		e.frame++
 		time.Sleep(time.Second / 30)
 	}
@@ -200,7 +222,7 @@ func TestReconnect(t *testing.T) {
 		if !ok || now.ID != stream.ID || now.Health != Healthy {
 			t.Errorf("stream %+v", now)
 		}
-		if got := fmt.Sprint(kinds(b.events.await(t, 2))); got != "[Session Created Stream Start]" {
+		if got := fmt.Sprint(kinds(b.events.await(t, 4))); got != "[Session Created Stream Start Starvation Start Starvation End]" {
 			t.Errorf("events %v", got)
 		}
 		if st := b.Stats(); len(st.Streams) != 1 || st.Streams[0].Reconnects != 1 || st.Streams[0].VideoBytes == 0 {
@@ -216,8 +238,8 @@ func TestReconnect(t *testing.T) {
 		if _, ok := b.Stream(testARN); ok {
 			t.Error("live after the goodbye")
 		}
-		events := b.events.await(t, 4)
-		if got := fmt.Sprint(kinds(events)); got != "[Session Created Stream Start Stream End Session Ended]" {
+		events := b.events.await(t, 6)
+		if got := fmt.Sprint(kinds(events[4:])); got != "[Stream End Session Ended]" {
 			t.Errorf("events %v", got)
 		}
 		// The end can be watched for a minute.
@@ -244,9 +266,9 @@ func TestGraceRunsOut(t *testing.T) {
 		if _, ok := b.Stream(testARN); ok {
 			t.Fatal("still live")
 		}
-		events := b.events.await(t, 4)
-		if !strings.Contains(events[3].Reason, "did not come back") {
-			t.Errorf("reason %q", events[3].Reason)
+		events := b.events.await(t, 5)
+		if !strings.Contains(events[4].Reason, "did not come back") {
+			t.Errorf("reason %q", events[4].Reason)
 		}
 		first := b.playlist()
 		if !first.Endlist {
@@ -293,8 +315,8 @@ func TestSecondPublisher(t *testing.T) {
 		if !ok || now.ID == old.ID || now.Source != "composition/comp1" {
 			t.Errorf("stream %+v", now)
 		}
-		got := fmt.Sprint(kinds(b.events.await(t, 6)))
-		if got != "[Session Created Stream Start Stream End Session Ended Session Created Stream Start]" {
+		got := fmt.Sprint(kinds(b.events.await(t, 7)))
+		if got != "[Session Created Stream Start Starvation Start Stream End Session Ended Session Created Stream Start]" {
 			t.Errorf("events %v", got)
 		}
 	})
@@ -567,6 +589,27 @@ func TestHandler(t *testing.T) {
 			if w.Code != want || w.Header().Get("Access-Control-Allow-Origin") != "*" {
 				t.Errorf("%s: status %d, %v", method, w.Code, w.Header())
 			}
+		}
+	})
+}
+
+// TestNormalLatency: a channel with latency mode NORMAL is played by whole segments.
+func TestNormalLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, directory{normal: true})
+		e := b.mustConnect(plainKey)
+		e.run(1.5)
+		if w := b.get(testPath); w.Code != 404 {
+			t.Errorf("before the first segment: status %d", w.Code)
+		}
+		e.run(5)
+		w := b.get(playbackRoot + testName + "/live.m3u8")
+		if text := w.Body.String(); strings.Contains(text, "#EXT-X-PART") || !strings.Contains(text, "HOLD-BACK=6.00000") || strings.Count(text, "#EXTINF") != 3 {
+			t.Errorf("playlist:\n%s", text)
+		}
+		e.leave(true)
+		if got := fmt.Sprint(kinds(b.events.await(t, 4))); got != "[Session Created Stream Start Stream End Session Ended]" {
+			t.Errorf("events %s", got)
 		}
 	})
 }

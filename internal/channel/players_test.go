@@ -18,7 +18,7 @@ import (
 func TestPublisherKilled(t *testing.T) {
 	s := start(t, nil)
 	p := publish(t, s.plainURL(plainKey), 30, 0)
-	s.events.await(t, 2)
+	s.events.awaitLife(t, 2)
 	media := s.mediaURL(t)
 	first, _ := s.Stream(testARN)
 	s.awaitPlaylist(t, media, func(text string) bool { return strings.Count(text, "#EXTINF") >= 11 })
@@ -35,7 +35,7 @@ func TestPublisherKilled(t *testing.T) {
 	if err := p.exit(t); err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, p.out)
 	}
-	s.events.await(t, 4)
+	s.events.awaitLife(t, 4)
 	// A player without low latency reads over the break: time only grows.
 	all := ffprobe(t, s.web.URL+media, 0)
 	last, frames := -1.0, 0
@@ -80,13 +80,13 @@ func (s *site) awaitLog(t *testing.T, text string) {
 func TestRefusedPublishers(t *testing.T) {
 	s := start(t, nil)
 	good := publish(t, s.secureURL(secureKey), 30, 0)
-	s.events.await(t, 2)
+	s.events.awaitLife(t, 2)
 	for name, c := range map[string]struct {
 		url, log string
 		extra    []string
 	}{
 		"wrong key":           {s.secureURL("sk_us-east-1_AbCdEf123456_wrong"), "unknown stream key", nil},
-		"plain on secure":     {s.plainURL(secureKey), "publish with RTMPS, or set insecureIngest", nil},
+		"plain on secure":     {s.plainURL(secureKey), "use rtmps://, or set insecureIngest", nil},
 		"a second publisher":  {s.secureURL(secureKey), "the channel has one", nil},
 		"another application": {"rtmps://" + s.RTMPSAddress() + "/live/" + secureKey, "/app/<stream key>", nil},
 		"TLS where plain is":  {"rtmps://" + s.RTMPAddress() + "/app/" + secureKey, "RTMP handshake", nil},
@@ -108,7 +108,7 @@ func TestRefusedPublishers(t *testing.T) {
 	}
 	good.cmd.Process.Signal(os.Interrupt) // ffmpeg then says goodbye
 	good.exit(t)
-	if got := kinds(s.events.await(t, 4)); len(got) != 4 {
+	if got := kinds(s.events.awaitLife(t, 4)); len(got) != 4 {
 		t.Errorf("events %v", got)
 	}
 	if strings.Contains(s.log.String(), "to=gap") {
@@ -127,7 +127,7 @@ func TestUnsupportedCodec(t *testing.T) {
 func TestGohlslib(t *testing.T) {
 	s := start(t, nil)
 	p := publish(t, s.plainURL(plainKey), 30, 8, "-x264-params", "bframes=2:keyint=60", "-tune", "film")
-	s.events.await(t, 2)
+	s.events.awaitLife(t, 2)
 	// A client of its own, so that its idle connections can be closed.
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
@@ -181,12 +181,12 @@ func TestGohlslib(t *testing.T) {
 func TestDecode(t *testing.T) {
 	s := start(t, nil)
 	p := publish(t, s.plainURL(plainKey), 30, 6)
-	s.events.await(t, 2)
+	s.events.awaitLife(t, 2)
 	media := s.mediaURL(t)
 	if err := p.exit(t); err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, p.out)
 	}
-	s.events.await(t, 4)
+	s.events.awaitLife(t, 4)
 	u, err := url.Parse(s.web.URL + media)
 	if err != nil {
 		t.Fatal(err)

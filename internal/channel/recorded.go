@@ -9,6 +9,7 @@ import (
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
+	"github.com/footlight-live/footlight/internal/channel/unit"
 )
 
 // Sink takes the frames of one publisher on one timeline, as a hls.Muxer does. One goroutine calls it.
@@ -17,8 +18,9 @@ type Sink interface {
 	WriteVideo(hls.VideoFrame) error
 	WriteAudio(hls.AudioFrame) error
 	Break() error
-	// EndTime is where the newest frame ends, in ticks.
+	// EndTime is where the newest frame ends, in ticks, and Wall the wall clock at time 0.
 	EndTime() int64
+	Wall() time.Time
 }
 
 // Recordings takes what is recorded: of channels, and what composers send for nothing else, over RTMP as to a channel.
@@ -57,13 +59,12 @@ func (s *Server) publishRecording(ctx context.Context, r rtmp.Request) (rtmp.Pub
 		s.log().Error("cannot record", "remote", r.Remote, "error", err)
 		return nil, rtmp.Refusal{Code: "NetStream.Publish.Failed", Reason: err.Error()}
 	}
-	now := time.Now()
 	return &recorded{gone: gone, log: s.log().With("remote", r.Remote),
-		feed: feed{open: func(int64, time.Time) Sink { return sink }, wall: now}}, nil
+		feed: feed{open: func(hls.Tracks, int64, time.Time) (Sink, error) { return sink, nil }}}, nil
 }
 
 // Write implements rtmp.Publication.
-func (p *recorded) Write(_ context.Context, u rtmp.Unit) error { return p.feed.write(u, time.Now()) }
+func (p *recorded) Write(_ context.Context, u unit.Unit) error { return p.feed.write(u, time.Now()) }
 
 // Close implements rtmp.Publication.
 func (p *recorded) Close(_ bool, reason error) {
@@ -109,12 +110,12 @@ type tee struct {
 	tape Sink
 }
 
-// taped is where the frames of the present publisher go.
-func (l *live) taped(x *hls.Muxer) Sink {
-	if l.in.tape == nil {
+// taped is where the frames of a publisher go.
+func (in *ingest) taped(x *hls.Muxer) Sink {
+	if in.tape == nil {
 		return x
 	}
-	return tee{x, l.in.tape}
+	return tee{x, in.tape}
 }
 
 func (t tee) SetTracks(tracks hls.Tracks) error {

@@ -14,6 +14,9 @@ type Channel struct {
 	Authorized bool // playback needs a token
 	Restricted bool // playback has a restriction policy
 	Recorded   bool // it has a recording configuration
+
+	Basic         bool // of type BASIC, which takes less than STANDARD, see limits.go
+	NormalLatency bool // playback by whole segments only
 }
 
 // guarded tells whether the Gate decides who may watch.
@@ -24,8 +27,10 @@ type Publisher struct {
 	Channel Channel
 	// Source says where the media comes from, for logs and health: "encoder" or "composition/<id>".
 	Source string
-	// AllowPlain permits unencrypted RTMP: the channel has insecureIngest, or the key is a composition's.
+	// AllowPlain permits unencrypted RTMP and SRT: the channel has insecureIngest, or the key is a composition's.
 	AllowPlain bool
+	// Passphrase encrypts SRT.
+	Passphrase string
 }
 
 // Directory answers for the channel resources. The control plane implements it.
@@ -89,27 +94,41 @@ type Stream struct {
 // EventKind names a change of a live stream.
 type EventKind string
 
-// The changes that an Observer hears of: those of its life in this order for one stream.
+// The changes that an Observer hears of (spec/lowlatency.md §9): those of its life in this order for one stream.
 const (
 	SessionCreated EventKind = "Session Created" // the encoder is connected
 	StreamStart    EventKind = "Stream Start"    // playable
 	StreamEnd      EventKind = "Stream End"
 	SessionEnded   EventKind = "Session Ended"
 
-	AdBreakInserted EventKind = "Ad Break Inserted" // between start and end
+	StreamTakeover        EventKind = "Stream Takeover"         // another encoder goes on
+	StreamTakeoverFailure EventKind = "Stream Takeover Failure" // it was refused, with a Code
+	StarvationStart       EventKind = "Starvation Start"
+	StarvationEnd         EventKind = "Starvation End"
+	AdBreakInserted       EventKind = "Ad Break Inserted" // between start and end
+
+	// The names of limits, of which a Breach tells.
+	IngestBitrate        EventKind = "Ingest Bitrate"
+	IngestResolution     EventKind = "Ingest Resolution"
+	ConcurrentBroadcasts EventKind = "Concurrent Broadcasts" // of a publisher that was refused: there is no stream
+	ConcurrentViewers    EventKind = "Concurrent Viewers"
 )
 
 // Event is one change of a live stream.
 type Event struct {
-	Kind   EventKind
-	Time   time.Time
-	Stream Stream
-	Reason string // why it ended, for humans
+	Kind        EventKind
+	Time        time.Time
+	ChannelName string // when the stream began
+	Stream      Stream // has no ID where there is none
+	Reason      string // why it ended or failed, for humans
+	Code        string // why it failed, for programs
 
 	AdBreak *AdBreak // of AdBreakInserted
+	Breach  *Breach  // of a limit
 }
 
-// Observer hears every change in order, called from the goroutine that owns the live channel. It must not block.
+// Observer hears every change of a stream in order, called from the goroutine that owns the live channel. What concerns
+// no stream comes from any goroutine. It must not block.
 type Observer interface {
 	Observe(Event)
 }

@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
+	"github.com/footlight-live/footlight/internal/channel/srt"
 )
 
-// Server is the live side of all channels: RTMP in, LL-HLS out. Set the fields, then Start.
+// Server is the live side of all channels: RTMP and SRT in, LL-HLS out. Set the fields, then Start.
 type Server struct {
 	RTMPAddr  string      // host:port for RTMP, port 0 for any; "" for none
 	RTMPSAddr string      // host:port for RTMPS; "" for none
+	SRTAddr   string      // host:port for SRT, over UDP; "" for none
 	TLS       *tls.Config // for RTMPS
 	Directory Directory   // required
 	Observer  Observer    // nil: nobody listens
@@ -33,13 +35,18 @@ type Server struct {
 	SessionKey []byte
 	Log        *slog.Logger
 
-	MaxConnections int           // RTMP connections; 0: 256
+	MaxConnections int           // of RTMP, and of SRT; 0: 256
 	SetupTimeout   time.Duration // see rtmp.Server; 0: 10 s
 	ReadTimeout    time.Duration // see rtmp.Server; 0: 30 s
 	Grace          time.Duration // for a vanished publisher to come back; 0: 10 s
+	Longest        time.Duration // of a stream; 0: 48 h (spec/lowlatency.md §10)
+	MaxStreams     int           // at once; 0: 100
+	MaxViewers     int           // of all streams at once; 0: 15 000
 
-	ingest      rtmp.Server
+	rtmp        rtmp.Server
+	srt         srt.Server
 	plain, safe net.Listener
+	udp         *srt.Listener
 	ctx         context.Context // of everything that runs
 	cancel      context.CancelFunc
 	running     sync.WaitGroup
@@ -51,24 +58,9 @@ type Server struct {
 
 // Start listens and returns. Everything ends when ctx does, or with Close.
 func (s *Server) Start(ctx context.Context) error {
-	var err error
-	if s.RTMPAddr != "" {
-		if s.plain, err = net.Listen("tcp", s.RTMPAddr); err != nil {
-			return fmt.Errorf("listen for RTMP on %s: %w", s.RTMPAddr, err)
-		}
-	}
-	if s.RTMPSAddr != "" {
-		if s.TLS == nil {
-			err = errors.New("no certificate")
-		} else {
-			s.safe, err = net.Listen("tcp", s.RTMPSAddr)
-		}
-		if err != nil {
-			if s.plain != nil {
-				s.plain.Close()
-			}
-			return fmt.Errorf("listen for RTMPS on %s: %w", s.RTMPSAddr, err)
-		}
+	if err := s.listen(); err != nil {
+		s.unlisten()
+		return err
 	}
 	s.begin(ctx)
 	for _, l := range []struct {
@@ -80,12 +72,54 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 		s.log().Info("RTMP is listening", "address", l.ln.Addr().String(), "tls", l.tls != nil)
 		s.running.Go(func() {
-			if err := s.ingest.Serve(s.ctx, l.ln, l.tls); err != nil {
+			if err := s.rtmp.Serve(s.ctx, l.ln, l.tls); err != nil {
 				s.log().Error("RTMP stopped", "error", err)
 			}
 		})
 	}
+	if s.udp != nil {
+		s.log().Info("SRT is listening", "address", s.udp.Addr().String())
+		s.running.Go(func() {
+			if err := s.srt.Serve(s.ctx, s.udp); err != nil {
+				s.log().Error("SRT stopped", "error", err)
+			}
+		})
+	}
 	return nil
+}
+
+func (s *Server) listen() (err error) {
+	if s.RTMPAddr != "" {
+		if s.plain, err = net.Listen("tcp", s.RTMPAddr); err != nil {
+			return fmt.Errorf("listen for RTMP on %s: %w", s.RTMPAddr, err)
+		}
+	}
+	if s.RTMPSAddr != "" {
+		if s.TLS == nil {
+			return fmt.Errorf("listen for RTMPS on %s: no certificate", s.RTMPSAddr)
+		}
+		if s.safe, err = net.Listen("tcp", s.RTMPSAddr); err != nil {
+			return fmt.Errorf("listen for RTMPS on %s: %w", s.RTMPSAddr, err)
+		}
+	}
+	if s.SRTAddr != "" {
+		if s.udp, err = srt.Listen(s.SRTAddr); err != nil {
+			return fmt.Errorf("listen for SRT on %s: %w", s.SRTAddr, err)
+		}
+	}
+	return nil
+}
+
+// unlisten gives back what listen has opened.
+func (s *Server) unlisten() {
+	for _, ln := range []net.Listener{s.plain, s.safe} {
+		if ln != nil {
+			ln.Close()
+		}
+	}
+	if s.udp != nil {
+		s.udp.Close()
+	}
 }
 
 // begin sets up what Start needs apart from sockets.
@@ -96,10 +130,11 @@ func (s *Server) begin(ctx context.Context) {
 		s.seals.key = make([]byte, 32)
 		rand.Read(s.seals.key)
 	}
-	s.ingest = rtmp.Server{
-		Publish: s.publish, Log: s.log(),
+	s.rtmp = rtmp.Server{
+		Publish: s.publishRTMP, Log: s.log(),
 		MaxConnections: s.MaxConnections, SetupTimeout: s.SetupTimeout, ReadTimeout: s.ReadTimeout,
 	}
+	s.srt = srt.Server{Publish: s.publishSRT, Log: s.log(), MaxConnections: s.MaxConnections, ReadTimeout: s.ReadTimeout}
 }
 
 // Close ends all streams and waits. Playlists get no end: a player that stays finds the stream after a restart.
@@ -117,6 +152,14 @@ func (s *Server) RTMPAddress() string { return address(s.plain) }
 // RTMPSAddress is where RTMPS really listens, or "".
 func (s *Server) RTMPSAddress() string { return address(s.safe) }
 
+// SRTAddress is where SRT really listens, or "".
+func (s *Server) SRTAddress() string {
+	if s.udp == nil {
+		return ""
+	}
+	return s.udp.Addr().String()
+}
+
 func address(ln net.Listener) string {
 	if ln == nil {
 		return ""
@@ -128,46 +171,13 @@ func (s *Server) log() *slog.Logger {
 	return cmp.Or(s.Log, slog.Default()).With("component", "channel")
 }
 
-func (s *Server) grace() time.Duration { return cmp.Or(s.Grace, 10*time.Second) }
+func (s *Server) grace() time.Duration   { return cmp.Or(s.Grace, 10*time.Second) }
+func (s *Server) longest() time.Duration { return cmp.Or(s.Longest, 48*time.Hour) }
+func (s *Server) maxStreams() int        { return cmp.Or(s.MaxStreams, 100) }
+func (s *Server) maxViewers() int        { return cmp.Or(s.MaxViewers, 15_000) }
 
-// publish decides about a publisher, on its connection's goroutine.
-func (s *Server) publish(ctx context.Context, r rtmp.Request) (rtmp.Publication, error) {
-	if s.Route != nil {
-		if take := s.Route(r.Key); take != nil {
-			return take(ctx, r)
-		}
-	}
-	if isRecordingKey(r.Key) {
-		return s.publishRecording(ctx, r)
-	}
-	p, err := s.Directory.ResolveStreamKey(ctx, r.Key)
-	if errors.Is(err, ErrUnknownStreamKey) {
-		s.log().Warn("publisher refused: unknown stream key", "remote", r.Remote)
-		return nil, rtmp.Refusal{Code: "NetStream.Publish.BadName", Reason: "unknown stream key"}
-	}
-	if err != nil {
-		s.log().Error("cannot look up a stream key", "remote", r.Remote, "error", err)
-		return nil, rtmp.Refusal{Code: "NetStream.Publish.Failed", Reason: "the stream key cannot be checked now, try again"}
-	}
-	if !r.Encrypted && !p.AllowPlain {
-		s.log().Warn("publisher refused: plain RTMP; publish with RTMPS, or set insecureIngest of the channel",
-			"remote", r.Remote, "channel", p.Channel.ID, "rtmps", s.RTMPSAddress())
-		return nil, rtmp.Refusal{
-			Code:   "NetStream.Publish.BadName",
-			Reason: "this channel takes RTMPS only: use rtmps://, or set insecureIngest of the channel",
-		}
-	}
-	in := &ingest{publisher: p, identity: p.Source + "\x00" + r.Key, remote: r.Remote, cut: r.Cut}
-	switch err := s.attach(ctx, in); {
-	case errors.Is(err, ErrAlreadyLive):
-		s.log().Warn("publisher refused: the channel has one", "remote", r.Remote, "channel", p.Channel.ID)
-		return nil, rtmp.Refusal{Code: "NetStream.Publish.BadName", Reason: err.Error()}
-	case err != nil:
-		return nil, err
-	}
-	s.record(ctx, in)
-	return in, nil
-}
+// errTooManyStreams refuses one more stream.
+var errTooManyStreams = errors.New("too many streams")
 
 // attach gives a publisher to the channel's live stream, or to a new one.
 func (s *Server) attach(ctx context.Context, in *ingest) error {
@@ -180,6 +190,10 @@ func (s *Server) attach(ctx context.Context, in *ingest) error {
 		}
 		l := s.lives[arn]
 		if l == nil || l.over.Load() {
+			if s.count() >= s.maxStreams() {
+				s.mu.Unlock()
+				return errTooManyStreams
+			}
 			first := time.Now().Unix()
 			if l != nil {
 				if x := l.muxer.Load(); x != nil {
@@ -196,7 +210,7 @@ func (s *Server) attach(ctx context.Context, in *ingest) error {
 		in.live = l
 		reply := make(chan error, 1)
 		switch err := l.ask(ctx, attachRequest{in, reply}, reply); {
-		case err == nil || errors.Is(err, ErrAlreadyLive):
+		case err == nil || isRefusal(err):
 			return err
 		case !errors.Is(err, errEnded):
 			in.Close(false, err) // it may have been let in while nobody waited any more
@@ -208,6 +222,22 @@ func (s *Server) attach(ctx context.Context, in *ingest) error {
 		default: // it ended meanwhile: begin a new one
 		}
 	}
+}
+
+// isRefusal tells whether a live channel has answered no.
+func isRefusal(err error) bool {
+	_, takeover := errors.AsType[takeoverError](err)
+	return takeover || errors.Is(err, ErrAlreadyLive) || errors.Is(err, errPendingTakeover)
+}
+
+// count is the number of streams that have not ended. The caller holds mu.
+func (s *Server) count() (n int) {
+	for _, l := range s.lives {
+		if !l.over.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // forget drops a stream session whose goroutine has ended.

@@ -6,11 +6,13 @@ import (
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
+	"github.com/footlight-live/footlight/internal/channel/srt"
 )
 
 // Stats is a snapshot for metrics.
 type Stats struct {
 	RTMP    rtmp.Stats
+	SRT     srt.Stats
 	Streams []StreamStats // by channel
 }
 
@@ -28,7 +30,7 @@ type StreamStats struct {
 
 // Stats returns a snapshot.
 func (s *Server) Stats() Stats {
-	st := Stats{RTMP: s.ingest.Stats()}
+	st := Stats{RTMP: s.rtmp.Stats(), SRT: s.srt.Stats()}
 	for _, l := range s.present() {
 		st.Streams = append(st.Streams, l.stats())
 	}

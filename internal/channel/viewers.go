@@ -51,6 +51,39 @@ func (v *viewers) count(now time.Time) int {
 	return len(v.seen)
 }
 
+// about is the number without forgetting more often than once a second, for who asks often.
+func (v *viewers) about(now time.Time) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if now.Sub(v.swept) > time.Second {
+		v.sweep(now)
+	}
+	return len(v.seen)
+}
+
+// crowdedWord is how often it is told that there are too many viewers of a stream.
+const crowdedWord = time.Minute
+
+// tellCrowded tells that a viewer was turned away.
+func (l *live) tellCrowded(most int) {
+	l.tell(func() {
+		if now := time.Now(); now.Sub(l.crowdedAt) >= crowdedWord {
+			l.crowdedAt = now
+			l.log.Warn("viewers are turned away", "most", most)
+			l.observe(Event{Kind: ConcurrentViewers, Breach: &Breach{ConcurrentViewers, int64(most), 1, "viewers"}})
+		}
+	})
+}
+
+// crowded tells whether all streams together have as many viewers as there may be.
+func (s *Server) crowded() bool {
+	n, now := 0, time.Now()
+	for _, l := range s.present() {
+		n += l.viewers.about(now)
+	}
+	return n >= s.maxViewers()
+}
+
 func (v *viewers) sweep(now time.Time) {
 	v.swept = now
 	for id, t := range v.seen {

@@ -60,8 +60,9 @@ type canvas struct {
 
 	mixer   *video.Mixer
 	encoder *av.H264Encoder
-	cost    time.Duration      // of a picture, smoothed
-	behind  bool               // pictures are left out until they are in time again
+	cost    time.Duration // of a picture, smoothed
+	behind  bool          // pictures are left out until they are in time again
+	effort  video.Effort
 	worn    *look              // what the mixer has
 	shown   map[*session]int64 // PTS of the picture shown last
 	dark    darkness
@@ -202,6 +203,7 @@ func (c *canvas) picture(n int64, key bool) error {
 		return fmt.Errorf("encode picture %d: %w", n, err)
 	}
 	now := c.clock.Now()
+	c.encoder.Hurry(c.effort.Note(now-began, c.at(n+1)-c.at(n)))
 	p := &packet{video: true, key: coded.Key, pts: c.at(n), data: data, made: now}
 	for _, o := range c.outputs {
 		o.offer(p)

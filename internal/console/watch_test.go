@@ -19,7 +19,7 @@ const (
 )
 
 // oneChannel is the control plane's part (channel.Directory).
-type oneChannel struct{ private bool }
+type oneChannel struct{ private, normal bool }
 
 func (d oneChannel) ResolveStreamKey(_ context.Context, key string) (channel.Publisher, error) {
 	if key != testKey {
@@ -33,7 +33,7 @@ func (d oneChannel) ResolveChannel(context.Context, string, string, string) (cha
 }
 
 func (d oneChannel) channel() channel.Channel {
-	return channel.Channel{ARN: "arn:aws:ivs:us-east-1:000000000000:channel/ChAnNeL12345", ID: "ChAnNeL12345", Authorized: d.private}
+	return channel.Channel{ARN: "arn:aws:ivs:us-east-1:000000000000:channel/ChAnNeL12345", ID: "ChAnNeL12345", Authorized: d.private, NormalLatency: d.normal}
 }
 
 // studio is a real channel with the pages before it, on loopback.
@@ -178,6 +178,20 @@ func TestWatchNative(t *testing.T) {
 	if evaluate[bool](p, `footlight.hls !== undefined`) {
 		t.Error("hls.js plays where the browser was asked to")
 	}
+}
+
+// TestWatchNormalLatency: whole segments play too, and the page stays as far behind as the playlist says.
+func TestWatchNormalLatency(t *testing.T) {
+	s := newStudio(t)
+	s.stop()
+	s.start(oneChannel{normal: true})
+	s.publish(testPicture)
+	p := open(t, s.link("channel="+testChannel), desktop)
+	p.awaitPlaying()
+	p.await("there are no parts", `!footlight.hls.latestLevelDetails.partList?.length && footlight.hls.latestLevelDetails.holdBack === 6`)
+	p.await("the latency is that of the hold-back", `((l) => l.live > 4 && l.live < 10)(footlight.latency())`)
+	at := evaluate[float64](p, `footlight.video.currentTime`)
+	p.await("it goes on", fmt.Sprintf(`footlight.video.currentTime > %f + 5`, at))
 }
 
 func TestWatchRefused(t *testing.T) {

@@ -64,6 +64,35 @@ func TestChannelEcho(t *testing.T) {
 	}
 }
 
+// TestSRT: the endpoint and the passphrase of a channel, and that the live side is told them.
+func TestSRT(t *testing.T) {
+	urls := testURLs
+	urls.SRTEndpoint = "127.0.0.1:9000"
+	f := start(t, func(c *Control) { c.URLs = func() URLs { return urls } })
+	out := f.must(t, "CreateChannel", `{"latencyMode":"NORMAL","type":"BASIC"}`)
+	name, key := text(t, out, "channel", "arn"), text(t, out, "streamKey", "value")
+	phrase := text(t, out, "channel", "srt", "passphrase")
+	if endpoint := text(t, out, "channel", "srt", "endpoint"); endpoint != "127.0.0.1:9000" || len(phrase) != 64 {
+		t.Errorf("endpoint %s, passphrase %s", endpoint, phrase)
+	}
+	p, err := f.ResolveStreamKey(t.Context(), key)
+	if err != nil || p.Passphrase != phrase || p.AllowPlain || !p.Channel.Basic || !p.Channel.NormalLatency {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if other := text(t, f.must(t, "CreateChannel", `{}`), "channel", "srt", "passphrase"); other == phrase {
+		t.Error("two channels have one passphrase")
+	}
+	f.down() // and up again
+	f.up(t, func(c *Control) { c.URLs = func() URLs { return urls } })
+	if again := text(t, f.must(t, "GetChannel", fmt.Sprintf(`{"arn":%q}`, name)), "channel", "srt", "passphrase"); again != phrase {
+		t.Error("the passphrase changed")
+	}
+	insecure := f.must(t, "UpdateChannel", fmt.Sprintf(`{"arn":%q,"insecureIngest":true}`, name))
+	if got := text(t, insecure, "channel", "srt", "passphrase"); got != "" {
+		t.Errorf("a channel without encryption has the passphrase %s", got)
+	}
+}
+
 // TestChannelParameters gives each accepted parameter another value than its default.
 func TestChannelParameters(t *testing.T) {
 	f := start(t)

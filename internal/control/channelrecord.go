@@ -64,7 +64,21 @@ func (c *Control) viewChannel(r channelRecord) *ivs.Channel {
 		},
 		ContainerFormat:    new(r.Container),
 		AdConfigurationArn: new(c.attachedARN(arn.AdConfiguration, r.AdConfiguration)),
+		Srt:                c.viewSRT(r),
 	}
+}
+
+// viewSRT is nil while there is no SRT server. A channel that takes SRT in the clear has no passphrase to show.
+func (c *Control) viewSRT(r channelRecord) *ivs.Srt {
+	endpoint := c.urls().SRTEndpoint
+	if endpoint == "" {
+		return nil
+	}
+	passphrase := ""
+	if !r.InsecureIngest {
+		passphrase = c.srtPassphrase(r.ID)
+	}
+	return &ivs.Srt{Endpoint: &endpoint, Passphrase: &passphrase}
 }
 
 func (c *Control) summarizeChannel(r channelRecord) ivs.ChannelSummary {

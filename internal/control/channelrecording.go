@@ -93,7 +93,7 @@ func (c *Control) RecordChannel(ctx context.Context, ch channel.Channel) (channe
 	if source == nil {
 		return nil, nil
 	}
-	return recordingSink{source}, source.Close
+	return recordingSink{source, c.Now()}, source.Close
 }
 
 func (c *Control) recordChannel(ctx context.Context, ch channel.Channel) (*record.Source, error) {
@@ -114,21 +114,20 @@ func (c *Control) recordChannel(ctx context.Context, ch channel.Channel) (*recor
 	recording := p.recording
 	c.tapes.mu.Unlock()
 	if recording != nil && recording.Spec().Bucket == config.Bucket {
-		if source, err := recording.Attach(ctx); !errors.Is(err, record.ErrOver) {
-			return source, err
+		select {
+		case <-recording.Over():
+		default:
+			// Who is to take the stream over does so with the first picture, and may fail before that.
+			return recording.Source(), nil
 		}
 	}
 	if recording, err = c.Recorder.Open(ctx, channelSpec(c.Account, ch, *config, c.Now())); err != nil {
 		return nil, err
 	}
-	source, err := recording.Attach(ctx)
-	if err != nil {
-		return nil, err
-	}
 	c.tapes.mu.Lock()
 	defer c.tapes.mu.Unlock()
 	p.recording, p.window, p.streams = recording, time.Duration(config.ReconnectWindow)*time.Second, nil
-	return source, nil
+	return recording.Source(), nil
 }
 
 // recordingOf is the recording configuration of a channel; nil when it has none.

@@ -130,7 +130,7 @@ func (c *Control) OpenRecording(ctx context.Context, key string) (channel.Sink, 
 	if err != nil {
 		return nil, nil, err
 	}
-	return recordingSink{source}, source.Close, nil
+	return recordingSink{source, c.Now()}, source.Close, nil
 }
 
 // recordingRefusal is an error as a composition's destination shows it, where trying again is of no use.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/footlight-live/footlight/internal/api/ivs"
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/store"
@@ -36,7 +37,7 @@ func (c *Control) ResolveStreamKey(ctx context.Context, key string) (channel.Pub
 	if err != nil {
 		return channel.Publisher{}, fmt.Errorf("resolve stream key: %w", err)
 	}
-	p := channel.Publisher{Channel: c.liveChannel(r)}
+	p := channel.Publisher{Channel: c.liveChannel(r), Passphrase: c.srtPassphrase(r.ID)}
 	switch {
 	case len(parts) == 4 && parts[0] == encoderKey && r.StreamKey != nil && same(key, c.streamKeyValue(r.ID, *r.StreamKey)):
 		p.Source, p.AllowPlain = "encoder", r.InsecureIngest
@@ -78,6 +79,7 @@ func (c *Control) liveChannel(r channelRecord) channel.Channel {
 	return channel.Channel{
 		ARN: c.channelARN(r.ID), ID: r.ID, Name: r.Name, Authorized: r.Authorized, Restricted: r.RestrictionPolicy != "",
 		Recorded: r.RecordingConfiguration != "",
+		Basic:    r.Type == ivs.ChannelTypeBasic, NormalLatency: r.LatencyMode == ivs.ChannelLatencyModeNormal,
 	}
 }
 
@@ -99,4 +101,11 @@ func (c *Control) compositionKeyValue(channelID, compositionID string) string {
 	mac := hmac.New(sha256.New, c.ingestSecret)
 	mac.Write([]byte(public))
 	return public + "_" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// srtPassphrase is what encrypts SRT to a channel, 64 characters. It is always the same, and nothing of it is stored.
+func (c *Control) srtPassphrase(channelID string) string {
+	mac := hmac.New(sha256.New, c.ingestSecret)
+	mac.Write([]byte("srt\x00" + channelID))
+	return hex.EncodeToString(mac.Sum(nil))
 }

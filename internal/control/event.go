@@ -120,11 +120,19 @@ func (c *Control) publishStage(ctx context.Context, e stage.Event) error {
 	return c.publish(ctx, id, "IVS Stage Update", c.Account.Of(arn.Stage, e.StageID).String(), at, d)
 }
 
-// streamDetail is the detail of events of live streams (spec/lowlatency.md §9).
+// streamDetail is the detail of events of live streams (spec/lowlatency.md §9). Each kind has its own members.
 type streamDetail struct {
-	EventName   string `json:"event_name"`
+	EventName string `json:"event_name,omitzero"`
+
+	// Of "IVS Limit Breach", in place of a name.
+	LimitName  string `json:"limit_name,omitzero"`
+	LimitValue int64  `json:"limit_value,omitzero"`
+	ExceededBy int64  `json:"exceeded_by,omitzero"`
+	LimitUnit  string `json:"limit_unit,omitzero"`
+
 	ChannelName string `json:"channel_name"`
 	StreamID    string `json:"stream_id"`
+	Code        string `json:"code,omitzero"`
 
 	// Of "IVS Ad Break State Change".
 	AdBreakID       string  `json:"ad_break_id,omitzero"`
@@ -132,12 +140,16 @@ type streamDetail struct {
 	TargetStartTime string  `json:"target_start_time,omitzero"`
 }
 
-// publishStream tells of a change of a channel's live stream.
-func (c *Control) publishStream(ctx context.Context, s streamSessionRecord, e channel.Event) error {
-	id := event.IDOf(s.ChannelID, s.ID, string(e.Kind), strconv.FormatInt(e.Time.UnixNano(), 10))
-	detail := streamDetail{EventName: string(e.Kind), ChannelName: s.Channel.Name, StreamID: s.ID}
+// publishStream tells of a change of a channel's live stream, which may have no id.
+func (c *Control) publishStream(ctx context.Context, channelID, channelName, streamID string, e channel.Event) error {
+	id := event.IDOf(channelID, streamID, string(e.Kind), strconv.FormatInt(e.Time.UnixNano(), 10))
+	detail := streamDetail{EventName: string(e.Kind), ChannelName: channelName, StreamID: streamID, Code: e.Code}
 	if b := e.AdBreak; b != nil {
 		detail.AdBreakID, detail.DurationSeconds, detail.TargetStartTime = b.ID, b.Duration.Seconds(), b.Start.UTC().Format(time.RFC3339)
 	}
-	return c.publish(ctx, id, eventGroup(string(e.Kind)), c.Account.Of(arn.Channel, s.ChannelID).String(), e.Time, detail)
+	if b := e.Breach; b != nil {
+		detail.EventName, detail.LimitName = "", string(b.Limit)
+		detail.LimitValue, detail.ExceededBy, detail.LimitUnit = b.Value, b.ExceededBy, b.Unit
+	}
+	return c.publish(ctx, id, eventGroup(e.Kind), c.Account.Of(arn.Channel, channelID).String(), e.Time, detail)
 }

@@ -104,6 +104,55 @@ func TestStreamEvents(t *testing.T) {
 	events.expect(t, change("Stream End"), change("Session Ended"))
 }
 
+// TestStreamEventEnvelopes has the exact detail of each kind of event (spec/lowlatency.md §9).
+func TestStreamEventEnvelopes(t *testing.T) {
+	events := &told{}
+	f := start(t, func(c *Control) { c.Events = events })
+	name := text(t, f.must(t, "CreateChannel", `{"name":"show"}`), "channel", "arn")
+	s := channel.Stream{ChannelARN: name, ID: streamID("a"), StartTime: time.Now()}
+	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	stream := fmt.Sprintf(`"channel_name":"show","stream_id":%q`, s.ID)
+	breach := func(kind channel.EventKind, value, by int64, unit string) channel.Event {
+		return channel.Event{Kind: kind, Breach: &channel.Breach{Limit: kind, Value: value, ExceededBy: by, Unit: unit}}
+	}
+	var want []string
+	for _, c := range []struct {
+		event         channel.Event
+		group, detail string
+	}{
+		{channel.Event{Kind: channel.SessionCreated}, "IVS Stream State Change", `{"event_name":"Session Created",` + stream + `}`},
+		{channel.Event{Kind: channel.StreamStart}, "IVS Stream State Change", `{"event_name":"Stream Start",` + stream + `}`},
+		{channel.Event{Kind: channel.StreamTakeover}, "IVS Stream State Change", `{"event_name":"Stream Takeover",` + stream + `}`},
+		{channel.Event{Kind: channel.StreamTakeoverFailure, Code: "StreamTakeoverInvalidPriority"}, "IVS Stream State Change",
+			`{"event_name":"Stream Takeover Failure",` + stream + `,"code":"StreamTakeoverInvalidPriority"}`},
+		{channel.Event{Kind: channel.StarvationStart}, "IVS Stream Health Change", `{"event_name":"Starvation Start",` + stream + `}`},
+		{channel.Event{Kind: channel.StarvationEnd}, "IVS Stream Health Change", `{"event_name":"Starvation End",` + stream + `}`},
+		{breach(channel.IngestBitrate, 8500000, 1200000, "bits per second"), "IVS Limit Breach",
+			`{"limit_name":"Ingest Bitrate","limit_value":8500000,"exceeded_by":1200000,"limit_unit":"bits per second",` + stream + `}`},
+		{breach(channel.IngestResolution, 1920, 640, "pixels per edge"), "IVS Limit Breach",
+			`{"limit_name":"Ingest Resolution","limit_value":1920,"exceeded_by":640,"limit_unit":"pixels per edge",` + stream + `}`},
+		{breach(channel.ConcurrentViewers, 15000, 1, "viewers"), "IVS Limit Breach",
+			`{"limit_name":"Concurrent Viewers","limit_value":15000,"exceeded_by":1,"limit_unit":"viewers",` + stream + `}`},
+		{channel.Event{Kind: channel.StreamEnd}, "IVS Stream State Change", `{"event_name":"Stream End",` + stream + `}`},
+		{channel.Event{Kind: channel.SessionEnded}, "IVS Stream State Change", `{"event_name":"Session Ended",` + stream + `}`},
+	} {
+		at = at.Add(time.Second)
+		c.event.Time, c.event.Stream, c.event.ChannelName = at, s, "show"
+		f.StreamObserver().Observe(c.event)
+		want = append(want, c.group+" "+name+" "+c.detail)
+	}
+	// A publisher that was refused has no stream, and leaves no session.
+	refused := breach(channel.ConcurrentBroadcasts, 100, 1, "active streams")
+	refused.Time, refused.Stream, refused.ChannelName = at, channel.Stream{ChannelARN: name}, "show"
+	f.StreamObserver().Observe(refused)
+	want = append(want, "IVS Limit Breach "+name+` {"limit_name":"Concurrent Broadcasts","limit_value":100,"exceeded_by":1,"limit_unit":"active streams","channel_name":"show","stream_id":""}`)
+	f.streamJournal.flush(t.Context())
+	events.expect(t, want...)
+	if n := len(f.must(t, "ListStreamSessions", fmt.Sprintf(`{"channelArn":%q}`, name))["streamSessions"].([]any)); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
 func TestCompositionEvents(t *testing.T) {
 	events := &told{}
 	f := start(t, func(c *Control) { c.Events = events })

@@ -24,6 +24,8 @@ type Quotas struct {
 	RestrictionPolicies   int // 3
 	AdConfigurations      int // 20
 	PublicKeys            int // 3
+	ConcurrentStreams     int // 100 channels that are live
+	ConcurrentViewers     int // 15000 of all channels
 
 	StorageConfigurations   int // 5
 	RecordingConfigurations int // 20

@@ -8,7 +8,10 @@ import (
 )
 
 // recordingSink is a recording as a channel.Sink. It never fails: what the disk cannot take is the recording's affair.
-type recordingSink struct{ *record.Source }
+type recordingSink struct {
+	*record.Source
+	wall time.Time // at time 0
+}
 
 // aacSamples is the length of an AAC access unit.
 const aacSamples = 1024
@@ -32,3 +35,5 @@ func (s recordingSink) Break() error {
 	s.Source.Break()
 	return nil
 }
+
+func (s recordingSink) Wall() time.Time { return s.wall }

@@ -142,9 +142,41 @@ func TestStreamOfDeletedChannel(t *testing.T) {
 func TestEventsAreTruncated(t *testing.T) {
 	var s streamSessionRecord
 	for i := range maxStreamEvents + 7 {
-		s.add(channel.StreamStart, time.Unix(int64(i), 0))
+		s.add(streamEventRecord{Name: string(channel.StarvationStart), Time: time.Unix(int64(i), 0)})
 	}
 	if len(s.Events) != maxStreamEvents || s.Events[0].Time != time.Unix(7, 0) {
 		t.Errorf("%d events from %s", len(s.Events), s.Events[0].Time)
+	}
+}
+
+// TestFailuresOfSessions: what failed is in the events with its code, and marks the session.
+func TestFailuresOfSessions(t *testing.T) {
+	for _, c := range []struct {
+		event  channel.Event
+		group  string
+		failed bool
+	}{
+		{channel.Event{Kind: channel.StarvationStart}, "IVS Stream Health Change", false},
+		{channel.Event{Kind: channel.StreamTakeover}, "IVS Stream State Change", false},
+		{channel.Event{Kind: channel.StreamTakeoverFailure, Code: "StreamTakeoverMediaMismatch"}, "IVS Stream State Change", true},
+		{channel.Event{Kind: channel.IngestBitrate, Breach: &channel.Breach{Limit: channel.IngestBitrate, Value: 8_500_000, ExceededBy: 1, Unit: "bits per second"}}, "IVS Limit Breach", true},
+	} {
+		t.Run(string(c.event.Kind), func(t *testing.T) {
+			f := start(t)
+			name := text(t, f.must(t, "CreateChannel", `{}`), "channel", "arn")
+			c.event.Stream = channel.Stream{ChannelARN: name, ID: streamID("a"), StartTime: time.Now()}
+			c.event.Time = time.Date(2026, 1, 1, 12, 0, 1, 0, time.UTC)
+			f.StreamObserver().Observe(channel.Event{Kind: channel.SessionCreated, Time: c.event.Time.Add(-time.Second), Stream: c.event.Stream})
+			f.StreamObserver().Observe(c.event)
+			session := f.must(t, "GetStreamSession", fmt.Sprintf(`{"channelArn":%q}`, name))["streamSession"].(map[string]any)
+			got := session["truncatedEvents"].([]any)[0].(map[string]any)
+			if got["name"] != string(c.event.Kind) || got["type"] != c.group || got["eventTime"] != "2026-01-01T12:00:01Z" || (got["code"] == nil) != (c.event.Code == "") || c.event.Code != "" && got["code"] != c.event.Code {
+				t.Errorf("event %v", got)
+			}
+			listed := f.must(t, "ListStreamSessions", fmt.Sprintf(`{"channelArn":%q}`, name))["streamSessions"].([]any)[0].(map[string]any)
+			if listed["hasErrorEvent"] != c.failed {
+				t.Errorf("session %v", listed)
+			}
+		})
 	}
 }

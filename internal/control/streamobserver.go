@@ -34,6 +34,9 @@ func (c *Control) recordStream(ctx context.Context, channelID string, e channel.
 	if err != nil {
 		return err
 	}
+	if e.Stream.ID == "" { // refused before there was a stream
+		return c.publishStream(ctx, channelID, e.ChannelName, "", e)
+	}
 	s, _, err := c.streamSessions.Get(ctx, channelID+"/"+e.Stream.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		r.StreamKey = nil
@@ -47,14 +50,14 @@ func (c *Control) recordStream(ctx context.Context, channelID string, e channel.
 		return err
 	}
 	s.learn(e.Stream)
-	s.add(e.Kind, e.Time)
+	s.add(streamEventRecord{Name: string(e.Kind), Time: e.Time, Code: e.Code})
 	if e.Kind == channel.SessionEnded {
 		s.End = e.Time
 	}
 	if err := c.streamSessions.Put(ctx, s.key(), s); err != nil {
 		return err
 	}
-	return c.publishStream(ctx, s, e)
+	return c.publishStream(ctx, channelID, s.Channel.Name, s.ID, e)
 }
 
 // sweepStreamSessions ends what an earlier process left open and deletes what belongs to no channel.
@@ -72,12 +75,12 @@ func (c *Control) sweepStreamSessions(ctx context.Context, sessions []streamSess
 		}
 		s.End = now
 		missed := []channel.EventKind{channel.SessionEnded}
-		if last := s.lastEvent(); last != "" && last != channel.SessionCreated && last != channel.StreamEnd {
+		if last := len(s.Events) - 1; s.Started && (last < 0 || s.Events[last].Name != string(channel.StreamEnd)) {
 			missed = []channel.EventKind{channel.StreamEnd, channel.SessionEnded}
 		}
 		for _, kind := range missed {
-			s.add(kind, now)
-			if err := c.publishStream(ctx, s, channel.Event{Kind: kind, Time: now}); err != nil {
+			s.add(streamEventRecord{Name: string(kind), Time: now})
+			if err := c.publishStream(ctx, s.ChannelID, s.Channel.Name, s.ID, channel.Event{Kind: kind, Time: now}); err != nil {
 				return err
 			}
 		}

@@ -20,21 +20,37 @@ type streamSessionRecord struct {
 	Recording *recordingRecord    `json:"recording,omitzero"` // as it was then; nil: the channel had none
 	Video     *channel.VideoInfo  `json:"video,omitzero"`
 	Audio     *channel.AudioInfo  `json:"audio,omitzero"`
+	Started   bool                `json:"started,omitzero"` // it was playable
+	Failed    bool                `json:"failed,omitzero"`  // see streamEventRecord.failure
 	Events    []streamEventRecord `json:"events,omitempty"` // oldest first
 }
 
 type streamEventRecord struct {
 	Name string    `json:"name"`
 	Time time.Time `json:"time"`
+	Code string    `json:"code,omitzero"` // why it failed
+}
+
+// failure tells whether the event is one for hasErrorEvent: a limit that was exceeded, or something that failed.
+func (e streamEventRecord) failure() bool {
+	return e.Code != "" || eventGroup(channel.EventKind(e.Name)) == limitBreach
 }
 
 // maxStreamEvents is how many events a session shows and keeps.
 const maxStreamEvents = 500
 
+// limitBreach is the group of events about limits.
+const limitBreach = "IVS Limit Breach"
+
 // eventGroup is EventBridge's detail-type of an event.
-func eventGroup(name string) string {
-	if name == string(channel.AdBreakInserted) {
+func eventGroup(kind channel.EventKind) string {
+	switch kind {
+	case channel.AdBreakInserted:
 		return "IVS Ad Break State Change"
+	case channel.StarvationStart, channel.StarvationEnd:
+		return "IVS Stream Health Change"
+	case channel.IngestBitrate, channel.IngestResolution, channel.ConcurrentBroadcasts, channel.ConcurrentViewers:
+		return limitBreach
 	}
 	return "IVS Stream State Change"
 }
@@ -42,19 +58,14 @@ func eventGroup(name string) string {
 func (r streamSessionRecord) key() string   { return r.ChannelID + "/" + r.ID }
 func (r streamSessionRecord) order() string { return orderKey(r.Start, r.ID) }
 
-func (r *streamSessionRecord) add(kind channel.EventKind, t time.Time) {
-	r.Events = append(r.Events, streamEventRecord{Name: string(kind), Time: t})
+// add notes an event. Of too many the oldest go, but not that the stream has started, and that something failed.
+func (r *streamSessionRecord) add(e streamEventRecord) {
+	r.Failed = r.Failed || e.failure()
+	r.Started = r.Started || e.Name == string(channel.StreamStart)
+	r.Events = append(r.Events, e)
 	if extra := len(r.Events) - maxStreamEvents; extra > 0 {
 		r.Events = r.Events[extra:]
 	}
-}
-
-// lastEvent is the kind of the latest event, "" before the first.
-func (r *streamSessionRecord) lastEvent() channel.EventKind {
-	if len(r.Events) == 0 {
-		return ""
-	}
-	return channel.EventKind(r.Events[len(r.Events)-1].Name)
 }
 
 // ListStreamSessions shows the streams of a channel, newest first.
@@ -78,7 +89,7 @@ func (c *Control) ListStreamSessions(ctx context.Context, in *ivs.ListStreamSess
 				StreamId:      new(s.ID),
 				StartTime:     api.TimeOf(s.Start),
 				EndTime:       optionalTime(s.End),
-				HasErrorEvent: new(false), // no kind of event that there is so far is an error
+				HasErrorEvent: new(s.Failed),
 			}
 		}),
 		NextToken: next,
@@ -142,9 +153,11 @@ func (c *Control) viewStreamSession(s streamSessionRecord) *ivs.StreamSession {
 		out.RecordingConfiguration = c.viewRecording(*s.Recording)
 	}
 	for _, e := range slices.Backward(s.Events) {
-		out.TruncatedEvents = append(out.TruncatedEvents, ivs.StreamEvent{
-			Name: new(e.Name), Type: new(eventGroup(e.Name)), EventTime: api.TimeOf(e.Time),
-		})
+		shown := ivs.StreamEvent{Name: new(e.Name), Type: new(eventGroup(channel.EventKind(e.Name))), EventTime: api.TimeOf(e.Time)}
+		if e.Code != "" {
+			shown.Code = new(e.Code)
+		}
+		out.TruncatedEvents = append(out.TruncatedEvents, shown)
 	}
 	if s.Video == nil && s.Audio == nil {
 		return out

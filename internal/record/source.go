@@ -8,6 +8,7 @@ type Source struct {
 	recording *Recording
 	tracks    Tracks
 	skipping  bool
+	late      bool // it is not the recording's source yet
 	end       int64
 }
 
@@ -24,6 +25,20 @@ func (r *Recording) Attach(ctx context.Context) (*Source, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// Source makes a source that takes the place of the one that the recording may have when its first tracks come, not
+// before.
+func (r *Recording) Source() *Source { return &Source{recording: r, late: true} }
+
+// enter becomes the recording's source and reports whether there was room to say so.
+func (s *Source) enter() bool {
+	select {
+	case s.recording.inbox <- message{what: attached{s}}:
+		s.late = false
+	default:
+	}
+	return !s.late
 }
 
 // send puts media into the inbox and reports whether there was room.
@@ -46,7 +61,7 @@ func (s *Source) send(what any, size int64) bool {
 // frame.
 func (s *Source) SetTracks(t Tracks) {
 	s.tracks = t
-	if !s.skipping && !s.send(tracksMsg{t}, 0) {
+	if !s.skipping && (s.late && !s.enter() || !s.send(tracksMsg{t}, 0)) {
 		s.skipping = true
 	}
 }
@@ -75,6 +90,9 @@ func (s *Source) resume() bool {
 	if len(s.recording.inbox) > inboxSize/2 || s.recording.queued.Load() > inboxBytes/2 {
 		return false
 	}
+	if s.late && !s.enter() {
+		return false
+	}
 	s.skipping = !s.send(breakMsg{reason: "the disk was too slow"}, 0) || !s.send(tracksMsg{s.tracks}, 0)
 	return !s.skipping
 }
@@ -96,6 +114,9 @@ func (s *Source) Break() {
 
 // Close says that the source is gone. The recording waits for another one.
 func (s *Source) Close() {
+	if s.late {
+		return
+	}
 	select {
 	case s.recording.inbox <- message{source: s, what: breakMsg{"the source is gone", true}}:
 	case <-s.recording.over:

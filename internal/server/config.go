@@ -21,9 +21,10 @@ type Config struct {
 	WebRTCAddr string `name:"webrtc-addr" help:"Address of all WebRTC media, over UDP and TCP." default:"127.0.0.1:4081" placeholder:"HOST:PORT"`
 	RTMPAddr   string `name:"rtmp-addr" help:"Address of RTMP ingest." default:"127.0.0.1:1935" placeholder:"HOST:PORT"`
 	RTMPSAddr  string `name:"rtmps-addr" help:"Address of RTMPS ingest." default:"127.0.0.1:1936" placeholder:"HOST:PORT"`
+	SRTAddr    string `name:"srt-addr" help:"Address of SRT ingest, over UDP. Empty: none." default:"127.0.0.1:9000" placeholder:"HOST:PORT"`
 
 	PublicURL  string   `name:"public-url" help:"The URL under which clients reach the HTTP address. Default: the address itself." placeholder:"URL"`
-	PublicHost string   `name:"public-host" help:"The host under which encoders reach RTMP. Default: that of the public URL." placeholder:"HOST"`
+	PublicHost string   `name:"public-host" help:"The host under which encoders reach RTMP and SRT. Default: that of the public URL." placeholder:"HOST"`
 	PublicIPs  []string `name:"public-ip" help:"IP addresses to announce for WebRTC media in place of the local ones." placeholder:"IP"`
 
 	TLSCert string `name:"tls-cert" help:"Certificate for HTTPS and RTMPS (PEM). Default: HTTP in the clear, and a self-signed certificate for RTMPS." type:"existingfile" placeholder:"FILE"`

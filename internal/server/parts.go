@@ -86,6 +86,7 @@ func (s *Server) startChannels(_, background context.Context) error {
 	s.channels = &channel.Server{
 		RTMPAddr:  s.RTMPAddr,
 		RTMPSAddr: s.RTMPSAddr,
+		SRTAddr:   s.SRTAddr,
 		TLS:       &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 		Directory: s.control,
 		Observer:  s.control.StreamObserver(),
@@ -95,9 +96,11 @@ func (s *Server) startChannels(_, background context.Context) error {
 
 		Recordings: s.control,
 		SessionKey: s.control.PlaybackSessionKey(),
+		MaxStreams: s.control.Quotas.ConcurrentStreams,
+		MaxViewers: s.control.Quotas.ConcurrentViewers,
 	}
 	if err := s.channels.Start(background); err != nil {
-		return listenError("rtmp", "--rtmp-addr and --rtmps-addr", s.RTMPAddr+" or "+s.RTMPSAddr, err)
+		return listenError("ingest", "--rtmp-addr, --rtmps-addr and --srt-addr", strings.Join([]string{s.RTMPAddr, s.RTMPSAddr, s.SRTAddr}, " or "), err)
 	}
 	s.control.Streams = s.channels
 	s.onClose(func() { s.channels.Close() })
@@ -163,6 +166,9 @@ func (s *Server) urls() control.URLs {
 	}
 	u.RTMP = "rtmp://" + at(s.channels.RTMPAddress()) + "/app/"
 	u.IngestEndpoint = at(s.channels.RTMPSAddress())
+	if srt := s.channels.SRTAddress(); srt != "" {
+		u.SRTEndpoint = at(srt)
+	}
 	u.RTMPS = "rtmps://" + u.IngestEndpoint + "/app/"
 	return u
 }

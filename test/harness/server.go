@@ -80,8 +80,8 @@ type Server struct {
 func StartServer(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, DataDir: t.TempDir(), Log: &Log{}}
-	ports := freePorts(t, 4)
-	s.args = append([]string{"serve", "--data-dir", s.DataDir, "--http-addr", ports[0], "--webrtc-addr", ports[1], "--rtmp-addr", ports[2], "--rtmps-addr", ports[3]}, args...)
+	ports := freePorts(t, 5)
+	s.args = append([]string{"serve", "--data-dir", s.DataDir, "--http-addr", ports[0], "--webrtc-addr", ports[1], "--rtmp-addr", ports[2], "--rtmps-addr", ports[3], "--srt-addr", ports[4]}, args...)
 	s.URL = "http://" + ports[0]
 	t.Cleanup(func() {
 		s.Stop()

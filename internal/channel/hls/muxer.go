@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
 )
 
 const (
@@ -23,9 +20,6 @@ const (
 	roundedTicks = 30
 	// audioSlack is how far sound may run ahead of the picture before a part goes out without picture.
 	audioSlack = ClockRate
-	// servedAfter is how many segments that left the playlist are still served: a playlist's length
-	// (rfc8216bis §6.2.2) is the ideal, but players this late are lost anyway.
-	servedAfter = 5
 	// pendingAudio bounds the sound that waits for picture, in access units (about 10 s at 48 kHz).
 	pendingAudio = 500
 )
@@ -40,6 +34,9 @@ type Config struct {
 	PartTarget int64     // ticks; see PartTarget
 	Sequence   int64     // media sequence number of the first segment
 	Breaks     int64     // EXT-X-DISCONTINUITY-SEQUENCE to begin with
+
+	// WholeSegments leaves out the parts: players stay three target durations behind, and no request waits for media.
+	WholeSegments bool
 
 	Window       int // length of the playlist in target durations; 0: 10
 	SegmentLimit int // bytes; 0: 32 MiB
@@ -180,6 +177,9 @@ func (m *Muxer) Abandon() {
 	m.replace(&v)
 }
 
+// Wall is the wall clock at media time 0.
+func (m *Muxer) Wall() time.Time { return m.cfg.Wall }
+
 // EndTime is the media time where the newest frame ends, in ticks.
 func (m *Muxer) EndTime() int64 { return m.lastEnd }
 
@@ -287,7 +287,7 @@ func (m *Muxer) cutBefore(f VideoFrame) bool {
 // segment with parts lies behind them; without one it waits for it, and stays that far behind for good.
 // (Measured: first picture after 2.1 s and 2.5 s of latency with placeholders marked EXT-X-GAP.)
 func (m *Muxer) limitSegment(f VideoFrame) {
-	young := m.open.start+m.open.duration <= m.first+targetSeconds*ClockRate
+	young := !m.cfg.WholeSegments && m.open.start+m.open.duration <= m.first+targetSeconds*ClockRate
 	if !young && m.open.duration+m.cfg.PartTarget <= longestSegment {
 		return
 	}
@@ -332,80 +332,6 @@ func (m *Muxer) nothingUntil(dts int64) int64 {
 	return min(dts, m.audioTicks(m.audio[0].DTS))
 }
 
-// closePart makes a part of everything that came before end. Nothing makes no part.
-func (m *Muxer) closePart(end int64) error {
-	if end <= m.partStart {
-		if len(m.video) == 0 {
-			return nil
-		}
-		end = m.partStart + 1 // timestamps that jitter more than a part is long
-	}
-	p := fmp4.Part{SequenceNumber: uint32(m.nextPart)}
-	independent := false
-	if n := len(m.video); n > 0 {
-		track := &fmp4.PartTrack{ID: videoTrackID, BaseTime: uint64(m.video[0].dts)}
-		for i, s := range m.video {
-			next := end
-			if i+1 < n {
-				next = m.video[i+1].dts
-			}
-			track.Samples = append(track.Samples, &fmp4.Sample{
-				Duration: uint32(max(1, next-s.dts)), PTSOffset: int32(s.pts - s.dts),
-				IsNonSyncSample: !s.key, Payload: s.payload,
-			})
-			if !s.arrived.IsZero() {
-				m.arrived = append(m.arrived, s.arrived)
-			}
-		}
-		independent = m.video[0].key
-		p.Tracks = append(p.Tracks, track)
-		m.video = m.video[:0]
-	}
-	if track := m.takeAudio(end); track != nil {
-		p.Tracks = append(p.Tracks, track)
-	}
-	if len(p.Tracks) == 0 {
-		return nil
-	}
-	var buf seekablebuffer.Buffer
-	if err := p.Marshal(&buf); err != nil {
-		return fmt.Errorf("render part: %w", err)
-	}
-	m.open.parts = append(m.open.parts, part{
-		id: m.nextPart, duration: end - m.partStart, independent: independent,
-		data: append(m.takeEvents(m.partStart), buf.Bytes()...),
-	})
-	m.open.duration += end - m.partStart
-	m.nextPart++
-	m.partStart = end
-	return nil
-}
-
-// takeAudio removes the pending sound before end. Sound from before the segment's break has no place.
-func (m *Muxer) takeAudio(end int64) *fmp4.PartTrack {
-	if m.tracks.Audio == nil {
-		return nil
-	}
-	n := 0
-	for n < len(m.audio) && m.audioTicks(m.audio[n].DTS) < end {
-		n++
-	}
-	take := m.audio[:n]
-	m.audio = m.audio[n:]
-	if len(take) == 0 {
-		return nil
-	}
-	track := &fmp4.PartTrack{ID: audioTrackID, BaseTime: uint64(take[0].DTS)}
-	for i, f := range take {
-		length := int64(samplesPerAU)
-		if i+1 < len(take) {
-			length = max(1, take[i+1].DTS-f.DTS)
-		}
-		track.Samples = append(track.Samples, &fmp4.Sample{Duration: uint32(length), Payload: f.AU})
-	}
-	return track
-}
-
 func (m *Muxer) openSegment(f VideoFrame) {
 	m.open = &segment{
 		sequence: m.sequence, start: f.DTS, initID: m.initID, discontinuity: m.broken,
@@ -431,100 +357,4 @@ func (m *Muxer) dropAudioBefore(dts int64) {
 	for len(m.audio) > 0 && m.audioTicks(m.audio[0].DTS) < dts {
 		m.audio = m.audio[1:]
 	}
-}
-
-// closeSegment completes the open segment, keeping one copy of its bytes, and slides the window.
-func (m *Muxer) closeSegment() {
-	s := *m.open
-	m.open = nil
-	if len(s.parts) == 0 {
-		// Nobody has seen it: its number and its break go to the next one.
-		m.sequence--
-		m.broken = m.broken || s.discontinuity
-		return
-	}
-	size := 0
-	for _, p := range s.parts {
-		size += len(p.data)
-	}
-	s.data = make([]byte, 0, size)
-	parts := make([]part, len(s.parts))
-	for i, p := range s.parts {
-		from := len(s.data)
-		s.data = append(s.data, p.data...)
-		p.data = s.data[from:len(s.data):len(s.data)]
-		parts[i] = p
-	}
-	s.parts = parts
-	m.segments = append(m.segments, s)
-	listed := int64(0)
-	for _, s := range m.segments[m.listed:] {
-		listed += s.duration
-	}
-	for listed-m.segments[m.listed].duration >= int64(m.cfg.Window)*targetSeconds*ClockRate {
-		listed -= m.segments[m.listed].duration
-		if m.segments[m.listed].discontinuity {
-			m.breaks++
-		}
-		m.listed++
-	}
-	if surplus := m.listed - servedAfter; surplus > 0 {
-		// A copy: views hold the old array.
-		m.segments = append([]segment(nil), m.segments[surplus:]...)
-		m.listed = servedAfter
-	}
-}
-
-// publish shows the current state to everyone and wakes those who wait.
-func (m *Muxer) publish() {
-	v := &view{
-		prefix: m.cfg.Prefix, wall: m.cfg.Wall, target: targetSeconds * ClockRate, partTarget: m.cfg.PartTarget,
-		sequence: m.sequence, breaks: m.breaks, nextPart: m.nextPart, inits: m.inits,
-		older: m.segments[:m.listed:m.listed],
-	}
-	v.segments = append(v.segments, m.segments[m.listed:]...)
-	if m.open != nil && len(m.open.parts) > 0 {
-		open := *m.open
-		open.parts = open.parts[:len(open.parts):len(open.parts)]
-		v.segments = append(v.segments, open)
-	}
-	if len(v.segments) > 0 {
-		v.sequence = v.segments[0].sequence
-		m.forgetBreaks(v.segments[0].start)
-	}
-	v.adBreaks, v.end = slices.Clone(m.adBreaks), m.lastEnd
-	v.peak, v.mean = bitRates(v.segments)
-	m.replace(v)
-	m.delays.add(time.Now(), m.arrived)
-	m.arrived = m.arrived[:0]
-}
-
-func (m *Muxer) replace(v *view) {
-	v.changed = make(chan struct{})
-	v.full, v.delta = renderMedia(v, false), renderMedia(v, true)
-	close(m.current.Swap(v).changed)
-}
-
-// bitRates returns the peak and the mean bits per second over whole segments; a stream that has none yet is
-// judged by its parts.
-func bitRates(segments []segment) (peak, mean int) {
-	var bits, length int64
-	for _, s := range segments {
-		size := int64(len(s.data))
-		if !s.complete() {
-			for _, p := range s.parts {
-				size += int64(len(p.data))
-			}
-		}
-		if s.duration < ClockRate/2 && length > 0 || s.duration == 0 {
-			continue
-		}
-		peak = max(peak, int(size*8*ClockRate/s.duration))
-		bits += size * 8
-		length += s.duration
-	}
-	if length > 0 {
-		mean = int(bits * ClockRate / length)
-	}
-	return peak, mean
 }

@@ -36,6 +36,7 @@ func (s *segment) complete() bool { return s.data != nil }
 // view is everything that a request can see: an immutable snapshot of the stream.
 type view struct {
 	prefix      string
+	whole       bool      // Config.WholeSegments
 	wall        time.Time // of media time 0
 	target      int64     // EXT-X-TARGETDURATION in ticks
 	partTarget  int64     // ticks
@@ -103,6 +104,8 @@ const (
 	partTargets = 3
 	// holdBackParts is PART-HOLD-BACK in part targets: "SHOULD be at least three times" (rfc8216bis §4.4.3.8).
 	holdBackParts = 3
+	// holdBackTargets is HOLD-BACK in target durations: the least that rfc8216bis §4.4.3.8 allows.
+	holdBackTargets = 3
 )
 
 func seconds(t int64) string {
@@ -117,9 +120,14 @@ func renderMedia(v *view, skip bool) []byte {
 		b.WriteString("#EXT-X-INDEPENDENT-SEGMENTS\n")
 	}
 	fmt.Fprintf(&b, "#EXT-X-TARGETDURATION:%d\n", v.target/ClockRate)
-	fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=%s,CAN-SKIP-UNTIL=%s\n",
-		seconds(holdBackParts*v.partTarget), seconds(skipUntilTargets*v.target))
-	fmt.Fprintf(&b, "#EXT-X-PART-INF:PART-TARGET=%s\n", seconds(v.partTarget))
+	if v.whole {
+		fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:HOLD-BACK=%s,CAN-SKIP-UNTIL=%s\n",
+			seconds(holdBackTargets*v.target), seconds(skipUntilTargets*v.target))
+	} else {
+		fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=%s,CAN-SKIP-UNTIL=%s\n",
+			seconds(holdBackParts*v.partTarget), seconds(skipUntilTargets*v.target))
+		fmt.Fprintf(&b, "#EXT-X-PART-INF:PART-TARGET=%s\n", seconds(v.partTarget))
+	}
 	fmt.Fprintf(&b, "#EXT-X-MEDIA-SEQUENCE:%d\n", v.sequence)
 	fmt.Fprintf(&b, "#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", v.breaks)
 	for _, a := range v.adBreaks { // in delta updates too: CAN-SKIP-DATERANGES is not offered
@@ -147,7 +155,7 @@ func renderMedia(v *view, skip bool) []byte {
 			fmt.Fprintf(&b, "#EXT-X-MAP:URI=%q\n", v.initName(initID))
 		}
 		fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", v.wall.Add(ticks(s.start)).UTC().Format("2006-01-02T15:04:05.000Z"))
-		if fromEnd < partTargets*v.target {
+		if fromEnd < partTargets*v.target && !v.whole {
 			for _, p := range s.parts {
 				fmt.Fprintf(&b, "#EXT-X-PART:DURATION=%s,URI=%q", seconds(p.duration), v.partName(p.id))
 				if p.independent {
@@ -160,9 +168,10 @@ func renderMedia(v *view, skip bool) []byte {
 			fmt.Fprintf(&b, "#EXTINF:%s,\n%s\n", seconds(s.duration), v.segmentName(s.sequence))
 		}
 	}
-	if v.ended {
+	switch {
+	case v.ended:
 		b.WriteString("#EXT-X-ENDLIST\n")
-	} else {
+	case !v.whole:
 		fmt.Fprintf(&b, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=%q\n", v.partName(v.nextPart))
 	}
 	return []byte(b.String())

@@ -113,7 +113,7 @@ func (m *Muxer) ServePlaylist(w http.ResponseWriter, r *http.Request, a Audience
 func (m *Muxer) ServeFile(w http.ResponseWriter, r *http.Request, name string, a Audience) bool {
 	v := m.current.Load()
 	kind, n, ok := parseName(v.prefix, name)
-	if !ok {
+	if !ok || kind == 'p' && v.whole {
 		return false
 	}
 	if kind == 'p' && n == v.nextPart && !v.ended {

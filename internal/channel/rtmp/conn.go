@@ -221,12 +221,12 @@ func (c *conn) publish(ctx context.Context, cut context.CancelCauseFunc, cmd com
 	if len(cmd.args) > 1 {
 		name, _ = cmd.args[1].(string)
 	}
-	key, ok := streamKey(c.app, name)
+	key, priority, ok := streamKey(c.app, name)
 	if !ok {
 		return Refusal{Code: "NetStream.Publish.BadName", Reason: "the address must be /" + appName + "/<stream key>"}
 	}
 	p, err := c.server.Publish(ctx, Request{
-		Key: key, Encrypted: c.encrypted, Remote: c.net.RemoteAddr().String(), Cut: cut,
+		Key: key, Priority: priority, Encrypted: c.encrypted, Remote: c.net.RemoteAddr().String(), Cut: cut,
 	})
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
@@ -241,12 +241,17 @@ func (c *conn) publish(ctx context.Context, cut context.CancelCauseFunc, cmd com
 }
 
 // streamKey joins the application and the stream's name, which encoders split in different places,
-// and returns what follows "app/".
-func streamKey(app, name string) (string, bool) {
-	app, _, _ = strings.Cut(app, "?")
-	name, _, _ = strings.Cut(name, "?")
-	key, ok := strings.CutPrefix(strings.Trim(strings.Trim(app, "/")+"/"+name, "/"), appName+"/")
-	return key, ok && key != "" && !strings.Contains(key, "/")
+// and returns what follows "app/", and the priority that its query asks for.
+func streamKey(app, name string) (key, priority string, ok bool) {
+	app, query, _ := strings.Cut(app, "?")
+	name, more, _ := strings.Cut(name, "?")
+	for pair := range strings.SplitSeq(query+"&"+more, "&") {
+		if value, ok := strings.CutPrefix(pair, "priority="); ok {
+			priority = value
+		}
+	}
+	key, ok = strings.CutPrefix(strings.Trim(strings.Trim(app, "/")+"/"+name, "/"), appName+"/")
+	return key, priority, ok && key != "" && !strings.Contains(key, "/")
 }
 
 // receive turns one message of a publisher into a unit, or reports its goodbye.

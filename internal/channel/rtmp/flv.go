@@ -30,16 +30,6 @@ const maxNALUs = 512
 
 var errTruncated = errors.New("the message is too short")
 
-// UnsupportedError says which codec a publisher used in place of H.264 and AAC.
-type UnsupportedError struct {
-	What  string
-	Audio bool // it is the audio
-}
-
-func (e UnsupportedError) Error() string {
-	return e.What + " is not supported: send H.264 video and AAC audio"
-}
-
 // videoDecoder reads the bodies of RTMP video messages. The zero value is ready.
 type videoDecoder struct {
 	lengthSize int // bytes of a NAL unit's length, from the last parameters; 0 until known

@@ -140,7 +140,7 @@ func TestStreamKey(t *testing.T) {
 		{"app", "a/b", ""},
 		{"application", "x", ""},
 	} {
-		if got, ok := streamKey(c.app, c.name); ok != (c.want != "") || ok && got != c.want {
+		if got, _, ok := streamKey(c.app, c.name); ok != (c.want != "") || ok && got != c.want {
 			t.Errorf("app %q name %q: %q, %v", c.app, c.name, got, ok)
 		}
 	}

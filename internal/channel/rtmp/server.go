@@ -17,6 +17,7 @@ import (
 // Request is a publisher that asks to be let in.
 type Request struct {
 	Key       string // the stream key, without the query that may follow it
+	Priority  string // of the query, as it came; empty for none
 	Encrypted bool   // RTMPS
 	Remote    string // host:port
 	// Cut ends the connection with a reason that the publisher is told. Any goroutine may call it, at any time.

@@ -225,7 +225,9 @@ func (r *Receiver) write(ts int64, n int) {
 
 func loudest(pcm []float32) (peak float32) {
 	for _, v := range pcm {
-		peak = max(peak, abs(v))
+		if a := abs(v); a > peak { // unlike max, no care for what is not a number
+			peak = a
+		}
 	}
 	return peak
 }

@@ -1,0 +1,94 @@
+package channel
+
+import (
+	"context"
+	"time"
+
+	"github.com/footlight-live/footlight/internal/channel/unit"
+)
+
+// ingest is one connected publisher. Its connection's goroutine calls the methods.
+type ingest struct {
+	live      *live
+	publisher Publisher
+	identity  string // who may come back after vanishing: the source and its key
+	remote    string
+	priority  int // to take the stream over from another publisher; 0: none
+	cut       func(error)
+
+	// owned by the live channel's goroutine
+	feed feed
+	came time.Time
+	tape Sink // nil: not recorded
+	gone func()
+}
+
+// Write implements rtmp.Publication and srt.Publication.
+func (in *ingest) Write(ctx context.Context, u unit.Unit) error {
+	return in.live.send(ctx, unitMessage{in, u, time.Now()})
+}
+
+// Close implements rtmp.Publication and srt.Publication.
+func (in *ingest) Close(goodbye bool, reason error) {
+	// The connection's context may be over already; the live channel's own end is the bound.
+	_ = in.live.send(context.Background(), detachMessage{in, goodbye, reason})
+}
+
+// Requests to a live channel, in the order of its inbox.
+type (
+	// attachRequest brings a publisher.
+	attachRequest struct {
+		in    *ingest
+		reply chan error // one answer; buffered
+	}
+	// unitMessage brings media.
+	unitMessage struct {
+		in      *ingest
+		unit    unit.Unit
+		arrived time.Time
+	}
+	// detachMessage says that a publisher is gone.
+	detachMessage struct {
+		in      *ingest
+		goodbye bool
+		reason  error
+	}
+	// stopRequest ends the stream.
+	stopRequest struct {
+		reason string
+		finish bool // spare publishers other than compositions
+		reply  chan error
+	}
+)
+
+// send puts a request into the inbox.
+func (l *live) send(ctx context.Context, m any) error {
+	select {
+	case l.inbox <- m:
+		return nil
+	case <-l.done:
+		return errEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// tell runs a function on the live channel's goroutine, some time, unless the stream has ended by then.
+func (l *live) tell(f func()) {
+	_ = l.send(l.server.ctx, doRequest{do: func(*live) error { f(); return nil }, reply: make(chan error, 1)})
+}
+
+// ask sends a request and waits for its answer.
+func (l *live) ask(ctx context.Context, m any, reply chan error) error {
+	if err := l.send(ctx, m); err != nil {
+		return err
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-l.done:
+		return errEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
