@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/footlight-live/footlight/internal/composer"
@@ -36,6 +37,13 @@ func main() {
 	}
 	if len(os.Args) == 2 && os.Args[1] == "audio" { // for RTMP into stages; see package transcode
 		exit(worker.Process(os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
+	}
+	if len(os.Args) == 3 && os.Args[1] == "thumbnail" { // for recordings; see preview.Thumbnail
+		maxHeight, err := strconv.Atoi(os.Args[2])
+		if err == nil {
+			err = preview.Thumbnail(os.Stdin, os.Stdout, maxHeight)
+		}
+		exit(err)
 	}
 	if len(os.Args) > 1 {
 		out, code := os.Stderr, 2

@@ -78,16 +78,8 @@ func (c *eventsCommand) Run(ctx context.Context) error {
 	return err
 }
 
-// request asks the server of the data dir, signed with its first key.
+// request asks the server of the data dir.
 func (c *eventsCommand) request(ctx context.Context) (*http.Request, error) {
-	runtime, err := server.ReadRuntime(c.DataDir)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := accesskey.Open(c.DataDir)
-	if err != nil {
-		return nil, err
-	}
 	query := url.Values{}
 	if c.Since != "" {
 		if _, err := event.ParseSince(c.Since, time.Now()); err != nil {
@@ -101,18 +93,31 @@ func (c *eventsCommand) request(ctx context.Context) (*http.Request, error) {
 	if c.Follow {
 		query.Set("follow", "true")
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, runtime.Endpoint+"/footlight/v1/events?"+query.Encode(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
-	}
-	key := keys.First()
-	empty := sha256.Sum256(nil)
-	err = v4.NewSigner().SignHTTP(ctx, aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, request,
-		hex.EncodeToString(empty[:]), "ivs", runtime.Region, time.Now())
+	request, err := signedGet(ctx, c.DataDir, "events?"+query.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
 	}
 	return request, nil
+}
+
+// signedGet is a request to Footlight's own API of the server of a data dir, signed with its first key.
+func signedGet(ctx context.Context, dataDir, path string) (*http.Request, error) {
+	runtime, err := server.ReadRuntime(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := accesskey.Open(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, runtime.Endpoint+"/footlight/v1/"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	key := keys.First()
+	empty := sha256.Sum256(nil)
+	return request, v4.NewSigner().SignHTTP(ctx, aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, request,
+		hex.EncodeToString(empty[:]), "ivs", runtime.Region, time.Now())
 }
 
 // maxEvent bounds one line from the server, in bytes.

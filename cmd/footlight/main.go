@@ -12,13 +12,14 @@ import (
 )
 
 type commands struct {
-	Serve  serveCommand  `cmd:"" help:"Run the server."`
-	Env    envCommand    `cmd:"" help:"Print the environment that points the AWS CLI and SDKs at the server: eval \"$(footlight env)\"."`
-	Keys   keysCommand   `cmd:"" help:"Create, list and delete the access keys of a data dir."`
-	Layout layoutCommand `cmd:"" help:"Look at layouts."`
-	Events eventsCommand `cmd:"" help:"Print what happened to stages, compositions and channels, and follow what happens."`
-	Doctor doctorCommand `cmd:"" help:"Try a running server from here, over every path, and say what to change where something fails."`
-	Demo   demoCommand   `cmd:"" help:"Run a server with four synthetic participants and a composition of them, and say where to watch."`
+	Serve     serveCommand     `cmd:"" help:"Run the server."`
+	Env       envCommand       `cmd:"" help:"Print the environment that points the AWS CLI and SDKs at the server: eval \"$(footlight env)\"."`
+	Keys      keysCommand      `cmd:"" help:"Create, list and delete the access keys of a data dir."`
+	Layout    layoutCommand    `cmd:"" help:"Look at layouts."`
+	Events    eventsCommand    `cmd:"" help:"Print what happened to stages, compositions and channels, and follow what happens."`
+	Doctor    doctorCommand    `cmd:"" help:"Try a running server from here, over every path, and say what to change where something fails."`
+	Demo      demoCommand      `cmd:"" help:"Run a server with four synthetic participants and a composition of them, and say where to watch."`
+	Recording recordingCommand `cmd:"" help:"List recordings, check what is in the object store, finish what a server left."`
 }
 
 func main() {

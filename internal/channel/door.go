@@ -46,6 +46,9 @@ func (s *Server) publishRTMP(ctx context.Context, r rtmp.Request) (rtmp.Publicat
 			return take(ctx, r)
 		}
 	}
+	if isRecordingKey(r.Key) {
+		return s.publishRecording(ctx, r)
+	}
 	in, err := s.enterPublisher(ctx, arrival{r.Key, r.Priority, r.Remote, r.Cut}, func(p Publisher) error {
 		if !r.Encrypted && !p.AllowPlain {
 			return refusedPlain
@@ -124,5 +127,6 @@ func (s *Server) enterPublisher(ctx context.Context, a arrival, permit func(Publ
 	case err != nil:
 		return nil, err
 	}
+	s.record(ctx, in)
 	return in, nil
 }

@@ -36,9 +36,9 @@ var errNoVideo = errors.New("no H.264 parameters before the first frame")
 type feed struct {
 	// open returns the stream's muxer, or refuses these tracks. Frame is the length of one in ticks, began is when the
 	// first one came.
-	open func(t hls.Tracks, frame int64, began time.Time) (*hls.Muxer, error)
+	open func(t hls.Tracks, frame int64, began time.Time) (Sink, error)
 
-	muxer *hls.Muxer // nil until the first frame is on its way
+	muxer Sink // nil until the first frame is on its way
 
 	meta    unit.Metadata
 	hasMeta bool

@@ -19,6 +19,8 @@ type ingest struct {
 	// owned by the live channel's goroutine
 	feed feed
 	came time.Time
+	tape Sink // nil: not recorded
+	gone func()
 }
 
 // Write implements rtmp.Publication and srt.Publication.

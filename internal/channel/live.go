@@ -120,6 +120,12 @@ func (l *live) handle(m any) {
 		}
 	case stopRequest:
 		m.reply <- l.stop(m)
+	case tapeMessage:
+		if m.in != l.in && m.in != l.challenger {
+			go m.gone()
+			return
+		}
+		m.in.tape, m.in.gone = m.sink, m.gone
 	case doRequest:
 		m.reply <- l.act(m)
 	}
@@ -214,8 +220,12 @@ func (l *live) attach(in *ingest) error {
 // accept prepares for what a publisher will send.
 func (l *live) accept(in *ingest) {
 	in.came = time.Now()
-	in.feed = feed{open: func(t hls.Tracks, frame int64, began time.Time) (*hls.Muxer, error) {
-		return l.open(in, t, frame, began)
+	in.feed = feed{open: func(t hls.Tracks, frame int64, began time.Time) (Sink, error) {
+		x, err := l.open(in, t, frame, began)
+		if err != nil {
+			return nil, err
+		}
+		return in.taped(x), nil
 	}}
 	l.log.Info("publisher connected", "remote", in.remote, "source", in.publisher.Source, "priority", in.priority)
 }

@@ -13,6 +13,7 @@ type Channel struct {
 	Name       string
 	Authorized bool // playback needs a token
 	Restricted bool // playback has a restriction policy
+	Recorded   bool // it has a recording configuration
 
 	Basic         bool // of type BASIC, which takes less than STANDARD, see limits.go
 	NormalLatency bool // playback by whole segments only

@@ -29,6 +29,8 @@ type Server struct {
 	// Route finds who takes the publishers of a stream key that is not a channel's, or nil. It may be nil itself.
 	Route func(key string) func(context.Context, rtmp.Request) (rtmp.Publication, error)
 	Gate  Gate // nil: nobody watches a channel that is private or restricted
+	// Recordings takes the publishers whose stream key begins with RecordingKey; nil: there are none.
+	Recordings Recordings
 	// SessionKey seals the playback sessions, so that those of before a restart go on; nil: a new one at each start.
 	SessionKey []byte
 	Log        *slog.Logger

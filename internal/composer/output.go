@@ -139,10 +139,14 @@ func (o *output) run(ctx context.Context, stop <-chan struct{}) {
 		if busy && was == wire.Connecting {
 			patience = busyFor
 		}
-		if time.Since(since) >= patience {
+		refusal, final := wire.ParseRefusal(err.Error())
+		if time.Since(since) >= patience || final && was == wire.Connecting {
 			d := wire.Destination{ID: o.job.DestinationID, State: wire.Failed, Code: "InternalServerException", Reason: "Service internal error", Retries: retries}
 			if busy {
 				d.Code, d.Reason = "ConflictException", "Stream already exists"
+			}
+			if final {
+				d.Code, d.Reason = refusal.Code, refusal.Reason
 			}
 			o.report(d)
 			o.log.Error("destination has failed", "code", d.Code, "reason", err)

@@ -210,6 +210,7 @@ func (l *live) heard(m wire.Destination) {
 		}
 		l.moveDestination(d, Failed, cause)
 		l.event("Destination Failure", d.ID, cause)
+		l.finishRecording(l.manager.ctx, d, cause)
 		if l.allFailed() {
 			l.end(destinationFailed)
 			return

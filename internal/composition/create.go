@@ -103,7 +103,7 @@ func admit(all []Record, r Record, limits Limits) error {
 			stage++
 		}
 		for _, d := range r.Destinations {
-			if other.uses(d.ChannelARN) {
+			if !d.Records() && other.uses(d.ChannelARN) {
 				return refuse(ErrConflict, "Channel: %s is a destination of another composition", d.ChannelARN)
 			}
 		}

@@ -3,8 +3,8 @@
 //
 // Guarantees: a composition that was created is in the store and is composed again after the end of its
 // composer or of this server, kill -9 included, until it has ended; no composer outlives the server; nothing
-// that a composer says or does ends anything but its composition; Stop ends within ten seconds; a composition ends
-// with the cause that was recorded first, whoever ends it; every change of state is told once or more, in order,
+// that a composer says or does ends anything but its composition; Stop ends within ten seconds, or when the
+// object store has the recording; a composition ends with the cause that was recorded first, whoever ends it; every change of state is told once or more, in order,
 // under an id that stays the same.
 //
 // A composer is replaced when it ends, when it is silent for two seconds, and when it takes more memory than it may.

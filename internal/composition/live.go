@@ -51,8 +51,11 @@ func (l *live) run() {
 	l.reconnect("the server started again")
 	for !l.record.State.Ended() {
 		if l.record.State == Stopping {
-			// The server ended while the composition did. There is nothing left to flush.
+			// The server ended while the composition did. No composer has anything left to flush.
 			l.end(l.record.Cause)
+			if !l.record.State.Ended() {
+				return
+			}
 			break
 		}
 		l.attempt(ctx)
@@ -134,8 +137,8 @@ func (l *live) crashed(ctx context.Context, reason string) {
 		case r := <-l.requests:
 			if r.stop != nil {
 				l.take(*r.stop)
-				l.end(*r.stop)
 				r.taken <- nil
+				l.end(*r.stop)
 				return
 			}
 			l.look(*r.scene)
@@ -181,7 +184,8 @@ func (l *live) take(cause Cause) {
 	l.save()
 }
 
-// end closes the books: every destination, then the composition, which has failed when the cause has a code.
+// end closes the books: every destination, then the composition, which has failed when the cause has a code. It waits
+// for recordings to be stored; when the server ends meanwhile, the next start goes on with it.
 func (l *live) end(cause Cause) {
 	for i := range l.record.Destinations {
 		d := &l.record.Destinations[i]
@@ -189,11 +193,22 @@ func (l *live) end(cause Cause) {
 			continue
 		}
 		l.moveDestination(d, Stopping, Cause{})
-		l.moveDestination(d, Stopped, Cause{})
-		if l.manager.Finish != nil {
-			l.manager.Finish(d.ChannelARN)
+		if !d.Records() {
+			l.endDestination(d)
 		}
-		l.event("Destination End", d.ID, Cause{})
+	}
+	if l.record.recording() {
+		l.move(Stopping, cause)
+		l.save()
+		if !l.finishRecordings(cause) {
+			return
+		}
+		cause = l.record.Cause // it may have failed meanwhile
+	}
+	for i := range l.record.Destinations {
+		if d := &l.record.Destinations[i]; !d.State.Ended() {
+			l.endDestination(d)
+		}
 	}
 	l.record.Ended = l.manager.Now()
 	if cause.Code != "" {
@@ -205,6 +220,14 @@ func (l *live) end(cause Cause) {
 		l.event("Session End", "", Cause{})
 	}
 	l.save()
+}
+
+func (l *live) endDestination(d *Destination) {
+	l.moveDestination(d, Stopped, Cause{})
+	if l.manager.Finish != nil && !d.Records() {
+		l.manager.Finish(d.ChannelARN)
+	}
+	l.event("Destination End", d.ID, Cause{})
 }
 
 // retire keeps the record for a while after the end, then removes it. Requests to stop are granted: it has.

@@ -29,6 +29,9 @@ type Manager struct {
 	Images func(ctx context.Context, names []string) (map[string][]byte, error)
 	// Finish ends a channel's live stream at once, for when its composer cannot say goodbye itself. It may be nil.
 	Finish func(channelARN string)
+	// FinishRecording ends the recording of a destination, with a failure when the cause has a code, and returns what
+	// is closed when the object store has all of it; nil when there is nothing to wait for. It may be nil.
+	FinishRecording func(ctx context.Context, r Record, d Destination, cause Cause) (stored <-chan struct{}, err error)
 	// Publish appends an event of a composition to the log. It is called from a goroutine that may wait for it, again
 	// after an error, and perhaps again after a crash of this process. Without it events are only logged.
 	Publish func(context.Context, Record, Event) error

@@ -52,11 +52,12 @@ type Video struct {
 	BitRate   int     `json:"bitrate"`   // bits per second
 }
 
-// Destination is one output of a composition: a channel.
+// Destination is one output of a composition: a channel, or a recording when S3 is there.
 type Destination struct {
 	ID         string    `json:"id"`
 	Name       string    `json:"name,omitzero"`
-	ChannelARN string    `json:"channelArn"`
+	ChannelARN string    `json:"channelArn,omitzero"`
+	S3         *S3       `json:"s3,omitzero"`
 	EncoderARN string    `json:"encoderConfigurationArn,omitzero"` // empty: the default profile
 	Video      Video     `json:"video"`
 	State      State     `json:"state"`
@@ -87,8 +88,13 @@ type Record struct {
 // uses reports whether the composition refers to a resource.
 func (r *Record) uses(arn string) bool {
 	return r.StageARN == arn || slices.ContainsFunc(r.Destinations, func(d Destination) bool {
-		return d.ChannelARN == arn || d.EncoderARN == arn
+		return d.ChannelARN == arn || d.EncoderARN == arn || d.S3 != nil && d.S3.StorageARN == arn
 	})
+}
+
+// recording reports whether an output is recorded that has not ended.
+func (r *Record) recording() bool {
+	return slices.ContainsFunc(r.Destinations, func(d Destination) bool { return d.Records() && !d.State.Ended() })
 }
 
 // Encodes reports whether an output uses the encoder configuration.

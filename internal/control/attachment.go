@@ -11,11 +11,14 @@ import (
 
 // attachments are the resources that a request attaches to a channel, by id. Nil leaves what is attached, empty
 // detaches it.
-type attachments struct{ policy, ads *string }
+type attachments struct{ policy, ads, recording *string }
 
 // attachmentsOf finds what a request refers to. The caller holds references from before until the channel is stored.
 func (c *Control) attachmentsOf(ctx context.Context, in *ivs.UpdateChannelRequest) (a attachments, err error) {
 	if a.policy, err = attachment(ctx, c, c.policies, "playbackRestrictionPolicyArn", in.PlaybackRestrictionPolicyArn, arn.PlaybackRestrictionPolicy); err != nil {
+		return a, err
+	}
+	if a.recording, err = attachment(ctx, c, c.recordings, "recordingConfigurationArn", in.RecordingConfigurationArn, arn.RecordingConfiguration); err != nil {
 		return a, err
 	}
 	a.ads, err = attachment(ctx, c, c.adConfigurations, "adConfigurationArn", in.AdConfigurationArn, arn.AdConfiguration)

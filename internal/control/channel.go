@@ -57,8 +57,6 @@ func (c *Control) CreateChannel(ctx context.Context, in *ivs.CreateChannelReques
 // configure applies the members that are present. What has no effect yet is refused.
 func (r *channelRecord) configure(in *ivs.UpdateChannelRequest, attached attachments) error {
 	switch {
-	case value(in.RecordingConfigurationArn, "") != "":
-		return notBuilt("Recording of channels is not built yet: leave recordingConfigurationArn out")
 	case in.MultitrackInputConfiguration != nil && value(in.MultitrackInputConfiguration.Enabled, false):
 		return notBuilt("Multitrack input is not built yet: leave multitrackInputConfiguration out or set enabled to false")
 	}
@@ -69,6 +67,7 @@ func (r *channelRecord) configure(in *ivs.UpdateChannelRequest, attached attachm
 	r.Authorized = value(in.Authorized, r.Authorized)
 	r.RestrictionPolicy = value(attached.policy, r.RestrictionPolicy)
 	r.AdConfiguration = value(attached.ads, r.AdConfiguration)
+	r.RecordingConfiguration = value(attached.recording, r.RecordingConfiguration)
 	r.Container = value(in.ContainerFormat, r.Container)
 	r.Multitrack = r.Multitrack.with(in.MultitrackInputConfiguration)
 	switch {
@@ -146,12 +145,12 @@ func (c *Control) ListChannels(ctx context.Context, in *ivs.ListChannelsRequest)
 	if filters > 0 {
 		list = slices.DeleteFunc(slices.Clone(list), func(r *channelRecord) bool {
 			policy, ads := c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy), c.attachedARN(arn.AdConfiguration, r.AdConfiguration)
-			// No channel has a recording configuration: "" matches all of them.
-			return value(in.FilterByRecordingConfigurationArn, "") != "" || value(in.FilterByName, r.Name) != r.Name ||
+			recording := c.attachedARN(arn.RecordingConfiguration, r.RecordingConfiguration)
+			return value(in.FilterByRecordingConfigurationArn, recording) != recording || value(in.FilterByName, r.Name) != r.Name ||
 				value(in.FilterByPlaybackRestrictionPolicyArn, policy) != policy || value(in.FilterByAdConfigurationArn, ads) != ads
 		})
 	}
-	scope := "ListChannels " + value(in.FilterByName, "") + value(in.FilterByPlaybackRestrictionPolicyArn, "") + value(in.FilterByAdConfigurationArn, "")
+	scope := "ListChannels " + value(in.FilterByName, "") + value(in.FilterByPlaybackRestrictionPolicyArn, "") + value(in.FilterByAdConfigurationArn, "") + value(in.FilterByRecordingConfigurationArn, "")
 	page, next, err := api.Page(c.Pager, scope, list, (*channelRecord).order, in.MaxResults, in.NextToken, pageOf100.def, pageOf100.max)
 	if err != nil {
 		return nil, err

@@ -131,7 +131,7 @@ func TestChannelRefusals(t *testing.T) {
 		status          int
 		code, words     string
 	}{
-		{"CreateChannel", `{"recordingConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:recording-configuration/abc"}`, 501, notBuilt, "recordingConfigurationArn"},
+		{"CreateChannel", `{"recordingConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:recording-configuration/abc"}`, 404, missing, "recording-configuration/abc"},
 		{"CreateChannel", `{"playbackRestrictionPolicyArn":"arn:aws:ivs:us-east-1:000000000000:playback-restriction-policy/abc"}`, 404, missing, "playback-restriction-policy/abc"},
 		{"CreateChannel", `{"adConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:ad-configuration/abc"}`, 404, missing, "ad-configuration/abc"},
 		{"CreateChannel", `{"multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, 501, notBuilt, "Multitrack"},

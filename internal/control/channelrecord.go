@@ -23,8 +23,9 @@ type channelRecord struct {
 	Tags           map[string]string `json:"tags,omitempty"`
 	StreamKey      *streamKeyRecord  `json:"streamKey,omitzero"` // nil after DeleteStreamKey
 
-	RestrictionPolicy string `json:"playbackRestrictionPolicy,omitzero"` // ids of what is attached
-	AdConfiguration   string `json:"adConfiguration,omitzero"`
+	RestrictionPolicy      string `json:"playbackRestrictionPolicy,omitzero"` // ids of what is attached
+	AdConfiguration        string `json:"adConfiguration,omitzero"`
+	RecordingConfiguration string `json:"recordingConfiguration,omitempty"` // id
 }
 
 // multitrackRecord is kept for the echo: it cannot be enabled yet.
@@ -48,7 +49,7 @@ func (c *Control) viewChannel(r channelRecord) *ivs.Channel {
 		Name:                         new(r.Name),
 		LatencyMode:                  new(r.LatencyMode),
 		Type:                         new(r.Type),
-		RecordingConfigurationArn:    new(""),
+		RecordingConfigurationArn:    new(c.attachedARN(arn.RecordingConfiguration, r.RecordingConfiguration)),
 		IngestEndpoint:               new(c.urls().IngestEndpoint),
 		PlaybackUrl:                  new(c.playbackURL(r.ID)),
 		Authorized:                   new(r.Authorized),
@@ -86,7 +87,7 @@ func (c *Control) summarizeChannel(r channelRecord) ivs.ChannelSummary {
 		Name:                         new(r.Name),
 		LatencyMode:                  new(r.LatencyMode),
 		Authorized:                   new(r.Authorized),
-		RecordingConfigurationArn:    new(""),
+		RecordingConfigurationArn:    new(c.attachedARN(arn.RecordingConfiguration, r.RecordingConfiguration)),
 		Tags:                         given(r.Tags),
 		InsecureIngest:               new(r.InsecureIngest),
 		Type:                         new(r.Type),

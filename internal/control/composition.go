@@ -80,8 +80,10 @@ func (c *Control) CompositionJob(ctx context.Context, r composition.Record) (wir
 		if d.State.Ended() {
 			continue
 		}
-		key, err := c.CompositionStreamKey(d.ChannelARN, r.ID)
-		if err != nil {
+		var key string
+		if d.Records() {
+			key = c.recordingKey(r.ID, d.ID)
+		} else if key, err = c.CompositionStreamKey(d.ChannelARN, r.ID); err != nil {
 			return wire.Job{}, err
 		}
 		job.Outputs = append(job.Outputs, wire.OutputJob{
@@ -92,7 +94,7 @@ func (c *Control) CompositionJob(ctx context.Context, r composition.Record) (wir
 	return job, nil
 }
 
-// StartComposition composes a stage to a channel from now on. It answers STARTING at once; what fails later
+// StartComposition composes a stage to a channel, a recording or both from now on. It answers STARTING at once; what fails later
 // is seen with GetComposition.
 func (c *Control) StartComposition(ctx context.Context, in *ivsrealtime.StartCompositionRequest) (*ivsrealtime.StartCompositionResponse, error) {
 	m, err := c.manager()
@@ -169,10 +171,13 @@ func (c *Control) newComposition(ctx context.Context, in *ivsrealtime.StartCompo
 		IdempotencyToken: value(in.IdempotencyToken, ""),
 	}
 	for i, d := range in.Destinations {
+		var dest composition.Destination
 		if d.S3 != nil {
-			return none, notBuilt("destinations[%d].s3: recording of compositions is not built yet; use a channel destination", i)
+			dest, err = c.newRecordingDestination(ctx, fmt.Sprintf("destinations[%d].s3", i), stage.ID, r.ID, d.S3)
+		} else {
+			dest, err = c.newDestination(ctx, fmt.Sprintf("destinations[%d].channel", i), d.Channel)
 		}
-		dest, err := c.newDestination(ctx, fmt.Sprintf("destinations[%d].channel", i), value(d.Name, ""), d.Channel)
+		dest.Name = value(d.Name, "")
 		if err != nil {
 			return none, err
 		}
@@ -181,8 +186,8 @@ func (c *Control) newComposition(ctx context.Context, in *ivsrealtime.StartCompo
 	return r, nil
 }
 
-func (c *Control) newDestination(ctx context.Context, member, name string, in *ivsrealtime.ChannelDestinationConfiguration) (composition.Destination, error) {
-	d := composition.Destination{ID: arn.NewID(12), Name: name, State: composition.Starting,
+func (c *Control) newDestination(ctx context.Context, member string, in *ivsrealtime.ChannelDestinationConfiguration) (composition.Destination, error) {
+	d := composition.Destination{ID: arn.NewID(12), State: composition.Starting,
 		ChannelARN: *in.ChannelArn, EncoderARN: value(in.EncoderConfigurationArn, "")}
 	channel, err := c.reference(member+".channelArn", d.ChannelARN, arn.Channel)
 	if err != nil {
@@ -191,20 +196,25 @@ func (c *Control) newDestination(ctx context.Context, member, name string, in *i
 	if _, err := c.findChannel(ctx, channel.ID, d.ChannelARN); err != nil {
 		return d, err
 	}
+	d.Video, err = c.encoding(ctx, member+".encoderConfigurationArn", d.EncoderARN)
+	return d, err
+}
+
+// encoding is what an encoder configuration says, or the default profile when there is none.
+func (c *Control) encoding(ctx context.Context, member, encoderARN string) (composition.Video, error) {
 	video := defaultVideo
-	if d.EncoderARN != "" {
-		encoder, err := c.reference(member+".encoderConfigurationArn", d.EncoderARN, arn.EncoderConfiguration)
+	if encoderARN != "" {
+		encoder, err := c.reference(member, encoderARN, arn.EncoderConfiguration)
 		if err != nil {
-			return d, err
+			return composition.Video{}, err
 		}
-		e, err := c.findEncoder(ctx, encoder.ID, d.EncoderARN)
+		e, err := c.findEncoder(ctx, encoder.ID, encoderARN)
 		if err != nil {
-			return d, err
+			return composition.Video{}, err
 		}
 		video = e.Video
 	}
-	d.Video = composition.Video{Width: int(video.Width), Height: int(video.Height), FrameRate: video.FrameRate, BitRate: int(video.BitRate)}
-	return d, nil
+	return composition.Video{Width: int(video.Width), Height: int(video.Height), FrameRate: video.FrameRate, BitRate: int(video.BitRate)}, nil
 }
 
 // checkDestinations: each is a channel or a recording, and there is at most one of each.
@@ -366,6 +376,9 @@ func (c *Control) viewComposition(r composition.Record) *ivsrealtime.Composition
 }
 
 func viewDestination(d composition.Destination) ivsrealtime.Destination {
+	if d.Records() {
+		return viewRecordingDestination(d)
+	}
 	config := &ivsrealtime.ChannelDestinationConfiguration{ChannelArn: &d.ChannelARN}
 	if d.EncoderARN != "" {
 		config.EncoderConfigurationArn = &d.EncoderARN

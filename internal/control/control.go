@@ -16,6 +16,7 @@ import (
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/ingest"
 	"github.com/footlight-live/footlight/internal/objectstore"
+	"github.com/footlight-live/footlight/internal/record"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
 	"github.com/footlight-live/footlight/internal/token"
@@ -46,6 +47,9 @@ type Control struct {
 	// Objects has the buckets of storage and recording configurations; without it none can be created.
 	Objects objectstore.Store
 
+	// Recorder records; without it nothing is.
+	Recorder *record.Recorder
+
 	Streams      Streams
 	Stages       Stages
 	Ingests      Ingests
@@ -55,6 +59,7 @@ type Control struct {
 	buckets
 	ingestSecret []byte // makes the stream keys of compositions
 	sessionKey   []byte // see PlaybackSessionKey
+	linkKey      []byte // see RecordingLinkKey
 
 	paces          paces
 	revokedViewers revokedViewers
@@ -63,6 +68,8 @@ type Control struct {
 	// reading as long as those that are creating would fit even if all were of the kind, else for writing.
 	counting sync.RWMutex
 	creating atomic.Int64
+	// tapes are the recordings of channels that are not over.
+	tapes tapes
 	// references is held for reading from looking a resource up until what refers to it is stored, and for
 	// writing from finding that nothing refers to a resource until that is gone.
 	references sync.RWMutex
@@ -75,6 +82,8 @@ type Control struct {
 	publishing    publishing
 	stageJournal  *journal
 	streamJournal *journal
+	// recordingJournal writes what happens to recordings.
+	recordingJournal *journal
 }
 
 // buckets are the records, by resource.
@@ -94,6 +103,7 @@ type buckets struct {
 	publicKeys     *store.Bucket[publicKeyRecord]     // by public key id
 	storages       *store.Bucket[storageRecord]       // by storage configuration id
 	recordings     *store.Bucket[recordingRecord]     // by recording configuration id
+	recorded       *store.Bucket[recordedRecord]      // by recording id
 	scenes         *store.Bucket[NamedScene]          // by name
 	images         *store.Objects                     // by name
 	ingests        *store.Bucket[ingestRecord]        // by ingest configuration id
@@ -139,13 +149,14 @@ func (c *Control) Start(ctx context.Context) error {
 	}
 	c.stageJournal = startJournal(c.Log.With("journal", "stages"))
 	c.streamJournal = startJournal(c.Log.With("journal", "streams"))
+	c.recordingJournal = startJournal(c.Log.With("journal", "recordings"))
 	return nil
 }
 
 // Close writes down what the live side has reported and ends. The store must still be open.
 func (c *Control) Close() {
 	c.background.close()
-	for _, j := range []*journal{c.stageJournal, c.streamJournal} {
+	for _, j := range []*journal{c.stageJournal, c.streamJournal, c.recordingJournal} {
 		if j != nil {
 			j.close()
 		}
@@ -169,6 +180,7 @@ func (c *Control) openBuckets(ctx context.Context) error {
 		open(ctx, c, &c.publicKeys, "public-keys"),
 		open(ctx, c, &c.storages, "storage-configurations"),
 		open(ctx, c, &c.recordings, "recording-configurations"),
+		open(ctx, c, &c.recorded, "recordings", history),
 		open(ctx, c, &c.scenes, "scenes"),
 		c.openImages(ctx),
 		open(ctx, c, &c.ingests, "ingest-configurations"),

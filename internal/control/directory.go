@@ -78,7 +78,8 @@ func (c *Control) ResolveChannel(ctx context.Context, region, account, channelID
 func (c *Control) liveChannel(r channelRecord) channel.Channel {
 	return channel.Channel{
 		ARN: c.channelARN(r.ID), ID: r.ID, Name: r.Name, Authorized: r.Authorized, Restricted: r.RestrictionPolicy != "",
-		Basic: r.Type == ivs.ChannelTypeBasic, NormalLatency: r.LatencyMode == ivs.ChannelLatencyModeNormal,
+		Recorded: r.RecordingConfiguration != "",
+		Basic:    r.Type == ivs.ChannelTypeBasic, NormalLatency: r.LatencyMode == ivs.ChannelLatencyModeNormal,
 	}
 }
 

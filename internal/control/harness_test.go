@@ -32,6 +32,7 @@ import (
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/objectstore"
+	"github.com/footlight-live/footlight/internal/record"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
 )
@@ -57,6 +58,7 @@ type fixture struct {
 	streams      *fakeStreams
 	stages       *fakeStages
 	compositions *fakeCompositions
+	recorder     *record.Recorder
 }
 
 var testURLs = URLs{
@@ -86,8 +88,12 @@ func (f *fixture) up(t testing.TB, configure ...func(*Control)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.recorder = &record.Recorder{Dir: filepath.Join(f.dir, "spool"), Objects: objects}
+	if err := f.recorder.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	f.Control = &Control{
-		Store: s, Objects: objects, URLs: func() URLs { return testURLs },
+		Store: s, Objects: objects, Recorder: f.recorder, URLs: func() URLs { return testURLs },
 		Streams: f.streams, Stages: f.stages, Compositions: f.compositions,
 	}
 	for _, change := range configure {
@@ -112,6 +118,7 @@ func (f *fixture) up(t testing.TB, configure ...func(*Control)) {
 func (f *fixture) down() {
 	f.http.Close()
 	f.Control.Close()
+	f.recorder.Close()
 	f.Control.Store.Close()
 }
 

@@ -27,6 +27,9 @@ func (c *Control) loadSecrets(ctx context.Context) error {
 	if c.sessionKey, err = c.secret(ctx, "playback-sessions", randomBytes); err != nil {
 		return err
 	}
+	if c.linkKey, err = c.secret(ctx, "recording-links", randomBytes); err != nil {
+		return err
+	}
 	if c.Pager == nil {
 		key, err := c.secret(ctx, "pager", randomBytes)
 		if err != nil {

@@ -19,6 +19,7 @@ func (o streamObserver) Observe(e channel.Event) {
 		o.c.Log.Error("a live stream has no channel", "stream", e.Stream.ID, "error", err)
 		return
 	}
+	o.c.tapes.observe(o.c, a.ID, e)
 	o.c.streamJournal.observe(func(ctx context.Context) error { return o.c.recordStream(ctx, a.ID, e) })
 }
 
@@ -39,7 +40,11 @@ func (c *Control) recordStream(ctx context.Context, channelID string, e channel.
 	s, _, err := c.streamSessions.Get(ctx, channelID+"/"+e.Stream.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		r.StreamKey = nil
-		s, err = streamSessionRecord{ChannelID: channelID, ID: e.Stream.ID, Start: e.Stream.StartTime, Channel: r}, nil
+		recording, failed := c.recordingOf(ctx, r)
+		if failed != nil {
+			return failed
+		}
+		s, err = streamSessionRecord{ChannelID: channelID, ID: e.Stream.ID, Start: e.Stream.StartTime, Channel: r, Recording: recording}, nil
 	}
 	if err != nil {
 		return err

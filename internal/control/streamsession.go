@@ -15,8 +15,9 @@ type streamSessionRecord struct {
 	ChannelID string              `json:"channelId"`
 	ID        string              `json:"id"`
 	Start     time.Time           `json:"start"`
-	End       time.Time           `json:"end,omitzero"` // zero while live
-	Channel   channelRecord       `json:"channel"`      // as it was when the stream began, without its key
+	End       time.Time           `json:"end,omitzero"`       // zero while live
+	Channel   channelRecord       `json:"channel"`            // as it was when the stream began, without its key
+	Recording *recordingRecord    `json:"recording,omitzero"` // as it was then; nil: the channel had none
 	Video     *channel.VideoInfo  `json:"video,omitzero"`
 	Audio     *channel.AudioInfo  `json:"audio,omitzero"`
 	Started   bool                `json:"started,omitzero"` // it was playable
@@ -147,6 +148,9 @@ func (c *Control) viewStreamSession(s streamSessionRecord) *ivs.StreamSession {
 		EndTime:         optionalTime(s.End),
 		Channel:         c.viewChannel(s.Channel),
 		TruncatedEvents: []ivs.StreamEvent{},
+	}
+	if s.Recording != nil {
+		out.RecordingConfiguration = c.viewRecording(*s.Recording)
 	}
 	for _, e := range slices.Backward(s.Events) {
 		shown := ivs.StreamEvent{Name: new(e.Name), Type: new(eventGroup(channel.EventKind(e.Name))), EventTime: api.TimeOf(e.Time)}

@@ -37,8 +37,9 @@ type Composition struct {
 type Destination struct {
 	ID          string            `json:"id"`
 	Name        string            `json:"name,omitzero"`
-	ChannelARN  string            `json:"channelArn"`
-	PlaybackURL string            `json:"playbackUrl"`
+	ChannelARN  string            `json:"channelArn,omitzero"`
+	PlaybackURL string            `json:"playbackUrl,omitzero"`
+	Recording   *RecordedTo       `json:"recording,omitzero"` // in place of a channel
 	State       composition.State `json:"state"`
 	StartTime   time.Time         `json:"startTime,omitzero"`
 	EndTime     time.Time         `json:"endTime,omitzero"`
@@ -49,6 +50,12 @@ type Destination struct {
 	// milliseconds. With the composer's latency and publish time it is what lies between a camera's packets and
 	// the players' reach.
 	PartLatency wire.Timing `json:"partLatency"`
+}
+
+// RecordedTo is where a destination is recorded.
+type RecordedTo struct {
+	Bucket string `json:"bucket"`
+	Prefix string `json:"prefix"`
 }
 
 // Composer is the process that draws, and the figures that tell whether it is well.
@@ -173,6 +180,10 @@ func (h *Handler) viewDestination(id string, d composition.Destination) Destinat
 	v := Destination{
 		ID: d.ID, Name: d.Name, ChannelARN: d.ChannelARN, State: d.State, StartTime: d.Started, EndTime: d.Ended,
 		Cause: d.Cause, Video: d.Video,
+	}
+	if d.Records() {
+		v.Recording = &RecordedTo{Bucket: d.S3.Bucket, Prefix: d.S3.Prefix}
+		return v
 	}
 	if a, err := arn.Parse(d.ChannelARN); err == nil {
 		v.PlaybackURL = h.Control.PlaybackURL(a.ID)

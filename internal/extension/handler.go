@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/footlight-live/footlight/internal/api"
 	"github.com/footlight-live/footlight/internal/api/sigv4"
@@ -48,7 +49,10 @@ type Handler struct {
 	Keys         sigv4.Keys
 	ReadOnly     func(accessKeyID string) bool // says which keys may only GET; nil: none
 	Composer     string                        // the program that draws previews
-	Log          *slog.Logger                  // default: discard
+	// RecordingLink is the path of a recording's files until a time; nil: recordings have no links. URL is the server's.
+	RecordingLink func(id string, until time.Time) string
+	URL           string
+	Log           *slog.Logger // default: discard
 
 	once    sync.Once
 	guard   guard
@@ -97,6 +101,8 @@ func (h *Handler) routes() []route {
 		{Route{"GET", "images/{name}", "read an image"}, nothing, h.getImage},
 		{Route{"PUT", "images/{name}", "keep a PNG or JPEG image under a name"}, control.MaxImageSize, h.putImage},
 		{Route{"DELETE", "images/{name}", "forget an image that nothing uses"}, nothing, h.deleteImage},
+		{Route{"GET", "recordings", "list the recordings, with links to play them"}, nothing, h.listRecordings},
+		{Route{"GET", "recordings/{id}", "show a recording, with links to play it until ?expires=SECONDS from now"}, nothing, h.getRecording},
 		{Route{"POST", "preview", "draw a layout or a scene to PNG, without starting anything"}, documentLimit, h.preview},
 	}
 }

@@ -36,6 +36,7 @@ type Config struct {
 	NATSURL   string `name:"nats-url" help:"Use this NATS cluster in place of the embedded one." placeholder:"URL"`
 	GeoIPDB   string `name:"geoip-db" help:"Database by which viewers' countries are known, in the MaxMind DB format. Default: no playback restriction policy can name countries." type:"existingfile" placeholder:"FILE"`
 	Storage   string `help:"Where recordings go: file:///folder, or s3://?endpoint=URL&path-style=true&region=NAME. Default: the folder objects in the data dir." placeholder:"URL"`
+	MaxSpool  int64  `name:"max-spool" help:"What recordings may take of the data dir while they wait for the object store, in bytes: when it is full, recording pauses." default:"21474836480" placeholder:"BYTES"`
 	Composer  string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
 
 	MaxComposerCores  float64 `name:"max-composer-cores" help:"What all composers together may take of the machine: a composition that would need more is refused. Default: nine tenths of the processors." placeholder:"CORES"`
@@ -116,6 +117,9 @@ func (c *Config) validate() error {
 	}
 	if c.MaxComposerMemory != 0 && c.MaxComposerMemory < leastComposerMemory {
 		return fmt.Errorf("configuration: --max-composer-memory %d is in bytes, and less than the %d that any composer needs", c.MaxComposerMemory, leastComposerMemory)
+	}
+	if c.MaxSpool < 0 {
+		return fmt.Errorf("configuration: --max-spool %d must not be negative", c.MaxSpool)
 	}
 	for _, hook := range c.Webhooks {
 		if u, err := url.Parse(hook); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {

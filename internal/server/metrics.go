@@ -52,5 +52,6 @@ func (s *Server) metrics() http.Handler {
 	gauge("composer_cores_used", "Cores that composers take, or young ones are expected to.", func() float64 { return capacity().Used })
 	gauge("composer_cores_free", "Cores that a new composition may cost.", func() float64 { return capacity().Free() })
 	registry.MustRegister(&compositionMetrics{compositions: s.compositions, streams: s.channels, log: s.Log})
+	registry.MustRegister(&recordingMetrics{recorder: s.recorder})
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/footlight-live/footlight/internal/geoip"
 	"github.com/footlight-live/footlight/internal/ingest"
 	"github.com/footlight-live/footlight/internal/objectstore"
+	"github.com/footlight-live/footlight/internal/record"
 	"github.com/footlight-live/footlight/internal/stage"
 )
 
@@ -46,12 +47,15 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--storage: %w", err)
 	}
+	s.recorder = &record.Recorder{
+		Dir: filepath.Join(s.DataDir, "spool"), Objects: objects, Thumbnail: record.Draw(s.Config.Composer), Limit: s.MaxSpool, Log: s.Log,
+	}
 	var quotas control.Quotas
 	if err := s.setQuotas(&quotas); err != nil {
 		return err
 	}
 	s.control = &control.Control{
-		Account: s.account(), Store: s.store, Objects: objects, URLs: s.urls, Local: s.localURLs, Log: s.Log,
+		Account: s.account(), Store: s.store, Objects: objects, Recorder: s.recorder, URLs: s.urls, Local: s.localURLs, Log: s.Log,
 		Quotas: quotas, Compositions: control.CompositionsOf(s.compositions), Events: s.events,
 	}
 	if s.GeoIPDB != "" {
@@ -65,6 +69,12 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 		return err
 	}
 	s.onClose(s.control.Close)
+	s.recorder.Observe = s.control.ObserveRecording
+	if err := s.recorder.Start(ctx); err != nil {
+		return err
+	}
+	s.onClose(s.recorder.Close)
+	s.links = &record.Links{Key: s.control.RecordingLinkKey(), Objects: objects, Find: s.control.FindRecording}
 	return nil
 }
 
@@ -84,6 +94,7 @@ func (s *Server) startChannels(_, background context.Context) error {
 		Route:     s.route,
 		Log:       s.Log,
 
+		Recordings: s.control,
 		SessionKey: s.control.PlaybackSessionKey(),
 		MaxStreams: s.control.Quotas.ConcurrentStreams,
 		MaxViewers: s.control.Quotas.ConcurrentViewers,
@@ -145,11 +156,12 @@ func (s *Server) route(key string) func(context.Context, rtmp.Request) (rtmp.Pub
 func (s *Server) startCompositions(ctx, _ context.Context) error {
 	s.compositions.Job, s.compositions.Images, s.compositions.Finish = s.control.CompositionJob, s.control.ImageData, s.channels.Finish
 	s.compositions.Publish, s.compositions.Publishers = s.control.PublishComposition, s.control.Publishers
+	s.compositions.FinishRecording = s.control.FinishRecording
 	if err := s.compositions.Start(ctx); err != nil {
 		return err
 	}
 	s.onClose(s.compositions.Close)
-	return nil
+	return s.control.EndOrphans(ctx)
 }
 
 // urls are the public addresses as of now.

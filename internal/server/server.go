@@ -29,6 +29,7 @@ import (
 	"github.com/footlight-live/footlight/internal/event"
 	"github.com/footlight-live/footlight/internal/extension"
 	"github.com/footlight-live/footlight/internal/ingest"
+	"github.com/footlight-live/footlight/internal/record"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/store"
 )
@@ -44,6 +45,8 @@ type Server struct {
 	channels     *channel.Server
 	ingests      *ingest.Server
 	compositions *composition.Manager
+	recorder     *record.Recorder
+	links        *record.Links
 	events       *event.Log
 	keys         *accesskey.Keys
 
@@ -195,6 +198,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("/console/", console.Handler())
 	mux.Handle("/sdk/", console.Handler())
 	mux.Handle(extension.Root, s.extension())
+	mux.Handle(record.Path, s.links)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", s.metrics())
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -238,5 +242,6 @@ func (s *Server) extension() *extension.Handler {
 	return &extension.Handler{
 		Control: s.control, Compositions: s.compositions, Streams: s.channels, Capacity: s.compositions.Capacity,
 		Events: s.events.Handler(), Keys: s.keys, ReadOnly: s.keys.ReadOnly, Composer: s.Config.Composer, Log: s.Log,
+		RecordingLink: s.links.Of, URL: s.url,
 	}
 }

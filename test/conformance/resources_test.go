@@ -30,7 +30,7 @@ var resources = []resource{
 			"arn": "~arn:.*", "name": "", "type": "STANDARD", "latencyMode": "LOW", "authorized": false, "insecureIngest": false, "preset": "",
 			"recordingConfigurationArn": "", "playbackRestrictionPolicyArn": "", "adConfigurationArn": "", "containerFormat": "TS",
 			"multitrackInputConfiguration": M{"enabled": false, "maximumResolution": "FULL_HD", "policy": "ALLOW"},
-			"ingestEndpoint":               "~.+:\\d+", "playbackUrl": "~http.*/api/video/v1/us-east-1\\.000000000000\\.channel\\.[A-Za-z0-9]{12}\\.m3u8", "tags": noTags,
+			"ingestEndpoint":               "~.+:\\d+", "srt": M{"endpoint": "~.+:\\d+", "passphrase": "~.{10,79}"}, "playbackUrl": "~http.*/api/video/v1/us-east-1\\.000000000000\\.channel\\.[A-Za-z0-9]{12}\\.m3u8", "tags": noTags,
 		},
 		full: func(w *world) M {
 			return M{"name": "a-Z_9", "type": "BASIC", "latencyMode": "NORMAL", "authorized": true, "insecureIngest": true,

@@ -26,11 +26,12 @@ var assets = map[string]string{
 	"icon.svg":        "src/ui/icon.svg",
 	"join.js":         "src/join/main.ts",
 	"pattern.js":      "src/join/pattern.worker.ts",
+	"recordings.js":   "src/recordings/main.ts",
 	"start.js":        "src/start/main.ts",
 	"watch.js":        "src/watch/main.ts",
 }
 
-var pages = []string{"compositions.html", "index.html", "join.html", "watch.html"}
+var pages = []string{"compositions.html", "index.html", "join.html", "recordings.html", "watch.html"}
 
 // Files builds everything from the folder that holds the sources (web). The keys of the result are
 // slash-separated paths below the folder that is embedded. Equal sources give equal bytes on every machine.
@@ -163,6 +164,6 @@ func addLicences(out map[string][]byte, web string) error {
 	if err != nil {
 		return fmt.Errorf("bundle licences: %w", err)
 	}
-	out["licenses.txt"] = append([]byte("The pages watch and compositions contain hls.js (https://github.com/video-dev/hls.js):\n\n"), hls...)
+	out["licenses.txt"] = append([]byte("The pages watch, compositions and recordings contain hls.js (https://github.com/video-dev/hls.js):\n\n"), hls...)
 	return nil
 }

@@ -27,8 +27,10 @@ export interface Cause {
 export interface Destination {
   id: string;
   name?: string;
-  channelArn: string;
-  playbackUrl: string;
+  channelArn?: string;
+  playbackUrl?: string;
+  /** In place of a channel. */
+  recording?: { bucket: string; prefix: string };
   state: string;
   cause?: Cause;
   video: { width: number; height: number; framerate: number; bitrate: number };
@@ -122,6 +124,26 @@ export interface Figure {
   retries: number;
 }
 
+/** What GET /footlight/v1/recordings shows of each; see docs/footlight-api.md. */
+export interface Recording {
+  id: string;
+  kind: string;
+  state: string;
+  bucket: string;
+  prefix: string;
+  stageArn?: string;
+  channelArn?: string;
+  startTime: string;
+  durationMs: number;
+  filesWaiting: number;
+  storeAwaySince?: string;
+  problem?: string;
+  framesDropped?: number;
+  failure?: string;
+  playbackUrl?: string;
+  thumbnailUrl?: string;
+}
+
 export interface Key {
   id: string;
   secret: string;
@@ -149,6 +171,11 @@ export class API {
 
   async compositions(): Promise<Program> {
     return (await this.#json("compositions")) as Program;
+  }
+
+  /** All recordings, the newest first, with links that are good for an hour. */
+  async recordings(): Promise<Recording[]> {
+    return ((await this.#json("recordings")) as { recordings: Recording[] }).recordings;
   }
 
   async composition(id: string): Promise<Details> {

@@ -2,7 +2,7 @@ import { delay } from "../client/wait";
 import { byId, memory, onKeys, setIcon } from "../ui/dom";
 import { setStatus } from "../ui/status";
 import { Player, needsNative } from "../watch/player";
-import { API, type Details, type Key, Refusal } from "./api";
+import { API, type Destination, type Details, type Key, Refusal } from "./api";
 import { Figures } from "./figures";
 import { shortName, span } from "./format";
 import { setText } from "./keyed";
@@ -124,9 +124,14 @@ function showBanners(now: Details): void {
   );
 }
 
+/** The destination whose picture is shown: a channel. */
+function watched({ destinations }: Details): Destination | undefined {
+  return destinations.find(({ playbackUrl }) => playbackUrl !== undefined);
+}
+
 /** Plays the first channel of a composition for as long as it is chosen. */
 function watch(now: Details | undefined): void {
-  const url = now?.destinations[0]?.playbackUrl;
+  const url = now && watched(now)?.playbackUrl;
   const address = url === undefined ? undefined : new URL(new URL(url).pathname, location.origin).href;
   if (player?.url === address) return;
   player?.close();
@@ -152,7 +157,7 @@ function drawLayout(): void {
     overlay.show("", undefined);
     return;
   }
-  const destination = chosen.destinations[0]?.id ?? "";
+  const destination = watched(chosen)?.id ?? chosen.destinations[0]?.id ?? "";
   const canvas = canvasOf(chosen.measurements, destination);
   if (canvas) screen.style.aspectRatio = `${canvas.width} / ${canvas.height}`;
   const clock = player?.state === "playing" ? player.measures().clock : undefined;

@@ -51,8 +51,8 @@ export class Tables {
     (d) => {
       const r = row(8);
       const pill = make("span", "pill");
-      const link = make("a", "", "Watch");
-      link.href = `/console/watch?${new URLSearchParams({ channel: d.channelArn })}`;
+      const link = make("a", "", d.recording ? "Recordings" : "Watch");
+      link.href = d.channelArn ? `/console/watch?${new URLSearchParams({ channel: d.channelArn })}` : "/console/recordings";
       r.cells[1]?.append(pill);
       r.cells[7]?.append(link);
       return { ...r, pill, link };
@@ -61,7 +61,7 @@ export class Tables {
       const figure = this.#now?.measurements?.destinations?.find(({ id }) => id === d.id);
       showState(pill, d.state);
       pill.title = [d.cause?.code, d.cause?.reason].filter(Boolean).join(": ");
-      setText(cells[0]!, d.name || `channel ${shortName(d.channelArn)}`);
+      setText(cells[0]!, d.name || (d.channelArn ? `channel ${shortName(d.channelArn)}` : `recording in ${d.recording?.bucket}`));
       [
         `${d.video.width}×${d.video.height} at ${+d.video.framerate.toFixed(2)}`,
         figure ? bitRate(this.#rate(d.id, figure.bytes)) : unknown,

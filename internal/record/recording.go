@@ -1,0 +1,422 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// State is where a recording is in its life.
+type State string
+
+// The states. From each but the last one, what there is in the spool is on its way to the store.
+const (
+	Waiting     State = "WAITING"     // nothing has come yet
+	Active      State = "ACTIVE"      // media comes
+	Interrupted State = "INTERRUPTED" // its source is gone and may come back
+	Paused      State = "PAUSED"      // the spool has no room: what comes is lost
+	Uploading   State = "UPLOADING"   // over; the store does not have everything yet
+	Stored      State = "STORED"      // over, and all of it is in the store
+)
+
+// inboxSize is how many frames may wait for the disk, about six seconds; inboxBytes is how much they may take.
+const (
+	inboxSize  = 512
+	inboxBytes = 32 << 20
+)
+
+// errFull says that the spool takes no more media.
+var errFull = errors.New("the spool is full")
+
+// Cause says how a recording ended. Code is an error_code of the events, empty when nothing failed.
+type Cause struct{ Code, Message string }
+
+// Requests to a recording, in the order of its inbox.
+type (
+	attached  struct{ source *Source }
+	tracksMsg struct{ tracks Tracks }
+	videoMsg  struct{ frame VideoFrame }
+	audioMsg  struct{ frame AudioFrame }
+	breakMsg  struct {
+		reason string
+		gone   bool // the source will not go on
+	}
+	thumbMsg   struct{ thumb thumbnail }
+	endRequest struct{ entry endEntry }
+)
+
+type message struct {
+	source *Source // whose media it is; nil for what is none
+	what   any
+	size   int64
+}
+
+// Recording is one prefix in the store that is being filled. Its methods are for any goroutine.
+type Recording struct {
+	recorder *Recorder
+	spec     Spec
+	log      *slog.Logger
+	inbox    chan message
+	queued   atomic.Int64  // bytes in the inbox
+	wake     chan struct{} // for upload: there may be something to do
+	over     chan struct{} // closed when nothing more will come
+	stored   chan struct{} // closed when the store has everything
+	dropped  atomic.Uint64 // frames that were not recorded
+
+	// owned by run
+	source    *Source
+	segmenter segmenter
+	tracks    Tracks
+	frameRate float64
+	good      int64 // media time up to which the open segment is on disk
+	nextThumb int64 // media time
+	drawing   bool  // a thumbnail
+	tried     time.Time
+
+	mu      sync.Mutex
+	spool   *spool
+	history history
+	state   State
+	width   int // of the newest pictures
+	height  int
+	uploads uploads
+}
+
+func newRecording(rec *Recorder, s Spec, sp *spool, h history) *Recording {
+	r := &Recording{
+		recorder: rec, spec: s, log: rec.log().With("recording", s.ID),
+		inbox: make(chan message, inboxSize), wake: make(chan struct{}, 1), over: make(chan struct{}), stored: make(chan struct{}),
+		spool: sp, history: h, good: h.mediaEnd(), state: Waiting, width: s.Width, height: s.Height, frameRate: s.FrameRate,
+	}
+	r.segmenter = segmenter{out: r, target: ticks(s.Segment), early: s.Kind == Channel, end: h.mediaEnd()}
+	if s.KeyInterval > 0 && s.KeyInterval < s.Segment {
+		r.segmenter.target = ticks(s.Segment / s.KeyInterval * s.KeyInterval)
+	}
+	if n := len(h.inits); n > 0 && h.inits[n-1].Width > 0 {
+		r.width, r.height = h.inits[n-1].Width, h.inits[n-1].Height
+	}
+	if len(h.segments) > 0 || len(h.thumbs) > 0 {
+		r.state = Interrupted
+		if every := ticks(s.Thumbnails.Interval); every > 0 {
+			r.nextThumb = ceilDiv(h.mediaEnd(), every) * every
+		}
+	}
+	if h.end != nil {
+		r.state = Uploading
+	}
+	r.resumeUploads()
+	return r
+}
+
+func ticks(d time.Duration) int64 { return int64(d/time.Millisecond) * ClockRate / 1000 }
+
+// Spec is what the recording is.
+func (r *Recording) Spec() Spec { return r.spec }
+
+// Over is closed when nothing more will be recorded, and Stored when the store has everything.
+func (r *Recording) Over() <-chan struct{} { return r.over }
+
+// Stored is closed when the store has everything, the metadata of the end included.
+func (r *Recording) Stored() <-chan struct{} { return r.stored }
+
+// End ends the recording and returns when that is on disk; the upload goes on. Ending it again changes nothing.
+func (r *Recording) End(ctx context.Context, c Cause) error {
+	select {
+	case r.inbox <- message{what: endRequest{endEntry{Time: time.Now().UTC(), Code: c.Code, Message: c.Message}}}:
+	case <-r.over:
+		return nil
+	case <-r.recorder.ctx.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-r.over:
+		return nil
+	case <-r.recorder.ctx.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run owns the media, until the recording is over or the recorder closes.
+func (r *Recording) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			// What has come is written down; the next start goes on behind it.
+			for range len(r.inbox) {
+				if r.take(ctx, <-r.inbox) {
+					return
+				}
+			}
+			r.attempt(r.segmenter.brk)
+			return
+		case m := <-r.inbox:
+			if r.take(ctx, m) {
+				return
+			}
+		}
+	}
+}
+
+// take takes up a message, unless its source was replaced meanwhile; it reports whether the recording is over.
+func (r *Recording) take(ctx context.Context, m message) (over bool) {
+	r.queued.Add(-m.size)
+	return (m.source == nil || m.source == r.source) && r.handle(ctx, m.what)
+}
+
+// handle does what a message says.
+func (r *Recording) handle(ctx context.Context, what any) (over bool) {
+	switch m := what.(type) {
+	case attached:
+		r.interrupt("another source takes over")
+		r.source = m.source
+	case tracksMsg:
+		if !r.tracks.equal(m.tracks) {
+			r.attempt(r.segmenter.brk)
+		}
+		r.tracks = m.tracks
+		r.segmenter.setTracks(m.tracks)
+		if r.spec.Media == AudioOnly {
+			r.segmenter.setTracks(Tracks{AAC: m.tracks.AAC, Opus: m.tracks.Opus})
+		}
+	case videoMsg:
+		r.video(ctx, m.frame)
+	case audioMsg:
+		if r.recording(r.segmenter.tracks.video(), false) {
+			r.attempt(func() error { return r.segmenter.writeAudio(m.frame) })
+		}
+	case breakMsg:
+		if m.gone {
+			r.interrupt(m.reason)
+		} else {
+			r.attempt(r.segmenter.brk)
+		}
+	case thumbMsg:
+		r.drawing = false
+		r.keepThumbnail(m.thumb)
+	case endRequest:
+		r.interrupt("the recording ends")
+		if err := r.finish(m.entry); err != nil {
+			r.log.Error("the end of the recording cannot be written down; trying again", "error", err)
+			time.AfterFunc(time.Second, func() {
+				select {
+				case r.inbox <- message{what: m}:
+				case <-r.recorder.ctx.Done():
+				}
+			})
+			return false
+		}
+		return true
+	}
+	return false
+}
+
+// interrupt ends a run of media whose source is gone.
+func (r *Recording) interrupt(reason string) {
+	r.attempt(r.segmenter.brk)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state == Active {
+		r.to(Interrupted, reason)
+	}
+	r.source = nil
+}
+
+// finish writes down that nothing more comes.
+func (r *Recording) finish(e endEntry) error {
+	if err := r.settle(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.note(entry{End: &e}); err != nil {
+		return err
+	}
+	r.to(Uploading, "the recording is over")
+	close(r.over)
+	return nil
+}
+
+func (r *Recording) video(ctx context.Context, f VideoFrame) {
+	if r.frameRate == 0 && f.Duration > 0 {
+		r.frameRate = float64(ClockRate) / float64(f.Duration)
+	}
+	if f.Key {
+		r.wantThumbnail(ctx, f)
+	}
+	if r.spec.Media == AudioVideo && r.recording(true, f.Key) {
+		r.attempt(func() error { return r.segmenter.writeVideo(f) })
+	}
+}
+
+// recording tells whether media is taken: while the disk has no room it is not, and after that a key frame is waited
+// for where there is video.
+func (r *Recording) recording(video, key bool) bool {
+	r.mu.Lock()
+	paused := r.state == Paused
+	r.mu.Unlock()
+	if !paused {
+		return r.spec.Media != NoMedia
+	}
+	if video && !key || time.Since(r.tried) < time.Second || !r.recorder.budget.resumes() || r.settle() != nil {
+		r.dropped.Add(1)
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.to(Interrupted, "the spool has room again")
+	r.tell(SpoolBack)
+	return true
+}
+
+// attempt does what may fail on the disk. A failure ends the run of media, whose parts so far stay.
+func (r *Recording) attempt(write func() error) {
+	err := write()
+	if err == nil {
+		return
+	}
+	r.tried = time.Now()
+	r.segmenter.lose(r.good)
+	if e := r.settle(); e != nil {
+		err = errors.Join(err, e)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state != Uploading && r.state != Stored {
+		r.log.Error("recording is paused: what comes now is lost", "error", err)
+		r.to(Paused, err.Error())
+		r.tell(SpoolFull)
+	}
+}
+
+// settle closes a segment that was left open by an error.
+func (r *Recording) settle() error {
+	r.mu.Lock()
+	open := r.history.open
+	r.mu.Unlock()
+	if open == nil {
+		return nil
+	}
+	return r.closeSegment(max(r.good, open.Start))
+}
+
+// openSegment implements segmentWriter.
+func (r *Recording) openSegment(start int64, broken, key bool, wall time.Time) error {
+	if r.recorder.budget.pressure() == Full {
+		return errFull
+	}
+	r.good = start
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if broken {
+		if err := r.newInit(); err != nil {
+			return err
+		}
+	}
+	o := openEntry{Number: len(r.history.segments), Init: len(r.history.inits) - 1, Start: start, Broken: broken, Key: key}
+	if broken {
+		if wall.IsZero() {
+			wall = time.Now()
+		}
+		o.Wall = wall.UTC().Truncate(time.Millisecond)
+	}
+	if err := r.spool.grow(segmentName(o.Number)); err != nil {
+		return fmt.Errorf("begin segment: %w", err)
+	}
+	if err := r.note(entry{Open: &o}); err != nil {
+		_, _ = r.spool.finish() // it is not in the journal, so there is no such segment
+		return err
+	}
+	if r.state != Active && r.state != Uploading {
+		r.to(Active, "media comes")
+	}
+	return nil
+}
+
+// newInit writes the initialisation section of the tracks. It is called with the lock held.
+func (r *Recording) newInit() error {
+	data, err := r.segmenter.tracks.initialization()
+	if err != nil {
+		return err
+	}
+	t := r.segmenter.tracks
+	i := initEntry{Number: len(r.history.inits), Codecs: t.codecs(), AudioRate: t.audioRate()}
+	if i.Width, i.Height = t.size(); i.Height > 0 {
+		i.FrameRate = r.frameRate
+		r.width, r.height = i.Width, i.Height
+	}
+	if err := r.spool.put(initName(i.Number), data); err != nil {
+		return fmt.Errorf("write initialisation section: %w", err)
+	}
+	return r.note(entry{Init: &i})
+}
+
+// writePart implements segmentWriter. The disk is waited for without the lock.
+func (r *Recording) writePart(data []byte, end int64) error {
+	if r.recorder.budget.pressure() == Full {
+		return errFull
+	}
+	if err := r.spool.append(data); err != nil {
+		return fmt.Errorf("write part: %w", err)
+	}
+	r.good = end
+	return nil
+}
+
+// closeSegment implements segmentWriter.
+func (r *Recording) closeSegment(end int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.history.open == nil {
+		return nil
+	}
+	size := r.spool.size
+	if r.spool.file != nil {
+		var err error
+		if size, err = r.spool.finish(); err != nil {
+			return fmt.Errorf("close segment: %w", err)
+		}
+		r.spool.size = size // until the journal has it
+	}
+	if size > 0 && end <= r.history.open.Start {
+		end = r.history.open.Start + 1
+	}
+	err := r.note(entry{Close: &closeEntry{End: end, Size: size}})
+	if err == nil {
+		r.spool.size = 0
+	}
+	return err
+}
+
+// note appends to the journal and to what follows from it. It is called with the lock held.
+func (r *Recording) note(e entry) error {
+	if err := r.spool.journal.append(e); err != nil {
+		return err
+	}
+	n := len(r.history.files)
+	r.history.apply(e)
+	r.uploads.files = append(r.uploads.files, r.history.files[n:]...)
+	r.nudge()
+	return nil
+}
+
+// to is the one place where the state changes. It is called with the lock held.
+func (r *Recording) to(s State, why string) {
+	r.log.Info("recording state", "from", r.state, "to", s, "reason", why)
+	r.state = s
+}
+
+// nudge wakes upload.
+func (r *Recording) nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}

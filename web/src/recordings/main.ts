@@ -1,0 +1,189 @@
+import Hls from "hls.js";
+import { delay } from "../client/wait";
+import { API, type Key, type Recording, Refusal } from "../compositions/api";
+import { shortName, span } from "../compositions/format";
+import { Keyed, setText } from "../compositions/keyed";
+import { askForKey, forget, rememberedKey } from "../compositions/signin";
+import { byId, make } from "../ui/dom";
+import { setStatus } from "../ui/status";
+
+/** What is recorded now grows: the list is asked for again this often, in ms. */
+const every = 3000;
+
+let api: API | undefined;
+let wake = (): void => undefined; // ends the pause between two questions
+let hls: Hls | undefined;
+let playing = ""; // the id of the recording in the player
+
+const video = byId<HTMLVideoElement>("video");
+
+/** States in words, and how they look. */
+const states: Record<string, readonly [word: string, tone: string]> = {
+  WAITING: ["Waiting", "connecting"],
+  ACTIVE: ["Recording", "live"],
+  INTERRUPTED: ["Interrupted", "reconnecting"],
+  PAUSED: ["Paused", "failed"],
+  UPLOADING: ["Uploading", "connecting"],
+  STORED: ["Stored", "ended"],
+};
+
+const rows = new Keyed<Recording, { element: HTMLAnchorElement; picture: HTMLImageElement; pill: HTMLElement; facts: HTMLElement; trouble: HTMLElement }>(
+  byId("list"),
+  ({ id }) => id,
+  (r) => {
+    const picture = make("img", "row-picture");
+    picture.alt = "";
+    const pill = make("span", "pill");
+    const facts = make("span", "row-facts");
+    const trouble = make("span", "row-trouble");
+    const head = make("span", "row-head", make("b", "", new Date(r.startTime).toLocaleString()), pill);
+    const element = make("a", "row", picture, head, make("span", "row-stage", `${r.kind} of ${shortName(r.channelArn ?? r.stageArn ?? r.id)}`), facts, trouble);
+    element.href = `#${r.id}`;
+    return { element, picture, pill, facts, trouble };
+  },
+  ({ element, picture, pill, facts, trouble }, r) => {
+    showState(pill, r);
+    // A link changes at every question: only another picture, or the end of the link, is worth loading.
+    const name = r.thumbnailUrl && localPath(r.thumbnailUrl).replace(/^(\/recordings\/[^/]+\/)[^/]+/, "$1");
+    picture.hidden = !name;
+    if (r.thumbnailUrl && (picture.dataset["name"] !== name || r.state === "ACTIVE")) {
+      picture.dataset["name"] = name;
+      picture.src = localPath(r.thumbnailUrl);
+    }
+    setText(facts, factsOf(r));
+    setText(trouble, troubleOf(r));
+    element.classList.toggle("alarm", trouble.textContent !== "");
+    if (r.id === chosenId()) element.setAttribute("aria-current", "true");
+    else element.removeAttribute("aria-current");
+  },
+);
+
+function showState(pill: HTMLElement, { state, failure }: Recording): void {
+  const [word, tone] = states[state] ?? [state, "ended"];
+  pill.dataset["state"] = failure ? "failed" : tone;
+  setText(pill, failure ? "Failed" : word);
+}
+
+function factsOf({ durationMs, filesWaiting }: Recording): string {
+  return [span(durationMs / 1000), filesWaiting > 0 ? `${filesWaiting} files to upload` : ""].filter(Boolean).join(" · ");
+}
+
+function troubleOf({ storeAwaySince, framesDropped, state }: Recording): string {
+  if (state === "PAUSED") return "The spool is full: what comes now is lost.";
+  if (storeAwaySince) return `The object store has taken nothing for ${span((Date.now() - Date.parse(storeAwaySince)) / 1000)}.`;
+  return framesDropped ? `${framesDropped} frames were lost.` : "";
+}
+
+/** Links name the server as clients reach it; this page has reached it already. */
+function localPath(url: string): string {
+  return new URL(url).pathname;
+}
+
+function chosenId(): string {
+  return location.hash.slice(1);
+}
+
+async function run(): Promise<void> {
+  for (;;) {
+    if (api && !document.hidden) await ask(api);
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      void delay(every, new AbortController().signal).then(resolve);
+    });
+  }
+}
+
+async function ask(from: API): Promise<void> {
+  try {
+    const all = await from.recordings();
+    if (api !== from) return;
+    const chosen = all.find(({ id }) => id === chosenId()) ?? all[0];
+    if (chosen && chosen.id !== chosenId()) history.replaceState(null, "", `#${chosen.id}`);
+    rows.show(all);
+    byId("list-card").hidden = false;
+    byId("none").hidden = all.length > 0;
+    show(chosen);
+    setStatus("live", "Live");
+  } catch (error) {
+    if (api !== from) return;
+    if (error instanceof Refusal && error.status === 401) signOut(error.message);
+    else if (error instanceof Refusal) setStatus("reconnecting", "Reconnecting…");
+    else throw error;
+  }
+}
+
+function show(r: Recording | undefined): void {
+  byId("detail").hidden = r === undefined;
+  if (r === undefined) return stop();
+  setText(byId("name"), new Date(r.startTime).toLocaleString());
+  showState(byId("state"), r);
+  setText(byId("where"), `${r.bucket}/${r.prefix}`);
+  setText(byId("facts"), [factsOf(r), troubleOf(r), r.failure ?? "", r.problem ?? ""].filter(Boolean).join(" · "));
+  byId("empty").hidden = r.playbackUrl !== undefined;
+  const link = byId<HTMLAnchorElement>("playlist");
+  link.hidden = r.playbackUrl === undefined;
+  if (r.playbackUrl) link.href = r.playbackUrl;
+  if (r.playbackUrl && playing !== r.id) play(r.id, localPath(r.playbackUrl), r.thumbnailUrl && localPath(r.thumbnailUrl));
+  if (!r.playbackUrl) stop();
+}
+
+/** Loads a recording from its beginning and shows its picture; it plays when somebody asks for it. */
+function play(id: string, url: string, poster: string | undefined): void {
+  stop();
+  playing = id;
+  video.poster = poster ?? "";
+  if (!Hls.isSupported()) {
+    video.src = url; // Safari
+    return;
+  }
+  hls = new Hls({ enableWorker: false, startPosition: 0, maxBufferLength: 30 });
+  hls.on(Hls.Events.ERROR, (_, { fatal, type }) => {
+    if (!fatal) return;
+    if (type === Hls.ErrorTypes.MEDIA_ERROR) hls?.recoverMediaError();
+    else stop(); // the link may have ended: the next answer has a new one
+  });
+  hls.loadSource(url);
+  hls.attachMedia(video);
+}
+
+function stop(): void {
+  hls?.destroy();
+  hls = undefined;
+  playing = "";
+  video.removeAttribute("src");
+  video.removeAttribute("poster");
+  video.load();
+}
+
+function signIn(key: Key): void {
+  api = new API(key);
+  byId("sign-out").hidden = false;
+  wake();
+}
+
+function signOut(why: string): void {
+  forget();
+  api = undefined;
+  show(undefined);
+  byId("list-card").hidden = true;
+  byId("sign-out").hidden = true;
+  setStatus("idle", "");
+  askForKey(why, async (key) => {
+    try {
+      await new API(key).recordings();
+    } catch (error) {
+      return (error as Error).message;
+    }
+    signIn(key);
+    return "";
+  });
+}
+
+byId("sign-out").addEventListener("click", () => signOut(""));
+addEventListener("hashchange", () => wake());
+document.addEventListener("visibilitychange", () => wake());
+
+const key = rememberedKey();
+if (key) signIn(key);
+else signOut("");
+void run();
