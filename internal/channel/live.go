@@ -115,6 +115,7 @@ func (l *live) handle(m any) {
 		case l.in:
 			l.detach(reasonText(m.reason), m.goodbye)
 		case l.challenger:
+			l.challenger.untape()
 			l.challenger = nil
 			l.log.Info("publisher gone before it took the stream over", "remote", m.in.remote, "reason", reasonText(m.reason))
 		}
@@ -278,6 +279,7 @@ func (l *live) detach(reason string, goodbye bool) {
 	if err := l.in.feed.interrupt(); err != nil {
 		l.log.Error("cannot close the last segment", "error", err)
 	}
+	l.in.untape()
 	l.in = nil
 	l.to(stateGap, reason)
 	l.judge(Starving)
@@ -303,9 +305,13 @@ func (l *live) stop(r stopRequest) error {
 func (l *live) end(reason string) {
 	wasPlayable := l.state != stateConnected
 	l.meter.gone = l.received()
-	l.in = nil
+	if l.in != nil {
+		l.in.untape()
+		l.in = nil
+	}
 	if l.challenger != nil {
 		l.challenger.cut(errEnded)
+		l.challenger.untape()
 		l.challenger = nil
 	}
 	if x := l.muxer.Load(); x != nil {

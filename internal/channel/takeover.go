@@ -88,6 +88,7 @@ func (l *live) succeed(why string) {
 	if err := l.in.feed.interrupt(); err != nil {
 		l.log.Error("cannot close the last segment", "error", err)
 	}
+	l.in.untape()
 	l.takeovers++
 	l.in, l.challenger = l.challenger, nil
 	l.identity, l.source = l.in.identity, l.in.publisher.Source
@@ -99,6 +100,7 @@ func (l *live) succeed(why string) {
 func (l *live) dropChallenger(err error) {
 	l.log.Warn("publisher cut", "remote", l.challenger.remote, "error", err)
 	l.challenger.cut(err)
+	l.challenger.untape()
 	l.challenger = nil
 	if refused, ok := errors.AsType[takeoverError](err); ok {
 		l.refuseTakeover(refused)

@@ -114,6 +114,7 @@ func (h *house) Admit(_ context.Context, bearer string) (stage.Grant, error) {
 	return stage.Grant{
 		StageID: c.StageID, StageARN: c.StageARN, ParticipantID: c.ParticipantID, UserID: c.UserID, Attributes: c.Attributes,
 		Publish: c.Capabilities.AllowPublish, Subscribe: c.Capabilities.AllowSubscribe, Expires: c.ExpiresAt(),
+		SelfSigned: true, EventsURL: c.EventsURL, WHIPURL: c.WHIPURL,
 	}, nil
 }
 

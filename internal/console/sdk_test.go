@@ -193,6 +193,44 @@ func TestSDKLayersAndMessages(t *testing.T) {
 	}
 }
 
+func TestSDKExchange(t *testing.T) {
+	h := newHouse(t, nil)
+	web := h.apps()
+	zoe := h.app(web, "listen.html", h.token("zoe", nil))
+	ann := h.app(web, "hello.html", h.token("ann", nil))
+	zoe.awaitSeen("ann")
+	exchange := func(change func(*token.Claims)) string {
+		return fmt.Sprintf(`app.stage.exchangeToken(%q).then(() => "taken", (e) => e.category + " " + e.code)`, h.token("ann", change))
+	}
+	featured := func(c *token.Claims) { c.Attributes["featured"] = "true" }
+	if got := evaluate[string](ann, exchange(featured)); got != "taken" {
+		t.Fatalf("the exchange: %s", got)
+	}
+	zoe.awaitLog("metadata ann true")
+	ann.awaitLog("metadata ann true")
+	zoe.awaitSeen("ann")
+	// The new token is the one that counts from now on, also after a restart of the media connection.
+	ann.run(`app.strategy.stageStreamsToPublish = () => []; app.stage.refreshStrategy(); app.strategy.stageStreamsToPublish = () => [app.camera, app.microphone]; app.stage.refreshStrategy()`)
+	ann.awaitLog("publish ann not_published")
+	zoe.awaitSeen("ann")
+	// Without the right to publish the picture ends at once, and the stage is not left.
+	if got := evaluate[string](ann, exchange(func(c *token.Claims) { c.Capabilities.AllowPublish = false })); got != "taken" {
+		t.Fatalf("the exchange: %s", got)
+	}
+	zoe.awaitLog("publish ann not_published")
+	if evaluate[bool](ann, `!app.connected`) {
+		t.Error("ann is off the stage")
+	}
+	for script, want := range map[string]string{
+		`app.stage.exchangeToken("nonsense").catch((e) => e.category + " " + e.code)`: "TOKEN_EXCHANGE_ERROR 11",
+		exchange(func(c *token.Claims) { c.ParticipantID = "ben" }):                   "TOKEN_EXCHANGE_ERROR 12",
+	} {
+		if got := evaluate[string](ann, script); got != want {
+			t.Errorf("a wrong exchange: %s, want %s", got, want)
+		}
+	}
+}
+
 // TestSDKManual runs the page of docs/web-sdk.md as it stands there.
 func TestSDKManual(t *testing.T) {
 	h := newHouse(t, nil)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -147,13 +148,13 @@ func (d *Doctor) apart(ctx context.Context, playlist string, e edge) (time.Durat
 		return 0, fmt.Errorf("the part: %w", err)
 	}
 	var starts []time.Duration
-	for _, p := range parts {
-		for _, t := range p.Tracks {
-			if scale := scales[t.ID]; scale != 0 {
-				starts = append(starts, time.Duration(float64(t.BaseTime)/float64(scale)*float64(time.Second)))
-			}
+	if len(parts) == 0 {
+		return 0, errors.New("the newest part is empty")
+	}
+	for _, t := range parts[0].Tracks {
+		if scale := scales[t.ID]; scale != 0 {
+			starts = append(starts, time.Duration(float64(t.BaseTime)/float64(scale)*float64(time.Second)))
 		}
-		break
 	}
 	if len(starts) != 2 {
 		return 0, fmt.Errorf("the newest part has %d tracks, not sound and picture", len(starts))

@@ -15,7 +15,6 @@ type resource struct {
 	defaults                          M                // the whole of what that gives
 	full                              func(w *world) M // all that creating takes; what is given comes back
 	updated                           func(w *world) M // what an update changes
-	parent                            func(w *world) M // what listing needs
 	pages                             bool             // there can be several
 }
 

@@ -8,7 +8,7 @@ import { bestGrid } from "../src/join/grid";
 import { rate } from "../src/join/link";
 import { explain } from "../src/join/messages";
 import { hueOf, toneOf } from "../src/join/pattern";
-import { publisherOptions } from "../src/sdk/layers";
+import { publisherOptions } from "../src/sdk/sending";
 import { insertUnits, readMessages, seiUnit } from "../src/sdk/sei";
 import type { LocalStageStream } from "../src/sdk/streams";
 import { readAddress } from "../src/watch/address";

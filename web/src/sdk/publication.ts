@@ -1,7 +1,7 @@
 import type { PublisherOptions, Room } from "../client";
 import { StageParticipantPublishState as PublishState, StreamType } from "./enums";
 import { StageErrorCategory, StageErrorCode, StageError, stageError } from "./errors";
-import { publisherOptions } from "./layers";
+import { publisherOptions } from "./sending";
 import type { LocalStageStream, Outlet } from "./streams";
 import { canTransform, transformSender } from "./transform";
 
