@@ -159,13 +159,17 @@ func (p *page) run(script string) {
 // evaluate returns the value of a script.
 func evaluate[T any](p *page, script string) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise, gesture))
+	value, err := try[T](p, script)
 	if err != nil {
 		p.t.Fatalf("evaluate %s: %v", script, err)
 	}
 	return value
+}
+
+func try[T any](p *page, script string) (T, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise, gesture))
 }
 
 func gesture(e *runtime.EvaluateParams) { e.UserGesture = new(true) }
@@ -182,7 +186,14 @@ func (p *page) await(what, script string) {
 	deadline := time.Now().Add(patience)
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	for !evaluate[bool](p, "(async () => !!("+script+"))()") {
+	for {
+		is, err := try[bool](p, "(async () => !!("+script+"))()")
+		if err != nil && !strings.Contains(err.Error(), "navigated") { // the page is loading another one
+			p.t.Fatalf("evaluate %s: %v", script, err)
+		}
+		if is {
+			return
+		}
 		if time.Now().After(deadline) {
 			text := evaluate[string](p, `document.body.innerText`)
 			p.mu.Lock()

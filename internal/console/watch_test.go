@@ -188,6 +188,11 @@ func TestWatchNormalLatency(t *testing.T) {
 	s.publish(testPicture)
 	p := open(t, s.link("channel="+testChannel), desktop)
 	p.awaitPlaying()
+	// Who comes in a stream's first seconds begins at its beginning, however near that is.
+	p.await("there is as much as the hold-back", `footlight.hls.latestLevelDetails.totalduration > 8`)
+	p.run(`window.before = true; location.reload()`)
+	p.await("the page is another", `window.before === undefined && window.footlight !== undefined`)
+	p.awaitPlaying()
 	p.await("there are no parts", `!footlight.hls.latestLevelDetails.partList?.length && footlight.hls.latestLevelDetails.holdBack === 6`)
 	p.await("the latency is that of the hold-back", `((l) => l.live > 4 && l.live < 10)(footlight.latency())`)
 	at := evaluate[float64](p, `footlight.video.currentTime`)
