@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -104,7 +103,10 @@ func MapMember(b []byte, name string, texts map[string]string) []byte {
 	}
 	b = append(append(b, name...), '{')
 	var room [8]string // most have fewer keys: they need no other
-	keys := slices.AppendSeq(room[:0], maps.Keys(texts))
+	keys := room[:0]
+	for key := range texts {
+		keys = append(keys, key)
+	}
 	slices.Sort(keys)
 	for _, key := range keys {
 		b = append(appendString(append(appendString(b, key), ':'), texts[key]), ',')

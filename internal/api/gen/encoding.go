@@ -1,5 +1,10 @@
 package main
 
+import "slices"
+
+// prewritten are the structures that may carry their own text: a list of them is only copied.
+var prewritten = []string{"ChannelSummary"}
+
 // emitEncoding writes the AppendJSON of every structure of the responses: one call of a function of package api for each
 // member.
 func emitEncoding(p *printer, m *model, _ string) {
@@ -8,6 +13,11 @@ func emitEncoding(p *printer, m *model, _ string) {
 		p.line("")
 		p.line("// AppendJSON implements api.Output.")
 		p.line("func (s *%s) AppendJSON(b []byte) []byte {", name)
+		if slices.Contains(prewritten, name) {
+			p.line("if s.Written != nil {")
+			p.line("return append(b, s.Written...)")
+			p.line("}")
+		}
 		p.line("b = append(b, '{')")
 		for _, x := range m.Shapes[name].body() {
 			p.line("b = api.%sMember(b, `%q:`, s.%s)", m.encoding(x.Shape), x.Name, goName(x.Name))

@@ -101,6 +101,9 @@ func (s *Channel) AppendJSON(b []byte) []byte {
 
 // AppendJSON implements api.Output.
 func (s *ChannelSummary) AppendJSON(b []byte) []byte {
+	if s.Written != nil {
+		return append(b, s.Written...)
+	}
 	b = append(b, '{')
 	b = api.StringMember(b, `"arn":`, s.Arn)
 	b = api.StringMember(b, `"name":`, s.Name)
