@@ -58,7 +58,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{r: r}
 	output, err := h.run(c)
 	room := bodies.Get().(*[]byte)
-	defer bodies.Put(room)
 	body := (*room)[:0]
 	status, code := c.op.Status, ""
 	if err != nil {
@@ -80,6 +79,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if status != http.StatusNoContent {
 		if _, err := w.Write(body); err != nil {
 			h.Log.Debug("answer not delivered", "request", id, "err", err)
+		} else {
+			bodies.Put(room) // not after an error: HTTP/2 may still be reading it
 		}
 	}
 	if !h.Log.Enabled(r.Context(), slog.LevelDebug) {
