@@ -68,7 +68,6 @@ func reads(ctx context.Context, o options, dir string) ([]result, error) {
 		ours, than, err := compare(o.Rounds,
 			func() (speed, error) { return flood(ctx, address, wire, connections, o.Round) },
 			func() (speed, error) { return flood(ctx, bareAddress, bareWire, connections, o.Round) })
-		stopBare()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.what, err)
 		}
@@ -77,6 +76,12 @@ func reads(ctx context.Context, o options, dir string) ([]result, error) {
 		if err != nil {
 			return nil, err
 		}
+		machine, err := atHalfLoad(ctx, c.what, bareAddress, bareWire, ours.perSecond, o.Round*2)
+		stopBare()
+		if err != nil {
+			return nil, err
+		}
+		tail.What += fmt.Sprintf(" (of the bare handler at the same rate: %.1f)", machine.Ratio)
 		results = append(results, tail)
 	}
 

@@ -3,160 +3,146 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"math"
-	"reflect"
+	"slices"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"unicode/utf8"
 )
 
-// encode writes an output; none is the empty object. What is absent is left out.
-//
-// It is the mirror image of decode, for the same types, and exists because lists of a hundred resources are what the
-// server spends its time on: it takes a third of encoding/json's.
-func encode(output any) ([]byte, error) {
-	if output == nil {
-		return []byte("{}"), nil
-	}
-	v := reflect.ValueOf(output)
-	if v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
-	size, _ := outputSizes.LoadOrStore(v.Type(), new(atomic.Int64))
-	last := size.(*atomic.Int64)
-	b, err := appendValue(make([]byte, 0, last.Load()+64), v)
-	if err != nil {
-		return nil, fmt.Errorf("encode response: %w", err)
-	}
-	last.Store(int64(len(b)))
-	return b, nil
+// Output is a structure of a response. The generator writes its method, since lists of a hundred resources are what the
+// server spends its time on.
+type Output interface {
+	// AppendJSON appends the object. What is absent is left out.
+	AppendJSON(b []byte) []byte
 }
 
-// outputSizes are the lengths of the last outputs, so that most are written without growing: reflect.Type → *atomic.Int64.
-var outputSizes sync.Map
+// The functions that end in Member append a member with a comma after it, or nothing when it is absent; EndObject takes
+// the last comma away. name is the name as JSON, with its colon.
 
-// outputMember is a member that travels in the body, with its name as JSON and a colon.
-type outputMember struct {
-	name  string
-	index int
+// StringMember appends a string.
+func StringMember(b []byte, name string, s *string) []byte {
+	if s == nil {
+		return b
+	}
+	return append(appendString(append(b, name...), *s), ',')
 }
 
-var outputMembers sync.Map // reflect.Type → []outputMember
-
-func outputMembersOf(t reflect.Type) []outputMember {
-	if known, ok := outputMembers.Load(t); ok {
-		return known.([]outputMember)
+// BoolMember appends a boolean.
+func BoolMember(b []byte, name string, v *bool) []byte {
+	if v == nil {
+		return b
 	}
-	var out []outputMember
-	for _, f := range membersOf(t) {
-		out = append(out, outputMember{strconv.Quote(f.name) + ":", f.index})
-	}
-	outputMembers.Store(t, out)
-	return out
+	return append(strconv.AppendBool(append(b, name...), *v), ',')
 }
 
-// appendValue writes a value of one of the types that the generator emits.
-func appendValue(b []byte, v reflect.Value) ([]byte, error) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		return appendValue(b, v.Elem())
-	case reflect.String:
-		return appendString(b, v.String())
-	case reflect.Bool:
-		return strconv.AppendBool(b, v.Bool()), nil
-	case reflect.Int32, reflect.Int64:
-		return strconv.AppendInt(b, v.Int(), 10), nil
-	case reflect.Float64:
-		if f := v.Float(); f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-			return strconv.AppendInt(b, int64(f), 10), nil
-		}
-		return appendJSON(b, v.Float())
-	case reflect.Struct:
-		if v.Type() == timeType {
-			return appendJSON(b, v.Interface())
-		}
-		return appendStruct(b, v)
-	case reflect.Slice:
-		return appendList(b, v)
-	case reflect.Map:
-		return appendMap(b, v)
+// IntMember appends an integer.
+func IntMember[T int32 | int64](b []byte, name string, n *T) []byte {
+	if n == nil {
+		return b
 	}
-	return nil, fmt.Errorf("the generator does not emit %s", v.Type())
+	return append(strconv.AppendInt(append(b, name...), int64(*n), 10), ',')
 }
 
-func appendStruct(b []byte, v reflect.Value) (_ []byte, err error) {
-	b = append(b, '{')
-	first := true
-	for _, m := range outputMembersOf(v.Type()) {
-		f := v.Field(m.index)
-		if f.IsZero() {
-			continue
-		}
-		if !first {
-			b = append(b, ',')
-		}
-		first = false
-		if b, err = appendValue(append(b, m.name...), f); err != nil {
-			return nil, err
-		}
+// FloatMember appends a number, which is finite.
+func FloatMember(b []byte, name string, f *float64) []byte {
+	if f == nil {
+		return b
 	}
-	return append(b, '}'), nil
+	return append(strconv.AppendFloat(append(b, name...), *f, 'f', -1, 64), ',')
 }
 
-func appendList(b []byte, v reflect.Value) (_ []byte, err error) {
-	b = append(b, '[')
-	for i := range v.Len() {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if b, err = appendValue(b, v.Index(i)); err != nil {
-			return nil, err
-		}
+// TimeMember appends a timestamp.
+func TimeMember(b []byte, name string, t *Time) []byte {
+	if t == nil {
+		return b
 	}
-	return append(b, ']'), nil
+	return append(t.UTC().AppendFormat(append(b, name...), `"`+timeLayout+`"`), ',')
 }
 
-func appendMap(b []byte, v reflect.Value) (_ []byte, err error) {
-	texts, ok := v.Interface().(map[string]string)
-	if !ok {
-		return appendJSON(b, v.Interface())
+// ObjectMember appends a structure.
+func ObjectMember[T any, O interface {
+	*T
+	Output
+}](b []byte, name string, o O) []byte {
+	if o == nil {
+		return b
 	}
-	b = append(b, '{')
-	for i, key := range Keys(texts) {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if b, err = appendString(b, key); err != nil {
-			return nil, err
-		}
-		if b, err = appendString(append(b, ':'), texts[key]); err != nil {
-			return nil, err
-		}
+	return append(o.AppendJSON(append(b, name...)), ',')
+}
+
+// ObjectsMember appends a list of structures.
+func ObjectsMember[T any, O interface {
+	*T
+	Output
+}](b []byte, name string, list []T) []byte {
+	if list == nil {
+		return b
 	}
-	return append(b, '}'), nil
+	b = append(append(b, name...), '[')
+	for i := range list {
+		b = append(O(&list[i]).AppendJSON(b), ',')
+	}
+	return append(endWith(b, ']'), ',')
+}
+
+// StringsMember appends a list of strings.
+func StringsMember(b []byte, name string, list []string) []byte {
+	if list == nil {
+		return b
+	}
+	b = append(append(b, name...), '[')
+	for _, s := range list {
+		b = append(appendString(b, s), ',')
+	}
+	return append(endWith(b, ']'), ',')
+}
+
+// MapMember appends a map of strings, by their keys.
+func MapMember(b []byte, name string, texts map[string]string) []byte {
+	if texts == nil {
+		return b
+	}
+	b = append(append(b, name...), '{')
+	var room [8]string // most have fewer keys: they need no other
+	keys := room[:0]
+	for key := range texts {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		b = append(appendString(append(appendString(b, key), ':'), texts[key]), ',')
+	}
+	return append(EndObject(b), ',')
+}
+
+// EndObject closes an object after its last member.
+func EndObject(b []byte) []byte { return endWith(b, '}') }
+
+// endWith closes an object or a list: over the last comma if there is one.
+func endWith(b []byte, end byte) []byte {
+	if last := len(b) - 1; b[last] == ',' {
+		b[last] = end
+		return b
+	}
+	return append(b, end)
 }
 
 // appendString quotes a string. Most are plain ASCII, and need no more than that.
-func appendString(b []byte, s string) ([]byte, error) {
+func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
-			return appendJSON(b, s)
+			return appendEscaped(b, s)
 		}
 	}
 	b = append(b, '"')
 	b = append(b, s...)
-	return append(b, '"'), nil
+	return append(b, '"')
 }
 
-// appendJSON leaves a value to encoding/json.
-func appendJSON(b []byte, x any) ([]byte, error) {
+// appendEscaped leaves a string to encoding/json.
+func appendEscaped(b []byte, s string) []byte {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(x); err != nil {
-		return nil, err
-	}
-	return append(b, bytes.TrimSuffix(text.Bytes(), []byte("\n"))...), nil
+	_ = e.Encode(s) // a string in memory always encodes
+	return append(b, bytes.TrimSuffix(text.Bytes(), []byte("\n"))...)
 }

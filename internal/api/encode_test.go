@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"bytes"
@@ -8,79 +8,102 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/footlight-live/footlight/internal/api"
+	"github.com/footlight-live/footlight/internal/api/ivs"
+	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 )
 
-// shapes has a member of each type that the generator emits.
-type shapes struct {
-	Text    *string           `json:"text,omitzero"`
-	Flag    *bool             `json:"flag,omitzero"`
-	Small   *int32            `json:"small,omitzero"`
-	Large   *int64            `json:"large,omitzero"`
-	Number  *float64          `json:"number,omitzero"`
-	When    *Time             `json:"when,omitzero"`
-	Child   *shapes           `json:"child,omitzero"`
-	Texts   []string          `json:"texts,omitzero"`
-	Numbers []int32           `json:"numbers,omitzero"`
-	Things  []shapes          `json:"things,omitzero"`
-	Tags    map[string]string `json:"tags,omitzero"`
-	Query   []string          `json:"-"`
-}
-
-// drawShapes draws a value; deep says how deep it may be.
-func drawShapes(t *rapid.T, deep int) shapes {
-	s := shapes{Query: []string{"not in the body"}}
-	optional := func(name string, set func()) {
-		if rapid.Bool().Draw(t, name) {
-			set()
+// outputs are the responses of all operations.
+func outputs() (types []reflect.Type) {
+	for _, service := range []reflect.Type{reflect.TypeFor[ivs.Service](), reflect.TypeFor[ivsrealtime.Service]()} {
+		for i := range service.NumMethod() {
+			if call := service.Method(i).Type; call.NumOut() == 2 {
+				types = append(types, call.Out(0).Elem())
+			}
 		}
 	}
-	optional("text", func() { s.Text = new(rapid.String().Draw(t, "text")) })
-	optional("flag", func() { s.Flag = new(rapid.Bool().Draw(t, "flag")) })
-	optional("small", func() { s.Small = new(rapid.Int32().Draw(t, "small")) })
-	optional("large", func() { s.Large = new(rapid.Int64().Draw(t, "large")) })
-	optional("number", func() { s.Number = new(rapid.Float64().Draw(t, "number")) })
-	optional("when", func() { s.When = TimeOf(time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "when"), 123e6)) })
-	optional("texts", func() { s.Texts = append([]string{}, rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "texts")...) })
-	optional("numbers", func() { s.Numbers = append([]int32{}, rapid.SliceOfN(rapid.Int32(), 0, 3).Draw(t, "numbers")...) })
-	optional("tags", func() { s.Tags = rapid.MapOfN(rapid.String(), rapid.String(), 0, 3).Draw(t, "tags") })
-	if deep > 0 {
-		optional("child", func() { s.Child = new(drawShapes(t, deep-1)) })
-		optional("things", func() { s.Things = []shapes{drawShapes(t, deep-1), drawShapes(t, deep-1)} })
-	}
-	return s
+	return types
 }
 
-// TestEncodeIsJSON: what encode writes has the same content as what encoding/json writes.
-func TestEncodeIsJSON(t *testing.T) {
+// TestOutputsAreJSON: every response is written as encoding/json would write it, byte by byte.
+func TestOutputsAreJSON(t *testing.T) {
+	types := outputs()
+	if len(types) < 50 {
+		t.Fatalf("only %d operations have an output", len(types))
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		s := drawShapes(t, 2)
-		got, err := encode(&s)
-		if err != nil {
+		v := reflect.New(rapid.SampledFrom(types).Draw(t, "type"))
+		fill(t, v.Elem())
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(v.Interface()); err != nil {
 			t.Fatal(err)
 		}
-		want, err := json.Marshal(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if a, b := content(t, got), content(t, want); !reflect.DeepEqual(a, b) {
-			t.Fatalf("encode wrote %s, encoding/json %s", got, want)
+		if got := v.Interface().(api.Output).AppendJSON(nil); string(got)+"\n" != want.String() {
+			t.Fatalf("%s: wrote\n%s, encoding/json\n%s", v.Elem().Type(), got, want.Bytes())
 		}
 	})
 }
 
-func content(t *rapid.T, text []byte) (x any) {
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&x); err != nil {
-		t.Fatalf("%s: %v", text, err)
+// fill draws a value of a type that the generator emits; pointers, lists and maps may be nil.
+func fill(t *rapid.T, v reflect.Value) {
+	if v.Type() == reflect.TypeFor[api.Time]() {
+		v.Set(reflect.ValueOf(*api.TimeOf(time.UnixMilli(rapid.Int64Range(0, 4e12).Draw(t, "time")))))
+		return
 	}
-	return x
+	switch v.Kind() {
+	case reflect.Pointer:
+		if rapid.Bool().Draw(t, "present") {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(t, v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).Name != "Written" {
+				fill(t, v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		if n := rapid.IntRange(-1, 2).Draw(t, "length"); n >= 0 {
+			v.Set(reflect.MakeSlice(v.Type(), n, n))
+			for i := range n {
+				fill(t, v.Index(i))
+			}
+		}
+	case reflect.Map:
+		if rapid.Bool().Draw(t, "present") {
+			v.Set(reflect.ValueOf(rapid.MapOfN(rapid.String(), rapid.String(), 0, 10).Draw(t, "map")))
+		}
+	case reflect.String:
+		v.SetString(rapid.String().Draw(t, "string"))
+	case reflect.Bool:
+		v.SetBool(rapid.Bool().Draw(t, "bool"))
+	case reflect.Int32, reflect.Int64:
+		v.SetInt(rapid.Int64().Draw(t, "integer") >> (64 - v.Type().Bits()))
+	case reflect.Float64:
+		v.SetFloat(rapid.Float64Range(1e-3, 1e9).Draw(t, "number"))
+	default:
+		t.Fatalf("the generator does not emit %s", v.Type())
+	}
 }
 
-func TestEncodeText(t *testing.T) {
-	got, err := encode(&shapes{Text: new("a<b>&\"\\\n\u2028ü\xff"), Texts: []string{}, Number: new(29.97), Tags: map[string]string{}})
-	if want := `{"text":"a<b>&\"\\\n\u2028ü\ufffd","number":29.97,"texts":[],"tags":{}}`; err != nil || string(got) != want {
-		t.Errorf("%s, %v, want %s", got, err, want)
-	}
-	if got, err := encode(nil); err != nil || string(got) != "{}" {
-		t.Errorf("%s, %v", got, err)
+// TestOutputText has what is rare: characters that need care, and empty lists and maps.
+func TestOutputText(t *testing.T) {
+	for _, c := range []struct {
+		output api.Output
+		want   string
+	}{
+		{&ivs.ListChannelsResponse{}, `{}`},
+		{&ivs.ListChannelsResponse{Channels: []ivs.ChannelSummary{}, NextToken: new("")}, `{"channels":[],"nextToken":""}`},
+		{&ivs.ListChannelsResponse{Channels: []ivs.ChannelSummary{{}, {Name: new("a,"), Tags: map[string]string{}}}}, `{"channels":[{},{"name":"a,","tags":{}}]}`},
+		{&ivs.ListChannelsResponse{Channels: []ivs.ChannelSummary{{Name: new("a"), Written: []byte(`{"name":"b"}`)}}}, `{"channels":[{"name":"b"}]}`},
+		{&ivsrealtime.Video{Framerate: new(29.97), Width: new(int32(-1))}, `{"width":-1,"framerate":29.97}`},
+		{&ivs.Channel{Name: new("a<b>&\"\\\n\x7f\u2028ü\xff")}, `{"name":"a<b>&\"\\\n` + "\x7f" + `\u2028ü\ufffd"}`},
+	} {
+		if got := c.output.AppendJSON(nil); string(got) != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
 	}
 }

@@ -22,7 +22,7 @@ type Operation struct {
 	// New returns an empty input to decode into.
 	New func() Input
 	// Call runs the operation; the output is nil when the response has no members.
-	Call func(ctx context.Context, in Input) (output any, err error)
+	Call func(ctx context.Context, in Input) (Output, error)
 
 	bind func(in Input, label string, query url.Values)
 }
@@ -38,11 +38,14 @@ func (o Operation) Bind(f func(in Input, label string, query url.Values)) Operat
 func Route[I any, In interface {
 	*I
 	Input
-}, Out any](service, name, method, path string, status int, call func(context.Context, In) (*Out, error)) Operation {
+}, O any, Out interface {
+	*O
+	Output
+}](service, name, method, path string, status int, call func(context.Context, In) (Out, error)) Operation {
 	return Operation{
 		Service: service, Name: name, Method: method, Path: path, Status: status,
 		New: func() Input { return In(new(I)) },
-		Call: func(ctx context.Context, in Input) (any, error) {
+		Call: func(ctx context.Context, in Input) (Output, error) {
 			out, err := call(ctx, in.(In))
 			if err != nil || out == nil {
 				return nil, err
@@ -60,6 +63,6 @@ func RouteEmpty[I any, In interface {
 	return Operation{
 		Service: service, Name: name, Method: method, Path: path, Status: status,
 		New:  func() Input { return In(new(I)) },
-		Call: func(ctx context.Context, in Input) (any, error) { return nil, call(ctx, in.(In)) },
+		Call: func(ctx context.Context, in Input) (Output, error) { return nil, call(ctx, in.(In)) },
 	}
 }

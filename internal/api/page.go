@@ -64,15 +64,19 @@ func Page[T any](p *Pager, op string, items []T, key func(T) string, maxResults 
 	}
 	rest := items[start:]
 	page := rest[:min(size, len(rest))]
-	for i := 1; i < min(size+1, len(rest)); i++ {
-		if !beyond(direction, key(rest[i]), key(rest[i-1])) {
+	last := "" // the page's last key
+	for i, item := range rest[:min(size+1, len(rest))] {
+		k := key(item)
+		if i > 0 && !beyond(direction, k, last) {
 			return nil, nil, fmt.Errorf("page %s: %w", op, errUnsorted)
+		}
+		if i < size {
+			last = k
 		}
 	}
 	if len(page) == len(rest) {
 		return page, nil, nil
 	}
-	last := key(page[size-1])
 	if len(last) > maxKey {
 		return nil, nil, fmt.Errorf("page %s: a key of %d bytes does not fit into a token", op, len(last))
 	}

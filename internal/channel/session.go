@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/arn"
@@ -59,8 +60,9 @@ func (k seals) open(channelARN, text string, now time.Time) (session, bool) {
 	if len(text) > maxSession {
 		return session{}, false
 	}
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(b) < sealLength {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	// The decoder passes over line breaks; a session has none.
+	if err != nil || strings.ContainsAny(text, "\r\n") || len(b) < sealLength {
 		return session{}, false
 	}
 	b, seal := b[:len(b)-sealLength], b[len(b)-sealLength:]

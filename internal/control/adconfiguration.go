@@ -62,24 +62,16 @@ func (c *Control) CreateAdConfiguration(ctx context.Context, in *ivs.CreateAdCon
 
 // GetAdConfiguration shows one ad configuration.
 func (c *Control) GetAdConfiguration(ctx context.Context, in *ivs.GetAdConfigurationRequest) (*ivs.GetAdConfigurationResponse, error) {
-	a, err := c.ours(*in.Arn, arn.AdConfiguration)
+	r, err := named(ctx, c, c.adConfigurations, arn.AdConfiguration, *in.Arn)
 	if err != nil {
 		return nil, err
-	}
-	r, _, err := c.adConfigurations.Get(ctx, a.ID)
-	if err != nil {
-		return nil, orNotFound(err, *in.Arn)
 	}
 	return &ivs.GetAdConfigurationResponse{AdConfiguration: c.viewAdConfiguration(r)}, nil
 }
 
 // ListAdConfigurations shows all ad configurations.
 func (c *Control) ListAdConfigurations(ctx context.Context, in *ivs.ListAdConfigurationsRequest) (*ivs.ListAdConfigurationsResponse, error) {
-	all, err := c.adConfigurations.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	page, next, err := oldestFirst(c, "ListAdConfigurations", all, adConfigurationRecord.order, in.MaxResults, in.NextToken, pageOf100)
+	page, next, err := pageOf(ctx, c, "ListAdConfigurations", c.adConfigurations, in.MaxResults, in.NextToken, pageOf100)
 	if err != nil {
 		return nil, err
 	}

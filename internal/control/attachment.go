@@ -58,10 +58,13 @@ func deleteUnattached[T any](ctx context.Context, c *Control, b *store.Bucket[T]
 	return orNotFound(err, resource.String())
 }
 
+// none is what responses show where nothing is attached or set.
+var none = ""
+
 // attachedARN is the ARN of an attached resource, or "".
-func (c *Control) attachedARN(kind arn.Type, id string) string {
+func (c *Control) attachedARN(kind arn.Type, id string) *string {
 	if id == "" {
-		return ""
+		return &none
 	}
-	return c.Account.Of(kind, id).String()
+	return new(c.Account.Of(kind, id).String())
 }

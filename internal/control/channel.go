@@ -144,18 +144,21 @@ func (c *Control) ListChannels(ctx context.Context, in *ivs.ListChannelsRequest)
 	}
 	if filters > 0 {
 		list = slices.DeleteFunc(slices.Clone(list), func(r *channelRecord) bool {
-			policy, ads := c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy), c.attachedARN(arn.AdConfiguration, r.AdConfiguration)
-			recording := c.attachedARN(arn.RecordingConfiguration, r.RecordingConfiguration)
-			return value(in.FilterByRecordingConfigurationArn, recording) != recording || value(in.FilterByName, r.Name) != r.Name ||
-				value(in.FilterByPlaybackRestrictionPolicyArn, policy) != policy || value(in.FilterByAdConfigurationArn, ads) != ads
+			other := func(want *string, kind arn.Type, id string) bool {
+				return want != nil && *want != *c.attachedARN(kind, id)
+			}
+			return value(in.FilterByName, r.Name) != r.Name ||
+				other(in.FilterByRecordingConfigurationArn, arn.RecordingConfiguration, r.RecordingConfiguration) ||
+				other(in.FilterByPlaybackRestrictionPolicyArn, arn.PlaybackRestrictionPolicy, r.RestrictionPolicy) ||
+				other(in.FilterByAdConfigurationArn, arn.AdConfiguration, r.AdConfiguration)
 		})
 	}
 	scope := "ListChannels " + value(in.FilterByName, "") + value(in.FilterByPlaybackRestrictionPolicyArn, "") + value(in.FilterByAdConfigurationArn, "") + value(in.FilterByRecordingConfigurationArn, "")
-	page, next, err := api.Page(c.Pager, scope, list, (*channelRecord).order, in.MaxResults, in.NextToken, pageOf100.def, pageOf100.max)
+	page, next, err := api.Page(c.Pager, scope, list, func(r *channelRecord) string { return r.listed.order }, in.MaxResults, in.NextToken, pageOf100.def, pageOf100.max)
 	if err != nil {
 		return nil, err
 	}
-	return &ivs.ListChannelsResponse{Channels: each(page, func(r *channelRecord) ivs.ChannelSummary { return c.summarizeChannel(*r) }), NextToken: next}, nil
+	return &ivs.ListChannelsResponse{Channels: each(page, func(r *channelRecord) ivs.ChannelSummary { return r.listed.summary }), NextToken: next}, nil
 }
 
 // UpdateChannel changes the members that are present, unless the channel is live.

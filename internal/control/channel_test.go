@@ -239,6 +239,16 @@ func TestUpdateChannel(t *testing.T) {
 	if got := text(t, f.must(t, "GetChannel", fmt.Sprintf(`{"arn":%q}`, name)), "channel", "name"); got != "after" {
 		t.Errorf("name %q", got)
 	}
+	if _, err := f.ivs.TagResource(t.Context(), &ivssdk.TagResourceInput{ResourceArn: &name, Tags: map[string]string{"a": "c"}}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := f.ivs.ListChannels(t.Context(), &ivssdk.ListChannelsInput{})
+	if err != nil || len(list.Channels) != 1 {
+		t.Fatalf("listed %+v, %v", list, err)
+	}
+	if c := list.Channels[0]; *c.Name != "after" || !c.InsecureIngest || c.Type != "BASIC" || c.Tags["a"] != "c" {
+		t.Errorf("listed %+v", c)
+	}
 }
 
 func TestDeleteChannel(t *testing.T) {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -26,6 +27,14 @@ type channelRecord struct {
 	RestrictionPolicy      string `json:"playbackRestrictionPolicy,omitzero"` // ids of what is attached
 	AdConfiguration        string `json:"adConfiguration,omitzero"`
 	RecordingConfiguration string `json:"recordingConfiguration,omitempty"` // id
+
+	listed *listedChannel // of records from Sorted
+}
+
+// listedChannel is what ListChannels needs of a record. It is made once for each, since every page has a hundred.
+type listedChannel struct {
+	order   string
+	summary ivs.ChannelSummary // leads into the record
 }
 
 // multitrackRecord is kept for the echo: it cannot be enabled yet.
@@ -33,8 +42,6 @@ type multitrackRecord struct {
 	MaximumResolution string `json:"maximumResolution"`
 	Policy            string `json:"policy"`
 }
-
-func (r channelRecord) order() string { return orderKey(r.Created, r.ID) }
 
 // findChannel reads a channel; name, its ARN, is for the answer when there is none.
 func (c *Control) findChannel(ctx context.Context, id, name string) (channelRecord, error) {
@@ -49,21 +56,21 @@ func (c *Control) viewChannel(r channelRecord) *ivs.Channel {
 		Name:                         new(r.Name),
 		LatencyMode:                  new(r.LatencyMode),
 		Type:                         new(r.Type),
-		RecordingConfigurationArn:    new(c.attachedARN(arn.RecordingConfiguration, r.RecordingConfiguration)),
+		RecordingConfigurationArn:    c.attachedARN(arn.RecordingConfiguration, r.RecordingConfiguration),
 		IngestEndpoint:               new(c.urls().IngestEndpoint),
 		PlaybackUrl:                  new(c.playbackURL(r.ID)),
 		Authorized:                   new(r.Authorized),
 		Tags:                         given(r.Tags),
 		InsecureIngest:               new(r.InsecureIngest),
-		Preset:                       new(""),
-		PlaybackRestrictionPolicyArn: new(c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy)),
+		Preset:                       &none,
+		PlaybackRestrictionPolicyArn: c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy),
 		MultitrackInputConfiguration: &ivs.MultitrackInputConfiguration{
 			Enabled:           new(false),
 			MaximumResolution: new(r.Multitrack.MaximumResolution),
 			Policy:            new(r.Multitrack.Policy),
 		},
 		ContainerFormat:    new(r.Container),
-		AdConfigurationArn: new(c.attachedARN(arn.AdConfiguration, r.AdConfiguration)),
+		AdConfigurationArn: c.attachedARN(arn.AdConfiguration, r.AdConfiguration),
 		Srt:                c.viewSRT(r),
 	}
 }
@@ -81,20 +88,23 @@ func (c *Control) viewSRT(r channelRecord) *ivs.Srt {
 	return &ivs.Srt{Endpoint: &endpoint, Passphrase: &passphrase}
 }
 
-func (c *Control) summarizeChannel(r channelRecord) ivs.ChannelSummary {
-	return ivs.ChannelSummary{
+// listChannel prepares a record for ListChannels.
+func (c *Control) listChannel(r *channelRecord) {
+	summary := ivs.ChannelSummary{
 		Arn:                          new(c.channelARN(r.ID)),
-		Name:                         new(r.Name),
-		LatencyMode:                  new(r.LatencyMode),
-		Authorized:                   new(r.Authorized),
-		RecordingConfigurationArn:    new(c.attachedARN(arn.RecordingConfiguration, r.RecordingConfiguration)),
+		Name:                         &r.Name,
+		LatencyMode:                  &r.LatencyMode,
+		Authorized:                   &r.Authorized,
+		RecordingConfigurationArn:    c.attachedARN(arn.RecordingConfiguration, r.RecordingConfiguration),
 		Tags:                         given(r.Tags),
-		InsecureIngest:               new(r.InsecureIngest),
-		Type:                         new(r.Type),
-		Preset:                       new(""),
-		PlaybackRestrictionPolicyArn: new(c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy)),
-		AdConfigurationArn:           new(c.attachedARN(arn.AdConfiguration, r.AdConfiguration)),
+		InsecureIngest:               &r.InsecureIngest,
+		Type:                         &r.Type,
+		Preset:                       &none,
+		PlaybackRestrictionPolicyArn: c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy),
+		AdConfigurationArn:           c.attachedARN(arn.AdConfiguration, r.AdConfiguration),
 	}
+	summary.Written = bytes.Clone(summary.AppendJSON(nil)) // without the room that it grew into
+	r.listed = &listedChannel{order: orderKey(r.Created, r.ID), summary: summary}
 }
 
 // sweepChannels removes what a crash between two writes may have left: stream keys that no channel has, and

@@ -167,10 +167,10 @@ func (c *Control) openBuckets(ctx context.Context) error {
 	history := store.Retain(historyRetention)
 	return errors.Join(
 		open(ctx, c, &c.secrets, "secrets"),
-		mirror(ctx, c, &c.channels, "channels", func(a, b *channelRecord) int { return byAge(a.Created, a.ID, b.Created, b.ID) }),
+		mirror(ctx, c, &c.channels, "channels", func(a, b *channelRecord) int { return byAge(a.Created, a.ID, b.Created, b.ID) }, c.listChannel),
 		open(ctx, c, &c.streamKeys, "stream-keys"),
 		open(ctx, c, &c.streamSessions, "stream-sessions", history),
-		mirror(ctx, c, &c.stages, "stages", func(a, b *stageRecord) int { return byAge(a.Created, a.ID, b.Created, b.ID) }),
+		mirror(ctx, c, &c.stages, "stages", func(a, b *stageRecord) int { return byAge(a.Created, a.ID, b.Created, b.ID) }, nil),
 		open(ctx, c, &c.revocations, "revocations"),
 		open(ctx, c, &c.stageSessions, "stage-sessions", history),
 		open(ctx, c, &c.participants, "participants", history),
@@ -203,8 +203,8 @@ func open[T any](ctx context.Context, c *Control, b **store.Bucket[T], name stri
 }
 
 // mirror opens a bucket that is kept in memory, in order.
-func mirror[T any](ctx context.Context, c *Control, b **store.Bucket[T], name string, order func(a, b *T) int) (err error) {
-	*b, err = store.Mirrored(ctx, c.Store, name, order)
+func mirror[T any](ctx context.Context, c *Control, b **store.Bucket[T], name string, order func(a, b *T) int, derive func(*T)) (err error) {
+	*b, err = store.Mirrored(ctx, c.Store, name, order, derive)
 	return err
 }
 

@@ -87,11 +87,7 @@ func (c *Control) CreateEncoderConfiguration(ctx context.Context, in *ivsrealtim
 
 // GetEncoderConfiguration shows one encoder configuration.
 func (c *Control) GetEncoderConfiguration(ctx context.Context, in *ivsrealtime.GetEncoderConfigurationRequest) (*ivsrealtime.GetEncoderConfigurationResponse, error) {
-	a, err := c.ours(*in.Arn, arn.EncoderConfiguration)
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.findEncoder(ctx, a.ID, *in.Arn)
+	r, err := named(ctx, c, c.encoders, arn.EncoderConfiguration, *in.Arn)
 	if err != nil {
 		return nil, err
 	}
@@ -100,11 +96,7 @@ func (c *Control) GetEncoderConfiguration(ctx context.Context, in *ivsrealtime.G
 
 // ListEncoderConfigurations shows all encoder configurations.
 func (c *Control) ListEncoderConfigurations(ctx context.Context, in *ivsrealtime.ListEncoderConfigurationsRequest) (*ivsrealtime.ListEncoderConfigurationsResponse, error) {
-	all, err := c.encoders.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	page, next, err := oldestFirst(c, "ListEncoderConfigurations", all, encoderRecord.order, in.MaxResults, in.NextToken, pageOf100)
+	page, next, err := pageOf(ctx, c, "ListEncoderConfigurations", c.encoders, in.MaxResults, in.NextToken, pageOf100)
 	if err != nil {
 		return nil, err
 	}
@@ -118,13 +110,9 @@ func (c *Control) ListEncoderConfigurations(ctx context.Context, in *ivsrealtime
 
 // DeleteEncoderConfiguration removes one, unless a composition that has not ended uses it.
 func (c *Control) DeleteEncoderConfiguration(ctx context.Context, in *ivsrealtime.DeleteEncoderConfigurationRequest) error {
-	a, err := c.ours(*in.Arn, arn.EncoderConfiguration)
-	if err != nil {
-		return err
-	}
 	c.references.Lock()
 	defer c.references.Unlock()
-	err = c.encoders.Delete(ctx, a.ID, func(encoderRecord) error {
+	return deleteNamed(ctx, c, c.encoders, arn.EncoderConfiguration, *in.Arn, func(encoderRecord) error {
 		used, err := c.inUse(ctx, arn.EncoderConfiguration, *in.Arn)
 		if err != nil {
 			return err
@@ -134,5 +122,4 @@ func (c *Control) DeleteEncoderConfiguration(ctx context.Context, in *ivsrealtim
 		}
 		return nil
 	})
-	return orNotFound(err, *in.Arn)
 }

@@ -23,13 +23,10 @@ var (
 
 // orderKey sorts by time, then by id, as text.
 func orderKey(t time.Time, id string) string {
-	const digits = 19
-	b := make([]byte, 0, digits+1+len(id))
-	b = strconv.AppendInt(b, t.UnixNano(), 10) // 19 digits from 2001 to 2262
-	for len(b) < digits {
-		b = slices.Insert(b, 0, '0')
-	}
-	return string(append(append(b, '-'), id...))
+	const zeros = "0000000000000000000" // 19 digits are enough from 2001 to 2262
+	var room [20]byte
+	n := strconv.AppendInt(room[:0], t.UnixNano(), 10)
+	return zeros[min(len(n), len(zeros)):] + string(n) + "-" + id
 }
 
 // byAge is the order of orderKey.

@@ -66,24 +66,16 @@ func (c *Control) ImportPlaybackKeyPair(ctx context.Context, in *ivs.ImportPlayb
 
 // GetPlaybackKeyPair shows one key pair, without the key.
 func (c *Control) GetPlaybackKeyPair(ctx context.Context, in *ivs.GetPlaybackKeyPairRequest) (*ivs.GetPlaybackKeyPairResponse, error) {
-	a, err := c.ours(*in.Arn, arn.PlaybackKey)
+	r, err := named(ctx, c, c.playbackKeys, arn.PlaybackKey, *in.Arn)
 	if err != nil {
 		return nil, err
-	}
-	r, _, err := c.playbackKeys.Get(ctx, a.ID)
-	if err != nil {
-		return nil, orNotFound(err, *in.Arn)
 	}
 	return &ivs.GetPlaybackKeyPairResponse{KeyPair: c.viewPlaybackKey(r)}, nil
 }
 
 // ListPlaybackKeyPairs shows all key pairs.
 func (c *Control) ListPlaybackKeyPairs(ctx context.Context, in *ivs.ListPlaybackKeyPairsRequest) (*ivs.ListPlaybackKeyPairsResponse, error) {
-	all, err := c.playbackKeys.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	page, next, err := oldestFirst(c, "ListPlaybackKeyPairs", all, playbackKeyRecord.order, in.MaxResults, in.NextToken, pageOf100)
+	page, next, err := pageOf(ctx, c, "ListPlaybackKeyPairs", c.playbackKeys, in.MaxResults, in.NextToken, pageOf100)
 	if err != nil {
 		return nil, err
 	}
@@ -97,11 +89,7 @@ func (c *Control) ListPlaybackKeyPairs(ctx context.Context, in *ivs.ListPlayback
 
 // DeletePlaybackKeyPair removes a key pair: its tokens open nothing any more. Who watches goes on.
 func (c *Control) DeletePlaybackKeyPair(ctx context.Context, in *ivs.DeletePlaybackKeyPairRequest) error {
-	a, err := c.ours(*in.Arn, arn.PlaybackKey)
-	if err != nil {
-		return err
-	}
-	return orNotFound(c.playbackKeys.Delete(ctx, a.ID), *in.Arn)
+	return deleteNamed(ctx, c, c.playbackKeys, arn.PlaybackKey, *in.Arn)
 }
 
 // verifyingKeys are the keys of all pairs: there are three at most, and a token does not say which is its own.

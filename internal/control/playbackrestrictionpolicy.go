@@ -106,24 +106,16 @@ func (c *Control) CreatePlaybackRestrictionPolicy(ctx context.Context, in *ivs.C
 
 // GetPlaybackRestrictionPolicy shows one policy.
 func (c *Control) GetPlaybackRestrictionPolicy(ctx context.Context, in *ivs.GetPlaybackRestrictionPolicyRequest) (*ivs.GetPlaybackRestrictionPolicyResponse, error) {
-	a, err := c.ours(*in.Arn, arn.PlaybackRestrictionPolicy)
+	r, err := named(ctx, c, c.policies, arn.PlaybackRestrictionPolicy, *in.Arn)
 	if err != nil {
 		return nil, err
-	}
-	r, _, err := c.policies.Get(ctx, a.ID)
-	if err != nil {
-		return nil, orNotFound(err, *in.Arn)
 	}
 	return &ivs.GetPlaybackRestrictionPolicyResponse{PlaybackRestrictionPolicy: c.viewPolicy(r)}, nil
 }
 
 // ListPlaybackRestrictionPolicies shows all policies.
 func (c *Control) ListPlaybackRestrictionPolicies(ctx context.Context, in *ivs.ListPlaybackRestrictionPoliciesRequest) (*ivs.ListPlaybackRestrictionPoliciesResponse, error) {
-	all, err := c.policies.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	page, next, err := oldestFirst(c, "ListPlaybackRestrictionPolicies", all, policyRecord.order, in.MaxResults, in.NextToken, pageOfPolicies)
+	page, next, err := pageOf(ctx, c, "ListPlaybackRestrictionPolicies", c.policies, in.MaxResults, in.NextToken, pageOfPolicies)
 	if err != nil {
 		return nil, err
 	}

@@ -52,16 +52,6 @@ func (c *Control) importedKey(ctx context.Context) token.FindKey {
 	}
 }
 
-// findPublicKey reads the public key that an ARN names.
-func (c *Control) findPublicKey(ctx context.Context, s string) (publicKeyRecord, error) {
-	a, err := c.ours(s, arn.PublicKey)
-	if err != nil {
-		return publicKeyRecord{}, err
-	}
-	r, _, err := c.publicKeys.Get(ctx, a.ID)
-	return r, orNotFound(err, s)
-}
-
 func (c *Control) viewPublicKey(r publicKeyRecord) *ivsrealtime.PublicKey {
 	return &ivsrealtime.PublicKey{
 		Arn:               new(c.publicKeyARN(r.ID)),
@@ -118,7 +108,7 @@ func (c *Control) ImportPublicKey(ctx context.Context, in *ivsrealtime.ImportPub
 
 // GetPublicKey shows one public key.
 func (c *Control) GetPublicKey(ctx context.Context, in *ivsrealtime.GetPublicKeyRequest) (*ivsrealtime.GetPublicKeyResponse, error) {
-	r, err := c.findPublicKey(ctx, *in.Arn)
+	r, err := named(ctx, c, c.publicKeys, arn.PublicKey, *in.Arn)
 	if err != nil {
 		return nil, err
 	}
@@ -127,11 +117,7 @@ func (c *Control) GetPublicKey(ctx context.Context, in *ivsrealtime.GetPublicKey
 
 // ListPublicKeys shows all public keys.
 func (c *Control) ListPublicKeys(ctx context.Context, in *ivsrealtime.ListPublicKeysRequest) (*ivsrealtime.ListPublicKeysResponse, error) {
-	all, err := c.publicKeys.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	page, next, err := oldestFirst(c, "ListPublicKeys", all, publicKeyRecord.order, in.MaxResults, in.NextToken, pageOf50)
+	page, next, err := pageOf(ctx, c, "ListPublicKeys", c.publicKeys, in.MaxResults, in.NextToken, pageOf50)
 	if err != nil {
 		return nil, err
 	}
@@ -145,9 +131,5 @@ func (c *Control) ListPublicKeys(ctx context.Context, in *ivsrealtime.ListPublic
 
 // DeletePublicKey removes a key: its tokens let nobody in any more. Who is connected stays.
 func (c *Control) DeletePublicKey(ctx context.Context, in *ivsrealtime.DeletePublicKeyRequest) error {
-	a, err := c.ours(*in.Arn, arn.PublicKey)
-	if err != nil {
-		return err
-	}
-	return orNotFound(c.publicKeys.Delete(ctx, a.ID), *in.Arn)
+	return deleteNamed(ctx, c, c.publicKeys, arn.PublicKey, *in.Arn)
 }

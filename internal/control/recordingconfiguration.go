@@ -97,24 +97,16 @@ func wait(ctx context.Context, d time.Duration) {
 
 // GetRecordingConfiguration shows one recording configuration.
 func (c *Control) GetRecordingConfiguration(ctx context.Context, in *ivs.GetRecordingConfigurationRequest) (*ivs.GetRecordingConfigurationResponse, error) {
-	a, err := c.ours(*in.Arn, arn.RecordingConfiguration)
+	r, err := named(ctx, c, c.recordings, arn.RecordingConfiguration, *in.Arn)
 	if err != nil {
 		return nil, err
-	}
-	r, _, err := c.recordings.Get(ctx, a.ID)
-	if err != nil {
-		return nil, orNotFound(err, *in.Arn)
 	}
 	return &ivs.GetRecordingConfigurationResponse{RecordingConfiguration: c.viewRecording(r)}, nil
 }
 
 // ListRecordingConfigurations shows all recording configurations.
 func (c *Control) ListRecordingConfigurations(ctx context.Context, in *ivs.ListRecordingConfigurationsRequest) (*ivs.ListRecordingConfigurationsResponse, error) {
-	all, err := c.recordings.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	page, next, err := oldestFirst(c, "ListRecordingConfigurations", all, recordingRecord.order, in.MaxResults, in.NextToken, pageOf100)
+	page, next, err := pageOf(ctx, c, "ListRecordingConfigurations", c.recordings, in.MaxResults, in.NextToken, pageOf100)
 	if err != nil {
 		return nil, err
 	}
@@ -123,13 +115,9 @@ func (c *Control) ListRecordingConfigurations(ctx context.Context, in *ivs.ListR
 
 // DeleteRecordingConfiguration removes one, unless a channel has it. What was recorded stays.
 func (c *Control) DeleteRecordingConfiguration(ctx context.Context, in *ivs.DeleteRecordingConfigurationRequest) error {
-	a, err := c.ours(*in.Arn, arn.RecordingConfiguration)
-	if err != nil {
-		return err
-	}
 	c.references.Lock()
 	defer c.references.Unlock()
-	err = c.recordings.Delete(ctx, a.ID, func(recordingRecord) error {
+	return deleteNamed(ctx, c, c.recordings, arn.RecordingConfiguration, *in.Arn, func(recordingRecord) error {
 		channels, err := c.channels.List(ctx, "")
 		if err != nil {
 			return err
@@ -141,5 +129,4 @@ func (c *Control) DeleteRecordingConfiguration(ctx context.Context, in *ivs.Dele
 		}
 		return nil
 	})
-	return orNotFound(err, *in.Arn)
 }

@@ -21,16 +21,6 @@ type storageRecord struct {
 
 func (r storageRecord) order() string { return orderKey(r.Created, r.ID) }
 
-// storageOf reads the storage configuration that an ARN names.
-func (c *Control) storageOf(ctx context.Context, s string) (storageRecord, error) {
-	a, err := c.ours(s, arn.StorageConfiguration)
-	if err != nil {
-		return storageRecord{}, err
-	}
-	r, _, err := c.storages.Get(ctx, a.ID)
-	return r, orNotFound(err, s)
-}
-
 func (c *Control) storageConfigurationARN(id string) string {
 	return c.Account.Of(arn.StorageConfiguration, id).String()
 }
@@ -63,7 +53,7 @@ func (c *Control) CreateStorageConfiguration(ctx context.Context, in *ivsrealtim
 
 // GetStorageConfiguration shows one storage configuration.
 func (c *Control) GetStorageConfiguration(ctx context.Context, in *ivsrealtime.GetStorageConfigurationRequest) (*ivsrealtime.GetStorageConfigurationResponse, error) {
-	r, err := c.storageOf(ctx, *in.Arn)
+	r, err := named(ctx, c, c.storages, arn.StorageConfiguration, *in.Arn)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +62,7 @@ func (c *Control) GetStorageConfiguration(ctx context.Context, in *ivsrealtime.G
 
 // ListStorageConfigurations shows all storage configurations.
 func (c *Control) ListStorageConfigurations(ctx context.Context, in *ivsrealtime.ListStorageConfigurationsRequest) (*ivsrealtime.ListStorageConfigurationsResponse, error) {
-	all, err := c.storages.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	page, next, err := oldestFirst(c, "ListStorageConfigurations", all, storageRecord.order, in.MaxResults, in.NextToken, pageOf100)
+	page, next, err := pageOf(ctx, c, "ListStorageConfigurations", c.storages, in.MaxResults, in.NextToken, pageOf100)
 	if err != nil {
 		return nil, err
 	}
@@ -91,13 +77,9 @@ func (c *Control) ListStorageConfigurations(ctx context.Context, in *ivsrealtime
 // DeleteStorageConfiguration removes one, unless a composition that has not ended or a stage records to it. What
 // was recorded stays.
 func (c *Control) DeleteStorageConfiguration(ctx context.Context, in *ivsrealtime.DeleteStorageConfigurationRequest) error {
-	a, err := c.ours(*in.Arn, arn.StorageConfiguration)
-	if err != nil {
-		return err
-	}
 	c.references.Lock()
 	defer c.references.Unlock()
-	err = c.storages.Delete(ctx, a.ID, func(storageRecord) error {
+	return deleteNamed(ctx, c, c.storages, arn.StorageConfiguration, *in.Arn, func(storageRecord) error {
 		used, err := c.inUse(ctx, arn.StorageConfiguration, *in.Arn)
 		if err != nil {
 			return err
@@ -117,5 +99,4 @@ func (c *Control) DeleteStorageConfiguration(ctx context.Context, in *ivsrealtim
 		}
 		return nil
 	})
-	return orNotFound(err, *in.Arn)
 }

@@ -78,7 +78,7 @@ func (t recordTags[T]) ChangeTags(ctx context.Context, id string, change func(ma
 
 // changeTags gives change a map to work on and keeps it when there is no error.
 func changeTags(tags *map[string]string, change func(map[string]string) error) error {
-	changed := given(*tags)
+	changed := maps.Clone(given(*tags))
 	if err := change(changed); err != nil {
 		return err
 	}
@@ -150,12 +150,12 @@ func checkTags(tags map[string]string) error {
 	return nil
 }
 
-// given is a map as responses show it: empty when there is none, and the caller's own copy.
+// given is a map as responses show it: empty when there is none. Nobody changes what responses show.
 func given(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}
 	}
-	return maps.Clone(m)
+	return m
 }
 
 // ListTagsForResource of the IVS service.

@@ -26,6 +26,7 @@ type Bucket[T any] struct {
 
 	// Of a mirrored bucket:
 	compare func(a, b *T) int
+	derive  func(*T)
 	mirror  *mirror[T]
 }
 

@@ -12,6 +12,7 @@ import (
 // own write has come around: what a caller was told is what the next one reads.
 type mirror[T any] struct {
 	compare func(a, b *T) int
+	derive  func(*T)
 
 	mu      sync.RWMutex
 	moved   *sync.Cond // with the write lock
@@ -28,23 +29,28 @@ type entry[T any] struct {
 }
 
 // Mirrored opens a bucket as NewBucket does and keeps its records in memory, so that Get, List and Sorted ask nobody.
-// It is for buckets that are read far more often than written and that fit into memory. compare orders Sorted.
+// It is for buckets that are read far more often than written and that fit into memory. compare orders Sorted. derive,
+// which may be nil, sets what follows from the rest of a record and is not stored, before Sorted returns the record for
+// the first time; what other reads return may lack it.
 //
 // With an external NATS server, where other nodes write as well, there is no mirror: a write would be seen elsewhere
 // only after a while.
 //
 // What reads return is shared: callers must not change what maps, slices and pointers of a record lead to. A mirrored
 // bucket has no DeletePrefix, which tells no watcher.
-func Mirrored[T any](ctx context.Context, s *Store, name string, compare func(a, b *T) int) (*Bucket[T], error) {
+func Mirrored[T any](ctx context.Context, s *Store, name string, compare func(a, b *T) int, derive func(*T)) (*Bucket[T], error) {
 	b, err := NewBucket[T](ctx, s, name)
 	if err != nil {
 		return nil, err
 	}
-	b.compare = compare
+	b.compare, b.derive = compare, derive
+	if b.derive == nil {
+		b.derive = func(*T) {}
+	}
 	if s.server == nil {
 		return b, nil
 	}
-	m := &mirror[T]{compare: compare, entries: map[string]entry[T]{}}
+	m := &mirror[T]{compare: compare, derive: b.derive, entries: map[string]entry[T]{}}
 	m.moved = sync.NewCond(&m.mu)
 	following, cancel := context.WithCancel(context.Background())
 	w, err := b.startWatch(following, "")
@@ -89,6 +95,7 @@ func (m *mirror[T]) apply(c Change[T]) {
 		}
 	}
 	if !c.Deleted {
+		m.derive(&c.Value)
 		m.entries[c.Key] = entry[T]{&c.Value, c.Revision}
 		if m.settled {
 			i, _ := slices.BinarySearchFunc(m.sorted, &c.Value, m.compare)
@@ -185,6 +192,7 @@ func (b *Bucket[T]) Sorted(ctx context.Context) ([]*T, error) {
 	sorted := make([]*T, len(list))
 	for i := range list {
 		sorted[i] = &list[i]
+		b.derive(sorted[i])
 	}
 	slices.SortFunc(sorted, b.compare)
 	return sorted, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -19,7 +20,7 @@ func byAge(a, b *aged) int { return cmp.Or(cmp.Compare(a.Age, b.Age), cmp.Compar
 
 func openMirrored(t *testing.T, s *Store) *Bucket[aged] {
 	t.Helper()
-	b, err := Mirrored(t.Context(), s, "aged", byAge)
+	b, err := Mirrored(t.Context(), s, "aged", byAge, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +145,48 @@ func TestMirrorOutlivesRequests(t *testing.T) {
 	mirrored, _ := b.List(t.Context(), "")
 	if err != nil || !slices.Equal(whole, mirrored) {
 		t.Errorf("the bucket has %v, its mirror %v, %v", whole, mirrored, err)
+	}
+}
+
+// TestMirrorDerives: what Sorted returns has what follows from it, with a mirror and without, after a write as well.
+func TestMirrorDerives(t *testing.T) {
+	type person struct {
+		Name  string `json:"name"`
+		shout string
+	}
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	b, err := Mirrored(t.Context(), s, "people", func(a, b *person) int { return cmp.Compare(a.Name, b.Name) },
+		func(p *person) { p.shout = strings.ToUpper(p.Name) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	shouts := func() (out []string) {
+		sorted, err := b.Sorted(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		for _, p := range sorted {
+			out = append(out, p.shout)
+		}
+		return out
+	}
+	if err := errors.Join(b.Put(t.Context(), "1", person{Name: "bob"}), b.Put(t.Context(), "2", person{Name: "ann"})); err != nil {
+		t.Fatal(err)
+	}
+	if got := shouts(); !slices.Equal(got, []string{"ANN", "BOB"}) {
+		t.Errorf("got %v", got)
+	}
+	if _, err := b.Update(t.Context(), "2", func(p *person) error { p.Name = "cid"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"BOB", "CID"}
+	if got := shouts(); !slices.Equal(got, want) {
+		t.Errorf("after an update: got %v", got)
+	}
+	b.mirror.end()
+	if got := shouts(); !slices.Equal(got, want) {
+		t.Errorf("without a mirror: got %v", got)
 	}
 }
 

@@ -29,6 +29,7 @@ func generate(models fs.FS) (map[string][]byte, error) {
 		for name, emit := range map[string]func(*printer, *model, string){
 			"types_gen.go":    emitTypes,
 			"enums_gen.go":    emitEnums,
+			"encode_gen.go":   emitEncoding,
 			"validate_gen.go": emitValidation,
 			"service_gen.go":  emitService,
 		} {

@@ -22,6 +22,10 @@ func emitTypes(p *printer, m *model, _ string) {
 			}
 			p.line("\t%s %s `json:%q`%s", goName(x.Name), m.goType(x.Shape, true), tag, m.note(s, x))
 		}
+		if slices.Contains(prewritten, name) {
+			p.line("")
+			p.line("\tWritten []byte `json:\"-\"` // what AppendJSON appended for the members, to be appended again; nil: not yet")
+		}
 		p.line("}")
 	}
 }

@@ -116,6 +116,8 @@ type ChannelSummary struct {
 	Preset                       *string           `json:"preset,omitzero"`                       // HIGHER_BANDWIDTH_DELIVERY | CONSTRAINED_BANDWIDTH_DELIVERY
 	PlaybackRestrictionPolicyArn *string           `json:"playbackRestrictionPolicyArn,omitzero"` // 0..128 characters
 	AdConfigurationArn           *string           `json:"adConfigurationArn,omitzero"`           // 0..128 characters
+
+	Written []byte `json:"-"` // what AppendJSON appended for the members, to be appended again; nil: not yet
 }
 
 // CreateAdConfigurationRequest is a structure of the API.
