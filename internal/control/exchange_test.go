@@ -2,6 +2,7 @@ package control
 
 import (
 	"crypto/elliptic"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -133,5 +134,48 @@ func TestTokenExchange(t *testing.T) {
 	// What is not a participant's id is in no event.
 	if join(sign(map[string]any{"jti": "a/../b", "exp": time.Now().Add(-time.Minute).Unix()})) == nil {
 		t.Error("a bad id is let in")
+	}
+}
+
+// TestLargeAttributes: participants whose tokens have as many attributes as are allowed, of the characters that take
+// most room in a token, join and are shown.
+func TestLargeAttributes(t *testing.T) {
+	f := startLive(t)
+	web := httptest.NewServer(f.live.Handler())
+	defer web.Close()
+	stageARN := f.newStage(t)
+	key, public := newPublicKey(t, elliptic.P384())
+	kid := f.importPublicKey(t, public)
+	attributes := map[string]string{"<>&": strings.Repeat("\u2028", 60) + strings.Repeat("<", 1024-3-60*3)}
+	minted, err := f.mint(stageID(stageARN), tokenRequest{attributes: attributes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{*minted.Token, selfSigned(t, key, kid, stageARN, map[string]any{"attributes": attributes})} {
+		conn, _, err := websocket.Dial(t.Context(), web.URL+"/events/"+stageID(stageARN), &websocket.DialOptions{Subprotocols: []string{token}, HTTPClient: web.Client()})
+		if err != nil {
+			t.Fatalf("a token of %d bytes: %v", len(token), err)
+		}
+		defer conn.CloseNow()
+		if conn.Subprotocol() != token {
+			t.Error("the token is not echoed")
+		}
+		var state struct {
+			Payload struct {
+				Participants []struct{ Attributes map[string]string }
+			}
+		}
+		_, message, err := conn.Read(t.Context())
+		if err == nil {
+			err = json.Unmarshal(message, &state)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range state.Payload.Participants {
+			if !maps.Equal(p.Attributes, attributes) {
+				t.Errorf("attributes %v", p.Attributes)
+			}
+		}
 	}
 }

@@ -41,7 +41,7 @@ type layersChanged struct{}
 
 func (layersChanged) apply(st *stage) { st.change() }
 
-// counted takes note of a subscriber that came or went.
+// counted takes note of a subscriber that connected, or that was connected and has ended.
 func (st *stage) counted(u *subscriber, by int) {
 	if !u.grant.Hidden {
 		u.publisher.audience += by

@@ -24,7 +24,7 @@ type publisher struct {
 	// These are the stage's goroutine's.
 	connected bool
 	resumes   bool // it took over from a session of the participant's that was connected
-	audience  int  // its subscribers but hidden ones
+	audience  int  // its subscribers that are connected, but hidden ones
 
 	ended atomic.Pointer[string] // why, once it has
 }

@@ -183,7 +183,6 @@ func (r addSubscriber) apply(st *stage) {
 	if !u.grant.Hidden {
 		st.audience[u.grant.ParticipantID]++
 	}
-	st.counted(u, 1)
 	st.server.counters.subscribers.Add(1)
 	st.server.remember(resource{
 		session: &u.session, subscriber: u,
@@ -224,6 +223,7 @@ func (r subscriberConnected) apply(st *stage) {
 		return
 	}
 	u.connected = true
+	st.counted(u, 1)
 	u.log.Debug("subscriber started", "publisher", u.publisher.grant.ParticipantID)
 	if !u.publisher.grant.Hidden {
 		st.emit(Event{Kind: SubscribeStarted, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Origin: u.publisher.origin})

@@ -267,9 +267,9 @@ func (st *stage) endSubscriber(u *subscriber, reason string) {
 		delete(st.audience, id)
 	}
 	u.expiry.stop()
-	st.counted(u, -1)
 	st.server.counters.subscribers.Add(-1)
 	if u.connected {
+		st.counted(u, -1)
 		u.log.Debug("subscriber stopped", "publisher", u.publisher.grant.ParticipantID, "reason", reason)
 		if !u.publisher.grant.Hidden {
 			st.emit(Event{Kind: SubscribeStopped, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Reason: reason, Origin: u.publisher.origin})
