@@ -2,6 +2,7 @@ package stage
 
 import (
 	"bytes"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -75,6 +76,26 @@ func TestForwardOverTCP(t *testing.T) {
 	scr := r.subscribe(t, "stage1.bob.s", "alice", clientOptions{tcp: true})
 	defer cam.roll(1)()
 	checkVideo(t, cam, scr, 100)
+}
+
+// TestLeaveTCP: a connection over UDP keeps nothing for TCP, and one over TCP keeps what it needs.
+func TestLeaveTCP(t *testing.T) { // not parallel: it counts goroutines
+	r := newRig(t, nil)
+	cam := r.publish(t, "stage1.alice.p", clientOptions{})
+	defer cam.roll(1)()
+	candidates := func(n int) func() bool {
+		return func() bool {
+			stacks := new(strings.Builder)
+			err := pprof.Lookup("goroutine").WriteTo(stacks, 2)
+			return err == nil && strings.Count(stacks.String(), "TCPMuxDefault).createConn.func") == n
+		}
+	}
+	eventually(t, "the publisher is done with TCP", candidates(0))
+	scr := r.subscribe(t, "stage1.bob.s", "alice", clientOptions{tcp: true})
+	next(t, scr.video)
+	next(t, r.subscribe(t, "stage1.carol.s", "alice", clientOptions{}).video)
+	eventually(t, "one client is left on TCP", candidates(1))
+	next(t, scr.video)
 }
 
 // TestOneKind checks subscribers that want only audio or only video.
