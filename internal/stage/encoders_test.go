@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -25,16 +26,8 @@ import (
 func TestFFmpeg(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	certificate, err := selfsign.GenerateSelfSigned()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(certificate.Certificate[0])
-	var print []string
-	for _, b := range sum {
-		print = append(print, strings.ToUpper(hex.EncodeToString([]byte{b})))
-	}
-	section := "c=IN IP4 0.0.0.0\r\na=ice-ufrag:ffmp\r\na=ice-pwd:ffmpegffmpegffmpegffmpeg\r\na=fingerprint:sha-256 " + strings.Join(print, ":") +
+	certificate, print := newCertificate(t)
+	section := "c=IN IP4 0.0.0.0\r\na=ice-ufrag:ffmp\r\na=ice-pwd:ffmpegffmpegffmpegffmpeg\r\na=fingerprint:sha-256 " + print +
 		"\r\na=setup:passive\r\n"
 	offer := "v=0\r\no=FFmpeg 4489045141692799359 2 IN IP4 127.0.0.1\r\ns=FFmpegPublishSession\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n" +
 		"a=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n" +
@@ -42,36 +35,116 @@ func TestFFmpeg(t *testing.T) {
 		"a=ssrc:7001 cname:FFmpeg\r\na=ssrc:7001 msid:FFmpeg audio\r\n" +
 		"m=video 9 UDP/TLS/RTP/SAVPF 106\r\n" + section + "a=mid:1\r\na=sendonly\r\na=msid:FFmpeg video\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=rtpmap:106 H264/90000\r\n" +
 		"a=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42c01f\r\na=ssrc:7002 cname:FFmpeg\r\na=ssrc:7002 msid:FFmpeg video\r\n"
-	res, answer := r.do(t, "POST", "/whip", offer, "Content-Type", typeSDP, "Authorization", "Bearer stage1.ffmpeg.p")
+	e, _ := r.encode(t, "ffmpeg", offer, "ffmp", "ffmpegffmpegffmpegffmpeg", certificate)
+	defer e.close()
+	r.watchEncoder(t, e, "ffmpeg", 7002, 106, 7001, 111)
+}
+
+// TestOBS is OBS with libdatachannel: credentials for the whole session, video and sound that it only sends, and no PATCH. It takes a
+// 201 with a Location only, within 8 s in all, never sends a sender report, and wants 200 for its DELETE.
+func TestOBS(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	certificate, print := newCertificate(t)
+	offer := "v=0\r\no=rtc 2654713 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=group:LS 0 1\r\na=msid-semantic:WMS *\r\n" +
+		"a=setup:actpass\r\na=ice-ufrag:obsu\r\na=ice-pwd:obsobsobsobsobsobsobsobs\r\na=ice-options:ice2,trickle\r\na=fingerprint:sha-256 " + print + "\r\n" +
+		"m=audio 50123 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 127.0.0.1\r\na=mid:0\r\na=sendonly\r\na=ssrc:8001 cname:obs\r\na=ssrc:8001 msid:obs obs-audio\r\n" +
+		"a=msid:obs obs-audio\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;maxaveragebitrate=96000;stereo=1;sprop-stereo=1;useinbandfec=1\r\n" +
+		"a=candidate:1 1 UDP 2122317823 127.0.0.1 50123 typ host\r\na=end-of-candidates\r\n" +
+		"m=video 50123 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 127.0.0.1\r\na=mid:1\r\na=sendonly\r\na=ssrc:8002 cname:obs\r\na=ssrc:8002 msid:obs obs-video\r\n" +
+		"a=msid:obs obs-video\r\na=rtcp-mux\r\na=rtpmap:96 H264/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 goog-remb\r\n" +
+		"a=fmtp:96 profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1\r\n"
+	began := time.Now()
+	e, res := r.encode(t, "obs", offer, "obsu", "obsobsobsobsobsobsobsobs", certificate)
+	defer e.close()
+	t.Logf("connected after %v", time.Since(began))
+	session := res.Header.Get("Location")
+	if session == "" || res.Header.Get("Content-Type") != typeSDP {
+		t.Errorf("the 201 has %v", res.Header)
+	}
+	r.watchEncoder(t, e, "obs", 8002, 96, 8001, 111)
+	if res, body := r.do(t, "DELETE", session, "", "Authorization", "Bearer stage1.obs.p"); res.StatusCode != http.StatusOK {
+		t.Errorf("DELETE: %s %s", res.Status, body)
+	}
+	r.observer.wait(t, PublishStopped, "obs", 1)
+}
+
+// TestWHIPSink is GStreamer's whipsink: sections whose names are words, all but the first with port 0 since they are to be bundled or
+// nothing, an encoding in capitals, and no retransmissions. It fails without a Location.
+func TestWHIPSink(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	certificate, print := newCertificate(t)
+	section := "c=IN IP4 0.0.0.0\r\na=setup:actpass\r\na=ice-ufrag:gstu\r\na=ice-pwd:gstgstgstgstgstgstgstgst\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=sendonly\r\n" +
+		"a=fingerprint:sha-256 " + print + "\r\n"
+	offer := "v=0\r\no=- 4120385102947384601 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=ice-options:trickle\r\na=group:BUNDLE video0 audio1\r\n" +
+		"m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" + section + "a=mid:video0\r\na=rtpmap:96 H264/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 ccm fir\r\n" +
+		"a=rtcp-fb:96 transport-cc\r\na=framerate:30\r\na=fmtp:96 packetization-mode=1;profile-level-id=42c01f;sprop-parameter-sets=Z0LAH5WgFAFuQA==,aM48gA==\r\n" +
+		"a=ssrc:9002 msid:user0@host webrtctransceiver0\r\na=ssrc:9002 cname:user0@host\r\n" +
+		"m=audio 0 UDP/TLS/RTP/SAVPF 97\r\n" + section + "a=bundle-only\r\na=mid:audio1\r\na=rtpmap:97 OPUS/48000/2\r\na=rtcp-fb:97 transport-cc\r\n" +
+		"a=fmtp:97 sprop-maxcapturerate=48000;sprop-stereo=1\r\na=ssrc:9001 msid:user0@host webrtctransceiver1\r\na=ssrc:9001 cname:user0@host\r\n"
+	e, res := r.encode(t, "gst", offer, "gstu", "gstgstgstgstgstgstgstgst", certificate)
+	defer e.close()
+	if res.Header.Get("Location") == "" {
+		t.Error("no Location")
+	}
+	r.watchEncoder(t, e, "gst", 9002, 96, 9001, 97)
+}
+
+// newCertificate makes a certificate and its fingerprint.
+func newCertificate(t *testing.T) (tls.Certificate, string) {
+	t.Helper()
+	certificate, err := selfsign.GenerateSelfSigned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var print []string
+	for _, b := range sha256.Sum256(certificate.Certificate[0]) {
+		print = append(print, strings.ToUpper(hex.EncodeToString([]byte{b})))
+	}
+	return certificate, strings.Join(print, ":")
+}
+
+// encode posts an offer and connects.
+func (r *rig) encode(t *testing.T, name, offer, ufrag, pwd string, certificate tls.Certificate) (*encoder, *http.Response) {
+	t.Helper()
+	res, answer := r.do(t, "POST", "/whip", offer, "Content-Type", typeSDP, "Authorization", "Bearer stage1."+name+".p")
 	if res.StatusCode != 201 || !strings.HasPrefix(answer, "v=") {
 		t.Fatal(res.Status, answer)
 	}
 	if !strings.Contains(answer, "a=setup:active") {
 		t.Errorf("the stage must be the DTLS client:\n%s", answer)
 	}
-	var first, ufrag, pwd string
+	if strings.Contains(answer, "m=audio 0 ") || strings.Contains(answer, "m=video 0 ") {
+		t.Errorf("a section is refused:\n%s", answer)
+	}
+	var first, user, theirs string
 	for line := range strings.Lines(answer) {
 		line = strings.TrimSpace(line)
 		switch f := strings.Fields(line); {
 		case strings.HasPrefix(line, "a=candidate:") && first == "" && strings.Contains(line, " udp ") && strings.Contains(line, " typ host"):
 			first = net.JoinHostPort(f[4], f[5])
 		case strings.HasPrefix(line, "a=ice-ufrag:"):
-			ufrag = line[12:]
+			user = line[12:]
 		case strings.HasPrefix(line, "a=ice-pwd:"):
-			pwd = line[10:]
+			theirs = line[10:]
 		}
 	}
 	wire, err := net.Dial("udp", first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := newEncoder(wire, ufrag+":ffmp", pwd, "ffmpegffmpegffmpegffmpeg")
-	defer e.close()
+	e := newEncoder(wire, user+":"+ufrag, theirs, pwd)
 	e.dtlsServer(t, certificate)
-	r.observer.wait(t, PublishStarted, "ffmpeg", 1)
+	r.observer.wait(t, PublishStarted, name, 1)
+	return e, res
+}
 
-	scr := r.subscribe(t, "stage1.bob.s", "ffmpeg", clientOptions{})
-	stop := e.roll(7002, 106, 7001, 111)
+// watchEncoder has the encoder send, and judges what a subscriber gets.
+func (r *rig) watchEncoder(t *testing.T, e *encoder, name string, videoSSRC uint32, videoType uint8, audioSSRC uint32, audioType uint8) {
+	t.Helper()
+	scr := r.subscribe(t, "stage1.bob.s", name, clientOptions{})
+	stop := e.roll(videoSSRC, videoType, audioSSRC, audioType)
 	defer stop()
 	// It begins at the parameter sets, which come in packets of their own, and with all slices of the picture.
 	for i, want := range []byte{0x67, 0x68, 0x65, 0x65, 0x41, 0x41} {
