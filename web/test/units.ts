@@ -1,6 +1,6 @@
 import { StageError, decodeToken, displayName, h264First } from "../src/client";
 import { errorFromResponse } from "../src/client/errors";
-import { inStereo, startAt } from "../src/client/publisher";
+import { inStereo, repairSound, startAt } from "../src/client/publisher";
 import { difference, readSnapshot } from "../src/client/snapshot";
 import { backOff } from "../src/client/wait";
 import { bitRate, bytes, lossOf, loudness, milliseconds, roundUp, shortName, span, sparkPoints } from "../src/compositions/format";
@@ -30,6 +30,13 @@ const tests: Record<string, () => void | Promise<void>> = {
     equal([-120, -60, -30, 0, 3].map(loudness), [0, 0, 0.5, 1, 1]);
     equal([0, 0.3, 1, 30, 21, 600].map(roundUp), [0, 0.5, 1, 50, 50, 1000]);
     equal(shortName("arn:aws:ivs:r:0:stage/abc"), "abc");
+  },
+  "lost sound is offered to be sent again": () => {
+    const offer = "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:63 red/48000/2\r\n";
+    const want = offer.replace("/2\r\n", "/2\r\na=rtcp-fb:111 nack\r\n");
+    equal(repairSound(offer), want);
+    equal(repairSound(want), want);
+    equal(repairSound("v=0\r\n"), "v=0\r\n");
   },
   "a sparkline ends at the right edge": () => {
     const size = { width: 100, height: 10, slots: 11 };

@@ -15,6 +15,8 @@ export interface PeerConfig {
   token: string;
   /** Adds the transceivers to a new connection, each time one is made. */
   prepare(pc: RTCPeerConnection): void;
+  /** Changes the offer before it is applied and sent. A browser that refuses that makes its own. */
+  propose?(offer: string): string;
   /** Changes the server's answer before it is applied. */
   amend?(answer: string): string;
 }
@@ -109,7 +111,7 @@ export class Peer extends Emitter<PeerEvents> {
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.#pc = pc;
     this.config.prepare(pc);
-    await pc.setLocalDescription();
+    await propose(pc, this.config.propose);
     // The server's answer holds all of its candidates and it learns ours from the first packets:
     // there is nothing to gather or trickle.
     const response = await this.#post(pc.localDescription?.sdp ?? "", signal);
@@ -212,4 +214,13 @@ function connected(pc: RTCPeerConnection, signal: AbortSignal): Promise<void> {
     };
     pc.onconnectionstatechange(new Event("connectionstatechange"));
   });
+}
+
+async function propose(pc: RTCPeerConnection, change?: (offer: string) => string): Promise<void> {
+  const offer = await pc.createOffer();
+  try {
+    await pc.setLocalDescription({ type: "offer", sdp: change?.(offer.sdp ?? "") ?? offer.sdp });
+  } catch {
+    await pc.setLocalDescription(offer);
+  }
 }

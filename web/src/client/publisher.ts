@@ -44,6 +44,7 @@ export class Publisher extends Peer {
         sender.setCodecPreferences(h264First(RTCRtpSender.getCapabilities("video")?.codecs ?? []));
         this.emit("made", pc);
       },
+      propose: repairSound,
       amend: (answer) => {
         const started = startAt(answer, encodings.reduce((sum, e) => sum + (e.maxBitrate ?? 0), 0) / 2);
         return options.stereo ? inStereo(started) : started;
@@ -102,6 +103,13 @@ export function startAt(answer: string, bitrate: number): string {
   return answer.replace(
     /^(a=fmtp:\d+ (?=.*packetization-mode=)[^\r\n]*)/gm,
     `$1;x-google-start-bitrate=${Math.round(bitrate / 1000)}`,
+  );
+}
+
+/** Offers to send lost packets of Opus again, which Chromium does when asked but does not offer by itself. */
+export function repairSound(offer: string): string {
+  return offer.replace(/^a=rtpmap:(\d+) opus\/48000\/2$/gim, (line, opus: string) =>
+    new RegExp(`^a=rtcp-fb:${opus} nack\r?$`, "m").test(offer) ? line : `${line}\r\na=rtcp-fb:${opus} nack`,
   );
 }
 
