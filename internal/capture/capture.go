@@ -46,9 +46,10 @@ type Output interface {
 	Break()
 }
 
-// Run feeds the output with what an ear hears, until its publisher is gone or ctx ends.
-func Run(ctx context.Context, ear *stage.Ear, out Output) {
-	c := newCapture(out, ear.RequestKeyFrame, time.Now())
+// Run feeds the output with what an ear hears, until its publisher is gone or ctx ends. Browsers make key frames only when
+// they are asked: segments of about the given length are what they are asked for.
+func Run(ctx context.Context, ear *stage.Ear, out Output, segment time.Duration) {
+	c := newCapture(out, ear.RequestKeyFrame, segment, time.Now())
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	defer func() { c.close(time.Since(c.start)) }()
@@ -71,10 +72,12 @@ func Run(ctx context.Context, ear *stage.Ear, out Output) {
 
 // capture is owned by one goroutine. Times of its own are since start.
 type capture struct {
-	out   Output
-	ask   func() // for a key frame
-	start time.Time
-	asked time.Duration
+	out     Output
+	ask     func() // for a key frame
+	segment int64  // ticks
+	start   time.Time
+	asked   time.Duration
+	cut     int64 // time of the key frame that began the newest segment
 
 	video, audio pulse
 	pictures     frame.Assembler
@@ -93,8 +96,8 @@ type capture struct {
 	waitingSounds   []packet
 }
 
-func newCapture(out Output, ask func(), start time.Time) *capture {
-	c := &capture{out: out, ask: ask, start: start, video: pulse{rate: record.ClockRate}, audio: pulse{rate: soundRate}, length: usual}
+func newCapture(out Output, ask func(), segment time.Duration, start time.Time) *capture {
+	c := &capture{out: out, ask: ask, segment: int64(segment.Seconds() * record.ClockRate), start: start, video: pulse{rate: record.ClockRate}, audio: pulse{rate: soundRate}, length: usual}
 	c.pictures.Wait, c.pictures.Overdue = pictureWait, pictureWait
 	return c
 }
@@ -129,7 +132,8 @@ func (c *capture) tick(now time.Duration) {
 	if c.held != nil && c.start.Add(now).Sub(c.held.Arrived) > startWait/2 {
 		c.release(c.length) // the picture stands still
 	}
-	if c.video.seen && c.pictures.NeedKey() && now-c.asked >= keyInterval {
+	due := c.held != nil && c.held.DTS-c.cut >= c.segment
+	if c.video.seen && (due || c.pictures.NeedKey()) && now-c.asked >= keyInterval {
 		c.asked = now
 		c.ask()
 	}
@@ -219,7 +223,10 @@ func (c *capture) write(f record.VideoFrame) {
 		c.release(length)
 	}
 	if f.Key {
-		c.announce(record.Tracks{SPS: c.params[0], PPS: c.params[1], Opus: c.channels()})
+		began := c.announce(record.Tracks{SPS: c.params[0], PPS: c.params[1], Opus: c.channels()})
+		if began || f.DTS-c.cut >= c.segment-c.length/2 {
+			c.cut = f.DTS
+		}
 	} else if c.tracks.SPS == nil {
 		return // sound was alone; a key frame begins
 	}
@@ -233,13 +240,14 @@ func (c *capture) release(length int64) {
 	c.out.WriteVideo(f)
 }
 
-// announce tells of the tracks that follow, if they are others.
-func (c *capture) announce(t record.Tracks) {
+// announce tells of the tracks that follow, if they are others. That is a break, at which sound can find its place.
+func (c *capture) announce(t record.Tracks) (others bool) {
 	if c.running && t.Opus == c.tracks.Opus && bytes.Equal(t.SPS, c.tracks.SPS) && bytes.Equal(t.PPS, c.tracks.PPS) {
-		return
+		return false
 	}
-	c.running, c.tracks = true, t
+	c.running, c.tracks, c.shift = true, t, shiftOf(&c.video, &c.audio)
 	c.out.SetTracks(t)
+	return true
 }
 
 func (c *capture) channels() int {
@@ -282,7 +290,6 @@ func (c *capture) begin(now time.Duration) {
 	default:
 		return
 	}
-	c.shift = shiftOf(&c.video, &c.audio)
 	if !pictures {
 		c.announce(record.Tracks{Opus: soundChannels})
 	}
