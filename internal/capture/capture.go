@@ -193,6 +193,7 @@ func (c *capture) picture(au frame.AccessUnit) {
 			return
 		}
 		c.params = [2][]byte{bytes.Clone(params[0]), bytes.Clone(params[1])}
+		c.waitingPictures = nil // of the smaller layer with which a publisher began
 	}
 	if c.params[0] == nil {
 		return
