@@ -233,3 +233,54 @@ func FuzzCapture(f *testing.F) {
 		}
 	})
 }
+
+// TestDrift: after a day of clocks that run apart the reports are still believed.
+func TestDrift(t *testing.T) {
+	video, audio := pulse{rate: record.ClockRate}, pulse{rate: soundRate}
+	for at := time.Duration(0); at < 24*time.Hour; at += time.Second {
+		v, a := uint32(at/ms)*90, uint32(int64(at/ms)*48*999_900/1_000_000) // the sound card is 100 ppm slow
+		video.arrive(v, at)
+		audio.arrive(a, at)
+		video.report(ntpAt(at), v)
+		audio.report(ntpAt(at), a)
+	}
+	apart := shiftOf(&video, &audio)
+	if want := audio.ticks(86_400 * time.Second / 10_000); max(apart-want, want-apart) > 48 {
+		t.Errorf("sound is moved by %d samples, want %d", apart, want)
+	}
+}
+
+// BenchmarkSecond assembles a second of 720p30 at 2.5 Mb/s with sound.
+func BenchmarkSecond(b *testing.B) {
+	c := newCapture(&tape{}, func() {}, 6*time.Second, time.Now())
+	var now time.Duration
+	var sequence, sounds uint16
+	payload := func(first byte) []byte {
+		p := make([]byte, 1050)
+		for i := range p {
+			p[i] = byte(i)*7 | 1
+		}
+		p[0] = first
+		return p
+	}
+	fragments := [][]byte{payload(0x41), payload(0x41)}
+	b.ReportAllocs()
+	for b.Loop() {
+		c.out.(*tape).video, c.out.(*tape).audio = nil, nil
+		for range 30 {
+			for i := range 10 {
+				p := fragments[i&1]
+				if c.params[0] == nil || i == 0 && sequence%300 == 0 {
+					p = slices.Concat([]byte{24, 0, byte(len(sps))}, sps, []byte{0, byte(len(pps))}, pps, []byte{0, 3, 0x65, 0x88, 1})
+				}
+				c.hear(stage.Heard{Video: true, Sequence: sequence, Timestamp: uint32(now / ms * 90), Marker: i == 9, Payload: p}, now)
+				sequence++
+			}
+			for range 2 {
+				c.hear(stage.Heard{Sequence: sounds, Timestamp: uint32(now / ms * 48), Payload: []byte{0xfc, 1}}, now)
+				sounds++
+			}
+			now += 33 * ms
+		}
+	}
+}

@@ -9,19 +9,22 @@ const (
 	maxShift   = soundRate / 2
 	// leap is by how much the transit of two packets differs when the sender has begun another timeline.
 	leap = 5 * time.Second
+	// window is how long a transit counts for the least one.
+	window = 10 * time.Second
 	// farApart is beyond what encoding and pacing can put between two tracks: the reports lie.
 	farApart = 2 * time.Second
 )
 
 // pulse is the clock of one track.
 type pulse struct {
-	rate    int64 // ticks in a second
-	seen    bool
-	first   uint32        // RTP time of the first packet
-	newest  int64         // RTP time since the first packet
-	began   time.Duration // when the first packet came
-	before  time.Duration // transit of the packet before: its arrival less its time
-	fastest time.Duration // least transit of all
+	rate   int64 // ticks in a second
+	seen   bool
+	first  uint32           // RTP time of the first packet
+	newest int64            // RTP time since the first packet
+	began  time.Duration    // when the first packet came
+	before time.Duration    // transit of the packet before: its arrival less its time
+	least  [2]time.Duration // transit of this window and of the one before: clocks drift
+	turned time.Duration    // when this window began
 
 	reported bool
 	ntp      uint64 // the sender's wall clock
@@ -32,16 +35,23 @@ type pulse struct {
 // timeline.
 func (p *pulse) arrive(rtp uint32, now time.Duration) (ts int64, leapt bool) {
 	if !p.seen {
-		p.seen, p.first, p.began, p.before, p.fastest = true, rtp, now, now, now
+		p.seen, p.first, p.began, p.before, p.turned = true, rtp, now, now, now
+		p.least = [2]time.Duration{now, now}
 	}
 	ts = p.unwrap(rtp)
 	transit := now - p.duration(ts)
 	if (transit - p.before).Abs() > leap {
 		return 0, true
 	}
-	p.newest, p.before, p.fastest = ts, transit, min(p.fastest, transit)
+	if now-p.turned > window {
+		p.turned, p.least = now, [2]time.Duration{transit, p.least[0]}
+	}
+	p.newest, p.before, p.least[0] = ts, transit, min(p.least[0], transit)
 	return ts, false
 }
+
+// fastest is the transit of the packets that nothing delayed.
+func (p *pulse) fastest() time.Duration { return min(p.least[0], p.least[1]) }
 
 func (p *pulse) unwrap(rtp uint32) int64 {
 	return p.newest + int64(int32(rtp-p.first-uint32(p.newest)))
@@ -71,7 +81,7 @@ func shiftOf(video, audio *pulse) int64 {
 		return audio.offset()
 	}
 	// When the first packet of each was captured, on a clock of both.
-	apart := audio.fastest - video.fastest
+	apart := audio.fastest() - video.fastest()
 	if video.reported && audio.reported {
 		// The difference of two NTP times is a signed number of 2^-32 s.
 		d := int64(audio.ntp - video.ntp)

@@ -99,7 +99,7 @@ func (t *participantTapes) forget(id string) (p *participantTape) {
 
 // tapeParticipant has a participant recorded who begins to publish where the stage wants it. It does not block.
 func (c *Control) tapeParticipant(e stage.Event) {
-	if e.Kind != stage.PublishStarted || e.Grant.Hidden || e.Grant.Backstage || c.Recorder == nil {
+	if e.Kind != stage.PublishStarted || e.Grant.Hidden || e.Grant.Backstage || c.Recorder == nil || c.Stages == nil {
 		return
 	}
 	c.background.start(func(ctx context.Context) {
