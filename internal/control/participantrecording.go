@@ -151,7 +151,7 @@ func (c *Control) runParticipantTape(ctx context.Context, e stage.Event, config 
 
 // endParticipantTape ends a recording unless its participant publishes again within the window.
 func (c *Control) endParticipantTape(id string, p *participantTape, run int) {
-	recording := p.recording
+	recording, window := p.recording, p.config.window()
 	s := recording.Spec()
 	c.participantTapes.mu.Lock()
 	newest := p.runs == run
@@ -168,7 +168,7 @@ func (c *Control) endParticipantTape(id string, p *participantTape, run int) {
 	})
 	c.background.start(func(ctx context.Context) {
 		select {
-		case <-time.After(p.config.window()):
+		case <-time.After(window):
 		case <-ctx.Done():
 			return // the next start ends it
 		}

@@ -83,29 +83,93 @@ func TestParticipantPrefixes(t *testing.T) {
 	}
 }
 
-// TestParticipantRecording records people who publish on a stage of its own: within the window they go on in one
-// recording, who may not be written to fails, and after a restart a recording waits for its window and ends.
+// observed gives a Control a recorder that it hears of, with its spool in a folder. See run.
+func observed(dir string) func(*Control) {
+	return func(c *Control) {
+		c.Recorder = &record.Recorder{Dir: filepath.Join(dir, "spool"), Objects: c.Objects, Observe: c.ObserveRecording, Reserve: 1}
+	}
+}
+
+// run starts the recorder of observed.
+func (f *fixture) run(t *testing.T) {
+	t.Helper()
+	if err := f.Recorder.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Recorder.Close)
+}
+
+// recordingState waits until a participant's recording is in a state.
+func (f *fixture) recordingState(t *testing.T, stageARN, session, participant, want string) (prefix string) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		out := f.must(t, "GetParticipant", fmt.Sprintf(`{"stageArn":%q,"sessionId":%q,"participantId":%q}`, stageARN, session, participant))
+		got := text(t, out, "participant", "recordingState")
+		if got == want {
+			return text(t, out, "participant", "recordingS3Prefix")
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is %s, not %s", participant, got, want)
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks
+	}
+}
+
+// TestParticipantRecordingResumes: a recording that the server left goes on within its window, which the next start begins, and
+// ends after it.
+func TestParticipantRecordingResumes(t *testing.T) {
+	const session = "st-abcdefghijklm"
+	dir := t.TempDir()
+	f := start(t, observed(dir))
+	f.run(t)
+	storage := text(t, f.must(t, "CreateStorageConfiguration", `{"s3":{"bucketName":"recordings"}}`), "storageConfiguration", "arn")
+	name := text(t, f.must(t, "CreateStage", fmt.Sprintf(`{"autoParticipantRecordingConfiguration":{"storageConfigurationArn":%q,"recordingReconnectWindowSeconds":60}}`, storage)), "stage", "arn")
+	_, stageID, _ := strings.Cut(name, "/")
+	e := stage.Event{Kind: stage.SessionStarted, Time: time.Now(), StageID: stageID, SessionID: session}
+	f.StageObserver().Observe(e)
+	e.Kind, e.Grant = stage.Joined, stage.Grant{ParticipantID: "alice"}
+	f.StageObserver().Observe(e)
+	config := stageRecording{Storage: storage, Window: 60, MediaType: "AUDIO_VIDEO", Segment: 2}
+	spec, err := f.participantSpec(t.Context(), "participant-1", e, config, time.Now().UTC())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.noteRecording(stageID, session, "alice", func(r *participantRecording) { *r = participantRecording{"STARTING", spec.Bucket, spec.Prefix} })
+	if _, err := f.Recorder.Open(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	f.recordingState(t, name, session, "alice", "ACTIVE")
+	f.Recorder.Close()
+	f.down()
+	f.up(t, observed(dir))
+	f.run(t)
+	if err := f.resumeParticipantTapes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, p, run, _ := f.participantTapes.take(stageID+"/alice", "st-0000000000000", config, time.Now()); run != 2 || len(p.sessions) != 2 {
+		t.Errorf("alice comes back within the window: run %d of %v", run, p.sessions)
+	} else {
+		p.config.Window = 0
+		f.endParticipantTape("participant-1", p, run)
+	}
+	f.recordingState(t, name, session, "alice", "STOPPED")
+}
+
+// TestParticipantRecording records people who publish: within the window they go on in one recording, and what cannot be
+// written fails.
 func TestParticipantRecording(t *testing.T) {
 	live := &stage.Server{UDPAddr: "127.0.0.1:0", TCPAddr: "127.0.0.1:0"}
 	faults := &faultyStore{}
-	var told record.Recorder
-	f := start(t, withFaults(t, faults), func(c *Control) {
-		live.Admission = c
-		c.Stages = live
-		told = record.Recorder{Dir: filepath.Join(t.TempDir(), "spool"), Objects: c.Objects, Observe: c.ObserveRecording, Reserve: 1}
-		c.Recorder = &told
-		if err := told.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(told.Close)
-	})
+	f := start(t, withFaults(t, faults), observed(t.TempDir()), func(c *Control) { live.Admission, c.Stages = c, live })
+	f.run(t)
 	live.Observer = f.StageObserver()
 	if err := live.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { live.Close() })
 	storage := text(t, f.must(t, "CreateStorageConfiguration", `{"s3":{"bucketName":"recordings"}}`), "storageConfiguration", "arn")
-	name := text(t, f.must(t, "CreateStage", fmt.Sprintf(`{"autoParticipantRecordingConfiguration":{"storageConfigurationArn":%q,"recordingReconnectWindowSeconds":1}}`, storage)), "stage", "arn")
+	name := text(t, f.must(t, "CreateStage", fmt.Sprintf(`{"autoParticipantRecordingConfiguration":{"storageConfigurationArn":%q,"recordingReconnectWindowSeconds":3}}`, storage)), "stage", "arn")
 	_, stageID, _ := strings.Cut(name, "/")
 	publish := func(g stage.Grant) *stage.Feed {
 		t.Helper()
@@ -117,23 +181,9 @@ func TestParticipantRecording(t *testing.T) {
 		feed.Start()
 		return feed
 	}
-	state := func(id string) (state, prefix string) {
-		out := f.must(t, "GetParticipant", fmt.Sprintf(`{"stageArn":%q,"sessionId":%q,"participantId":%q}`, name, live.ActiveSession(stageID), id))
-		return text(t, out, "participant", "recordingState"), text(t, out, "participant", "recordingS3Prefix")
-	}
 	reaches := func(id, want string) (prefix string) {
 		t.Helper()
-		deadline := time.Now().Add(time.Minute)
-		for {
-			got, prefix := state(id)
-			if got == want {
-				return prefix
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%s is %s, not %s", id, got, want)
-			}
-			time.Sleep(5 * time.Millisecond) // between two looks
-		}
+		return f.recordingState(t, name, live.ActiveSession(stageID), id, want)
 	}
 
 	publish(stage.Grant{ParticipantID: "hidden-one", Backstage: true})
@@ -151,9 +201,7 @@ func TestParticipantRecording(t *testing.T) {
 	}
 	alice.Close("by the test")
 	reaches("alice", "STOPPED")
-	if got, prefix := state("hidden-one"); got != "DISABLED" || prefix != "" {
-		t.Errorf("a physical stream is %s in %q", got, prefix)
-	}
+	reaches("hidden-one", "DISABLED")
 
 	faults.set(objectstore.ErrDenied)
 	publish(stage.Grant{ParticipantID: "bob"})
