@@ -7,7 +7,7 @@ import (
 
 	"github.com/footlight-live/footlight/internal/av"
 	"github.com/footlight-live/footlight/internal/composer/clock"
-	"github.com/footlight-live/footlight/internal/composer/frame"
+	"github.com/footlight-live/footlight/internal/frame"
 )
 
 const (

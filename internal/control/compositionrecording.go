@@ -179,13 +179,13 @@ func (c *Control) FinishRecording(ctx context.Context, r composition.Record, d c
 	return recording.Stored(), recording.End(ctx, end)
 }
 
-// EndOrphans ends the recordings of compositions that have ended or are gone, and of channels whose window has passed. Call it once compositions are resumed.
+// EndOrphans ends the recordings of compositions that have ended or are gone, and of channels and participants whose window has passed. Call it once compositions are resumed.
 func (c *Control) EndOrphans(ctx context.Context) error {
 	m, err := c.manager()
 	if err != nil || c.Recorder == nil {
 		return err
 	}
-	if err := c.resumeTapes(ctx); err != nil {
+	if err := errors.Join(c.resumeTapes(ctx), c.resumeParticipantTapes(ctx)); err != nil {
 		return fmt.Errorf("end recordings: %w", err)
 	}
 	for _, recording := range c.Recorder.All() {

@@ -70,6 +70,8 @@ type Control struct {
 	creating atomic.Int64
 	// tapes are the recordings of channels that are not over.
 	tapes tapes
+	// participantTapes are those of participants.
+	participantTapes participantTapes
 	// references is held for reading from looking a resource up until what refers to it is stored, and for
 	// writing from finding that nothing refers to a resource until that is gone.
 	references sync.RWMutex

@@ -333,6 +333,10 @@ func (f *fakeStages) ResumeReplication(stage.Replication) error { return nil }
 
 func (f *fakeStages) StopReplication(string, string, string) bool { return false }
 
+func (f *fakeStages) Listen(context.Context, string, string) (*stage.Ear, error) {
+	return nil, &stage.Error{Code: stage.PublisherNotFound}
+}
+
 func (f *fakeStages) ActiveSession(stageID string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -29,6 +29,8 @@ type Stages interface {
 	CloseStage(stageID, reason string)
 	Disconnect(stageID, participantID, reason string)
 	ActiveSession(stageID string) string // empty when there is none
+	// Listen refuses with a *stage.Error of code stage.PublisherNotFound.
+	Listen(ctx context.Context, stageID, participantID string) (*stage.Ear, error)
 }
 
 // Ingests is the live side of ingest configurations.

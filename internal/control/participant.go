@@ -98,8 +98,7 @@ func participantFilter(in *ivsrealtime.ListParticipantsRequest) (passes func(par
 	}
 	if in.FilterByRecordingState != nil {
 		filters++
-		// Nobody is recorded, and the filter has no value for that.
-		passes = func(participantRecord) bool { return false }
+		passes = func(p participantRecord) bool { return p.Recording.state() == *in.FilterByRecordingState }
 	}
 	return passes, filters
 }

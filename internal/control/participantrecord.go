@@ -36,6 +36,18 @@ type participantRecord struct {
 	IngestConfigurationARN string                 `json:"ingestConfigurationArn,omitempty"`
 	RedundantIngest        bool                   `json:"redundantIngest,omitempty"`
 	Replication            participantReplication `json:"replication,omitzero"`
+	Recording              participantRecording   `json:"recording,omitzero"`
+}
+
+// participantRecording is a participant's newest recording; the zero value: there is none.
+type participantRecording struct {
+	State  string `json:"state,omitempty"`
+	Bucket string `json:"bucket,omitempty"`
+	Prefix string `json:"prefix,omitempty"`
+}
+
+func (r participantRecording) state() string {
+	return cmp.Or(r.State, ivsrealtime.ParticipantRecordingStateDisabled)
 }
 
 // participantReplication is a participant's part in replications, the original's or the replica's.
@@ -98,9 +110,9 @@ func (c *Control) viewParticipant(r participantRecord) *ivsrealtime.Participant 
 		OsVersion:             optional(r.Agent.OSVersion),
 		BrowserName:           optional(r.Agent.Browser),
 		BrowserVersion:        optional(r.Agent.BrowserVersion),
-		RecordingS3BucketName: new(""),
-		RecordingS3Prefix:     new(""),
-		RecordingState:        new(ivsrealtime.ParticipantRecordingStateDisabled),
+		RecordingS3BucketName: new(r.Recording.Bucket),
+		RecordingS3Prefix:     new(r.Recording.Prefix),
+		RecordingState:        new(r.Recording.state()),
 		Protocol:              new(r.Protocol),
 		SdkVersion:            optional(r.Agent.SDK),
 		ReplicationType:       r.Replication.kind(),
@@ -120,7 +132,7 @@ func (c *Control) summarizeParticipant(r participantRecord) ivsrealtime.Particip
 		State:            new(r.state()),
 		FirstJoinTime:    api.TimeOf(r.FirstJoin),
 		Published:        new(r.Published),
-		RecordingState:   new(ivsrealtime.ParticipantRecordingStateDisabled),
+		RecordingState:   new(r.Recording.state()),
 		ReplicationType:  r.Replication.kind(),
 		ReplicationState: r.Replication.state(),
 		SourceStageArn:   c.sourceStage(r.Replication),

@@ -94,6 +94,9 @@ func (c *Control) ObserveRecording(e record.Event) {
 	if e.Status.Spec.Kind == record.Channel && (e.Kind == record.Started || e.Kind == record.Ended) {
 		c.publishRecordingState(e.Status.Spec.Owner, string(e.Kind), e.Time, e.Status, "")
 	}
+	if e.Status.Spec.Kind == record.Participant && (e.Kind == record.Started || e.Kind == record.Ended) {
+		c.observeParticipantTape(e)
+	}
 	c.recordingJournal.observe(func(ctx context.Context) error {
 		s := e.Status
 		if err := c.recorded.Put(ctx, s.Spec.ID, recordedRecord{s.Spec.ID, s}); err != nil {

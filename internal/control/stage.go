@@ -13,10 +13,14 @@ func (c *Control) CreateStage(ctx context.Context, in *ivsrealtime.CreateStageRe
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	if err := checkRecording(in.AutoParticipantRecordingConfiguration); err != nil {
+	c.references.RLock()
+	defer c.references.RUnlock()
+	// The operation has no ResourceNotFoundException.
+	recording, err := c.configureParticipants(ctx, in.AutoParticipantRecordingConfiguration, api.ValidationException)
+	if err != nil {
 		return nil, err
 	}
-	r := stageRecord{ID: arn.NewID(12), Created: c.Now(), Name: value(in.Name, ""), Tags: in.Tags}
+	r := stageRecord{ID: arn.NewID(12), Created: c.Now(), Name: value(in.Name, ""), Tags: in.Tags, Recording: recording}
 	tokens := []ivsrealtime.ParticipantToken{}
 	for _, cfg := range in.ParticipantTokenConfigurations {
 		t, err := c.mint(r.ID, tokenRequest{cfg.Duration, cfg.UserId, cfg.Attributes, cfg.Capabilities})
@@ -53,17 +57,30 @@ func (c *Control) ListStages(ctx context.Context, in *ivsrealtime.ListStagesRequ
 	return &ivsrealtime.ListStagesResponse{Stages: each(page, func(r *stageRecord) ivsrealtime.StageSummary { return c.summarizeStage(*r) }), NextToken: next}, nil
 }
 
-// UpdateStage renames a stage.
+// UpdateStage renames a stage, or changes how its participants are recorded, which it refuses while one is.
 func (c *Control) UpdateStage(ctx context.Context, in *ivsrealtime.UpdateStageRequest) (*ivsrealtime.UpdateStageResponse, error) {
-	if err := checkRecording(in.AutoParticipantRecordingConfiguration); err != nil {
+	a, err := c.ours(*in.Arn, arn.Stage)
+	if err != nil {
 		return nil, err
 	}
-	a, err := c.ours(*in.Arn, arn.Stage)
+	c.references.RLock()
+	defer c.references.RUnlock()
+	if _, err := c.findStage(ctx, a.ID, *in.Arn); err != nil {
+		return nil, err
+	}
+	recording, err := c.configureParticipants(ctx, in.AutoParticipantRecordingConfiguration, api.ResourceNotFoundException)
 	if err != nil {
 		return nil, err
 	}
 	r, err := c.stages.Update(ctx, a.ID, func(r *stageRecord) error {
 		r.Name = value(in.Name, r.Name)
+		if in.AutoParticipantRecordingConfiguration == nil {
+			return nil
+		}
+		r.Recording = recording
+		if c.participantTapes.active(a.ID) {
+			return api.ConflictException("Stage: %s has a recording that is active; autoParticipantRecordingConfiguration can be changed when it has ended", *in.Arn)
+		}
 		return nil
 	})
 	if err != nil {

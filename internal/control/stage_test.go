@@ -94,9 +94,11 @@ func TestStageRefusals(t *testing.T) {
 	}{
 		{"CreateStage", `{"name":"no spaces"}`, 400, v, "name"},
 		{"CreateStage", `{"tags":{"aws:x":"y"}}`, 400, v, "reserved"},
-		{"CreateStage", `{"autoParticipantRecordingConfiguration":` + storage + `}`, 501, "NotImplementedException", "autoParticipantRecordingConfiguration"},
+		{"CreateStage", `{"autoParticipantRecordingConfiguration":` + storage + `}`, 400, v, "storage-configuration/abc not found"},
+		{"CreateStage", `{"autoParticipantRecordingConfiguration":{"storageConfigurationArn":"x"}}`, 400, v, "storageConfigurationArn"},
+		{"CreateStage", `{"autoParticipantRecordingConfiguration":{"storageConfigurationArn":"arn:aws:ivs:eu-west-1:000000000000:storage-configuration/abc"}}`, 400, v, "region"},
 		{"CreateStage", `{"participantTokenConfigurations":[{"attributes":` + string(long) + `}]}`, 400, v, "1025 bytes"},
-		{"UpdateStage", fmt.Sprintf(`{"arn":%q,"autoParticipantRecordingConfiguration":%s}`, existing, storage), 501, "NotImplementedException", "autoParticipantRecordingConfiguration"},
+		{"UpdateStage", fmt.Sprintf(`{"arn":%q,"autoParticipantRecordingConfiguration":%s}`, existing, storage), 404, missing, "storage-configuration/abc not found"},
 		{"UpdateStage", fmt.Sprintf(`{"arn":%q,"name":"x"}`, unknown), 404, missing, "Resource: " + unknown + " not found"},
 		{"GetStage", fmt.Sprintf(`{"arn":%q}`, unknown), 404, missing, "Resource: " + unknown + " not found"},
 		{"GetStage", fmt.Sprintf(`{"arn":%q}`, foreign), 404, missing, foreign},

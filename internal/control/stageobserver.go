@@ -18,6 +18,7 @@ type stageObserver struct{ c *Control }
 func (o stageObserver) Observe(e stage.Event) {
 	o.c.publishing.observe(e)
 	o.c.stageJournal.observe(func(ctx context.Context) error { return o.c.recordStage(ctx, e) })
+	o.c.tapeParticipant(e)
 }
 
 // recordStage runs on the journal's goroutine, so nobody else changes these records meanwhile. It may run

@@ -14,6 +14,8 @@ type stageRecord struct {
 	Created time.Time         `json:"created"`
 	Name    string            `json:"name"`
 	Tags    map[string]string `json:"tags,omitempty"`
+
+	Recording stageRecording `json:"recording,omitzero"`
 }
 
 func (r stageRecord) order() string { return orderKey(r.Created, r.ID) }
@@ -41,7 +43,7 @@ func (c *Control) viewStage(r stageRecord) *ivsrealtime.Stage {
 		Name:                                  new(r.Name),
 		ActiveSessionId:                       optional(c.activeSession(r.ID)),
 		Tags:                                  given(r.Tags),
-		AutoParticipantRecordingConfiguration: noRecording(),
+		AutoParticipantRecordingConfiguration: viewParticipantRecording(r.Recording),
 		Endpoints: &ivsrealtime.StageEndpoints{
 			Events: new(urls.Events), Whip: new(urls.WHIP), Rtmp: new(urls.RTMP), Rtmps: new(urls.RTMPS),
 		},
@@ -63,30 +65,6 @@ func optional(s string) *string {
 		return nil
 	}
 	return new(s)
-}
-
-// noRecording is the recording configuration of a stage that records nobody (spec/composition.md §6).
-func noRecording() *ivsrealtime.AutoParticipantRecordingConfiguration {
-	return &ivsrealtime.AutoParticipantRecordingConfiguration{
-		StorageConfigurationArn: new(""),
-		MediaTypes:              []string{ivsrealtime.ParticipantRecordingMediaTypeAudioVideo},
-		ThumbnailConfiguration: &ivsrealtime.ParticipantThumbnailConfiguration{
-			RecordingMode:         new(ivsrealtime.ThumbnailRecordingModeDisabled),
-			TargetIntervalSeconds: new(int32(60)),
-			Storage:               []string{ivsrealtime.ThumbnailStorageTypeSequential},
-		},
-		RecordingReconnectWindowSeconds: new(int32(0)),
-		HlsConfiguration:                &ivsrealtime.ParticipantRecordingHlsConfiguration{TargetSegmentDurationSeconds: new(int32(6))},
-		RecordParticipantReplicas:       new(true),
-	}
-}
-
-// checkRecording refuses to record participants. An empty ARN turns recording off, which it always is.
-func checkRecording(in *ivsrealtime.AutoParticipantRecordingConfiguration) error {
-	if in != nil && value(in.StorageConfigurationArn, "") != "" {
-		return notBuilt("Recording of participants is not built yet: leave autoParticipantRecordingConfiguration out")
-	}
-	return nil
 }
 
 // sweepStages ends the sessions that an earlier process left open and deletes what belongs to no stage.

@@ -19,8 +19,8 @@ const (
 	maxUnit = 4 << 20
 )
 
-// Packet is one RTP packet, without its padding. Timestamp is unwrapped (see clock.Sync.Arrive), Arrival in
-// composer time. The assembler keeps Payload.
+// Packet is one RTP packet, without its padding. Timestamp does not wrap around, Arrival is on any clock that only goes
+// forward. The assembler keeps Payload.
 type Packet struct {
 	Sequence  uint16
 	Timestamp int64
