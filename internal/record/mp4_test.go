@@ -246,6 +246,60 @@ func TestMP4Refused(t *testing.T) {
 	}
 }
 
+// stuck is a store that takes an MP4 only half, and never answers.
+type stuck struct {
+	objectstore.Store
+	trying chan struct{}
+}
+
+func (s stuck) Bucket(name string) (objectstore.Bucket, error) {
+	b, err := s.Store.Bucket(name)
+	return stuckBucket{b, s}, err
+}
+
+type stuckBucket struct {
+	objectstore.Bucket
+	stuck
+}
+
+func (b stuckBucket) Put(ctx context.Context, key string, body io.ReadSeeker) error {
+	if !strings.Contains(key, "/media/mp4/") {
+		return b.Bucket.Put(ctx, key, body)
+	}
+	_, _ = io.CopyN(io.Discard, body, 10_000)
+	close(b.trying)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestMP4Restart ends the recorder while it stores an MP4: the next one stores it.
+func TestMP4Restart(t *testing.T) {
+	store, dir, spec := stuck{folder(t), make(chan struct{})}, t.TempDir(), mp4Spec("again")
+	first := startRecorder(t, dir, store)
+	r, source := open(t, first, spec)
+	testClip(t).play(source, 0, 3*time.Second, 0)
+	if err := r.End(t.Context(), Cause{}); err != nil {
+		t.Fatal(err)
+	}
+	<-store.trying
+	first.Close()
+	if m := stored(t, store.Store, spec)[endedKey]; m != nil {
+		t.Errorf("the end is told before the MP4 is there: %s", m)
+	}
+	again := startRecorder(t, dir, store.Store).Get("again")
+	if again == nil {
+		t.Fatal("the recording is not in the spool any more")
+	}
+	<-again.Stored()
+	all := stored(t, store.Store, spec)
+	if f := decodeMP4(t, all["media/mp4/"+spec.Rendition+".mp4"]); len(f.pictures) != 3*clipRate {
+		t.Errorf("%d pictures", len(f.pictures))
+	}
+	if m := readMetadata(t, all[endedKey]); m.Media.MP4 == nil {
+		t.Errorf("metadata: %s", all[endedKey])
+	}
+}
+
 // TestJoined reads an MP4 in all manners.
 func TestJoined(t *testing.T) {
 	store := folder(t)
