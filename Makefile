@@ -43,6 +43,7 @@ bench: build ## measure, compare with other tools, and write the results under b
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/live
 	$(GO) run ./bench/api
 	$(GO) run ./bench/stage
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/record
 
 generate: ## write the generated code and pages anew
 	$(GO) generate ./...

@@ -50,15 +50,23 @@ func (l *live) finishRecordings(cause Cause) bool {
 	if cause == stageDeleted {
 		cause = Cause{Reason: cause.Reason} // the recording itself is whole
 	}
+	ends := make([]<-chan struct{}, len(l.record.Destinations))
+	for i := range l.record.Destinations {
+		if d := &l.record.Destinations[i]; d.Records() && !d.State.Ended() {
+			ends[i] = l.finishRecording(ctx, d, cause)
+		}
+	}
 	patience := time.NewTimer(uploadPatience)
 	defer patience.Stop()
-	for i := range l.record.Destinations {
+	for i, stored := range ends {
 		d := &l.record.Destinations[i]
-		if !d.Records() || d.State.Ended() {
-			continue
-		}
-		stored := l.finishRecording(ctx, d, cause)
 		for waiting := stored != nil; waiting; {
+			select {
+			case <-stored: // whatever the time
+				waiting = false
+				continue
+			default:
+			}
 			select {
 			case <-stored:
 				waiting = false

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/api"
@@ -52,6 +53,12 @@ func (c *Control) manager() (*composition.Manager, error) {
 const (
 	LiveTag = "footlight:webrtc"
 	liveOn  = "on"
+)
+
+// MP4Tag is the tag of StartComposition that has one MP4 made of each of its recordings once it is over, with the value mp4On.
+const (
+	MP4Tag = "footlight:mp4"
+	mp4On  = "on"
 )
 
 // CompositionJob is what a composer has to do now for a composition: addresses, token and stream keys are
@@ -165,6 +172,11 @@ func (c *Control) newComposition(ctx context.Context, in *ivsrealtime.StartCompo
 	}
 	if v, ok := in.Tags[LiveTag]; ok && v != liveOn {
 		return none, api.ValidationException("tag %s: the value is %q or the tag is left out", LiveTag, liveOn)
+	}
+	if v, ok := in.Tags[MP4Tag]; ok && v != mp4On {
+		return none, api.ValidationException("tag %s: the value is %q or the tag is left out", MP4Tag, mp4On)
+	} else if ok && !slices.ContainsFunc(in.Destinations, func(d ivsrealtime.DestinationConfiguration) bool { return d.S3 != nil }) {
+		return none, api.ValidationException("tag %s: no destination is a recording", MP4Tag)
 	}
 	r := composition.Record{
 		ID: arn.NewID(12), StageARN: *in.StageArn, State: composition.Starting, Started: c.Now().UTC(), Layout: lay, Scene: scene, Tags: in.Tags,

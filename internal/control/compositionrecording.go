@@ -152,6 +152,7 @@ func compositeSpec(r composition.Record, d composition.Destination, now time.Tim
 		Segment: time.Duration(d.S3.Segment) * time.Second, KeyInterval: composerKeyInterval,
 		Rendition: d.S3.Rendition, FrameRate: d.Video.FrameRate, BitRate: d.Video.BitRate + composerSoundRate,
 		Width: d.Video.Width, Height: d.Video.Height, StageARN: r.StageARN, Owner: r.ID,
+		MP4: r.Tags[MP4Tag] == mp4On,
 	}
 	if t := d.S3.Thumbnails; t != nil {
 		s.Thumbnails = record.Thumbnails{

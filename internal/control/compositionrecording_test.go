@@ -46,6 +46,27 @@ func TestRecordingDestination(t *testing.T) {
 	f.refused(t, "DeleteStorageConfiguration", fmt.Sprintf(`{"arn":%q}`, storage), 409, "ConflictException", "in use")
 }
 
+// TestMP4Tag starts compositions with the tag that asks for an MP4.
+func TestMP4Tag(t *testing.T) {
+	f := startComposing(t)
+	body := func(tags string) string {
+		return fmt.Sprintf(`{"stageArn":%q,"destinations":[{"s3":{"storageConfigurationArn":%q,"encoderConfigurationArns":[%q]}}],"tags":%s}`,
+			f.stage, f.newStorage(t), f.coding, tags)
+	}
+	for tags, want := range map[string]bool{`{"footlight:mp4":"on"}`: true, `{"other":"on"}`: false} {
+		a, _ := arn.Parse(text(t, f.must(t, "StartComposition", body(tags)), "composition", "arn"))
+		r, err := f.manager.Get(t.Context(), a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := compositeSpec(r, r.Destinations[0], f.Now()); s.MP4 != want {
+			t.Errorf("%s: %v", tags, s.MP4)
+		}
+	}
+	f.refused(t, "StartComposition", body(`{"footlight:mp4":"yes"}`), 400, "ValidationException", "footlight:mp4")
+	f.refused(t, "StartComposition", f.body(f.newChannel(t), `"tags":{"footlight:mp4":"on"}`), 400, "ValidationException", "no destination is a recording")
+}
+
 func TestRecordingKey(t *testing.T) {
 	f := startComposing(t)
 	out := f.must(t, "StartComposition", fmt.Sprintf(`{"stageArn":%q,"destinations":[{"s3":{"storageConfigurationArn":%q,"encoderConfigurationArns":[%q]}}]}`, f.stage, f.newStorage(t), f.coding))

@@ -41,6 +41,7 @@ type Recording struct {
 	// Links are good until LinksEnd, for everybody who has them.
 	PlaybackURL  string    `json:"playbackUrl,omitzero"`
 	ThumbnailURL string    `json:"thumbnailUrl,omitzero"`
+	DownloadURL  string    `json:"downloadUrl,omitzero"` // all of it in one MP4
 	LinksEnd     time.Time `json:"linksEnd,omitzero"`
 }
 
@@ -96,6 +97,9 @@ func (h *Handler) viewRecording(s record.Status, good time.Duration) Recording {
 	}
 	if s.ThumbnailKey != "" {
 		v.ThumbnailURL, v.LinksEnd = link+s.ThumbnailKey, until
+	}
+	if s.MP4Key != "" {
+		v.DownloadURL, v.LinksEnd = link+s.MP4Key, until
 	}
 	return v
 }

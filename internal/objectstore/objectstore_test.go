@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/objectstore/s3test"
@@ -63,6 +64,60 @@ func TestS3(t *testing.T) {
 	}
 	if _, err := denied.Head(t.Context(), "a"); !errors.Is(err, ErrDenied) {
 		t.Errorf("head with a wrong secret: %v", err)
+	}
+}
+
+// TestS3Parts stores what is larger than a part, whole and as half of it cannot be read.
+func TestS3Parts(t *testing.T) {
+	server := s3test.Start(t)
+	server.MakeBucket(t, "recordings")
+	b := bucket(t, open(t, Config{URL: server.URL()}), "recordings")
+	defer func(was int64) { partSize = was }(partSize)
+	partSize = 5 << 20 // no server takes less
+	content := make([]byte, 12<<20)
+	for i := range content {
+		content[i] = byte(i * i >> 7)
+	}
+	body := bytes.NewReader(content)
+	if _, err := body.Seek(100, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Put(t.Context(), "a/large.mp4", body); err != nil {
+		t.Fatal(err)
+	}
+	r, o, err := b.Open(t.Context(), "a/large.mp4", Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, content[100:]) || o.ContentType != "video/mp4" {
+		t.Errorf("%d bytes of %s came back, %v", len(got), o.ContentType, err)
+	}
+	if err := b.Put(t.Context(), "a/half.mp4", torn{bytes.NewReader(content)}); err == nil {
+		t.Error("a body that ends early is stored")
+	}
+	if _, err := b.Head(t.Context(), "a/half.mp4"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("half an object is there: %v", err)
+	}
+}
+
+// torn cannot be read behind its first part.
+type torn struct{ *bytes.Reader }
+
+func (r torn) Read(p []byte) (int, error) {
+	if at, _ := r.Seek(0, io.SeekCurrent); at >= 6<<20 {
+		return 0, errors.New("torn")
+	}
+	return r.Reader.Read(p)
+}
+
+func TestWindow(t *testing.T) {
+	w := &window{body: strings.NewReader("0123456789"), from: 3, size: 5}
+	if err := iotest.TestReader(w, []byte("34567")); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadAll(&window{body: strings.NewReader("0123"), from: 2, size: 5}); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a body that is too short: %v", err)
 	}
 }
 

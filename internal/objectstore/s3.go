@@ -158,7 +158,14 @@ func (b s3Bucket) Put(ctx context.Context, key string, body io.ReadSeeker) error
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.name, Key: &key, Body: body, ContentType: aws.String(TypeOf(key))})
+	start, size, err := extent(body)
+	switch {
+	case err != nil:
+	case size > partSize:
+		err = b.putParts(ctx, key, body, start, size)
+	default:
+		_, err = b.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.name, Key: &key, Body: body, ContentType: aws.String(TypeOf(key))})
+	}
 	return fail("put", b.name, key, s3Kind(err))
 }
 

@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"path"
 	"time"
 )
 
@@ -31,6 +32,13 @@ type mediaMetadata struct {
 	HLS        *hlsMetadata     `json:"hls,omitzero"`
 	Thumbnails *pictureMetadata `json:"thumbnails,omitzero"`
 	Latest     *pictureMetadata `json:"latest_thumbnail,omitzero"`
+	MP4        *mp4Metadata     `json:"mp4,omitzero"` // beyond IVS
+}
+
+// mp4Metadata names the MP4 of a recording.
+type mp4Metadata struct {
+	Path string `json:"path"`
+	File string `json:"file"`
 }
 
 type hlsMetadata struct {
@@ -64,8 +72,9 @@ const (
 	failedKey  = "events/recording-failed.json"
 )
 
-// describe renders the metadata of a recording that has started, or has ended when end is there.
-func describe(spec Spec, rendition string, width, height int, duration int64, end *endEntry) (key string, data []byte, err error) {
+// describe renders the metadata of a recording that has started, or has ended when end is there; mp4 is the key of its
+// MP4, if there is one.
+func describe(spec Spec, rendition string, width, height int, duration int64, end *endEntry, mp4 string) (key string, data []byte, err error) {
 	m := metadata{
 		Version: "v1", ChannelARN: spec.ChannelARN, StageARN: spec.StageARN, SessionID: spec.SessionID, ParticipantID: spec.ParticipantID,
 		StartedAt: wallClock(spec.Started), Status: statusStarted,
@@ -103,6 +112,9 @@ func describe(spec Spec, rendition string, width, height int, duration int64, en
 	}
 	if spec.Thumbnails.wanted() && spec.Thumbnails.Latest {
 		m.Media.Latest = pictures(spec, "media/latest_thumbnail", width, height)
+	}
+	if mp4 != "" {
+		m.Media.MP4 = &mp4Metadata{Path: path.Dir(mp4), File: path.Base(mp4)}
 	}
 	data, err = json.Marshal(m)
 	return key, data, err

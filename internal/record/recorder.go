@@ -207,7 +207,7 @@ func (rec *Recorder) first(ctx context.Context, s Spec) (stored bool, err error)
 	} else {
 		var key string
 		var data []byte
-		if key, data, err = describe(s, s.Rendition, s.Width, s.Height, 0, nil); err != nil {
+		if key, data, err = describe(s, s.Rendition, s.Width, s.Height, 0, nil, ""); err != nil {
 			return false, err
 		}
 		err = bucket.Put(ctx, s.Prefix+"/"+key, strings.NewReader(string(data)))

@@ -17,12 +17,16 @@ func TestS3(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := startRecorder(t, t.TempDir(), store)
-	spec := compositeSpec("s3")
+	spec := mp4Spec("s3")
 	r, source := open(t, rec, spec)
 	testClip(t).play(source, 0, 5*time.Second, 0)
 	source.Close()
 	end(t, r, Cause{})
-	if f := decode(t, stored(t, store, spec), "multivariant.m3u8"); f.frames != 5*clipRate || f.longest > 41*time.Millisecond {
+	all := stored(t, store, spec)
+	if f := decodeMP4(t, all["media/mp4/"+spec.Rendition+".mp4"]); len(f.pictures) != 5*clipRate {
+		t.Errorf("the MP4 has %d pictures", len(f.pictures))
+	}
+	if f := decode(t, all, "multivariant.m3u8"); f.frames != 5*clipRate || f.longest > 41*time.Millisecond {
 		t.Errorf("decoded: %+v", f)
 	}
 	nowhere := compositeSpec("nowhere")

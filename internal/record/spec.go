@@ -52,6 +52,8 @@ type Spec struct {
 	Height int `json:"height,omitzero"`
 
 	Thumbnails Thumbnails `json:"thumbnails,omitzero"`
+	// MP4 asks for one progressive MP4 of everything, once it is over.
+	MP4 bool `json:"mp4,omitzero"`
 
 	// What the metadata names: a stage, with a participant of a session of it, or a channel.
 	StageARN      string `json:"stageArn,omitzero"`

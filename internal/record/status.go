@@ -31,6 +31,7 @@ type Status struct {
 	Rendition    string        // empty until it is known
 	PlaylistKey  string        // of the multivariant playlist, below the prefix
 	ThumbnailKey string        // of the newest thumbnail; empty: none is stored
+	MP4Key       string        // of the MP4; empty: there is none, or not yet
 	Duration     time.Duration // of the media that is written down in whole segments
 	Segments     int
 	Stored       int       // segments that the store has
@@ -61,6 +62,9 @@ func (r *Recording) status() Status {
 	}
 	s.PlaylistKey = "media/hls/" + r.spec.multivariant()
 	s.ThumbnailKey = u.thumbnail
+	if r.state == Stored {
+		s.MP4Key = r.mp4Key()
+	}
 	if e := r.history.end; e != nil {
 		s.Ended, s.Cause = e.Time, Cause{Code: e.Code, Message: e.Message}
 	}

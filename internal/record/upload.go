@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/footlight-live/footlight/internal/objectstore"
 )
 
 const (
@@ -20,6 +22,7 @@ const (
 	// putTime bounds one object: a store that does not answer is as good as away. More for large ones.
 	putTime        = 30 * time.Second
 	slowestStore   = 64 << 10 // bytes per second
+	slowestMP4     = 1 << 20  // the same, for reading it twice and storing it
 	playlistAtMost = 10 * time.Second
 )
 
@@ -31,6 +34,7 @@ type uploads struct {
 	segments     int      // that the store has
 	shown        int      // that the playlist there has
 	final        int      // objects of the end that the store has
+	mp4Tries     int      // that failed
 	shownAt      time.Time
 	latest       int // thumbnails that were taken for LATEST
 	latestStored int
@@ -71,7 +75,11 @@ type object struct {
 	key  string // below the prefix
 	file string
 	data []byte
-	done func(*uploads) // with the lock held, once it is stored
+	// make makes the content of what is too large for data; size is about how much that is.
+	make   func(context.Context, objectstore.Bucket) (io.ReadSeekCloser, error)
+	size   int64
+	done   func(*uploads)        // with the lock held, once it is stored
+	failed func(*uploads, error) // with the lock held, when that failed; may be nil
 }
 
 // upload empties the spool into the store, in order, until the store has everything or ctx ends.
@@ -102,7 +110,7 @@ func (r *Recording) upload(ctx context.Context) {
 			pause = firstRetry
 			continue
 		}
-		r.storeFailed(err)
+		r.storeFailed(o, err)
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 			pause = min(2*pause, lastRetry)
@@ -121,7 +129,7 @@ func (r *Recording) nextObject() (o object, ok bool, err error) {
 	ended := h.end != nil
 	switch {
 	case !u.started && (rendition != "" || ended || r.spec.Media == NoMedia):
-		_, data, err := describe(r.spec, rendition, r.width, r.height, 0, nil)
+		_, data, err := describe(r.spec, rendition, r.width, r.height, 0, nil, "")
 		return object{key: startedKey, data: data, done: func(u *uploads) { u.started = true }}, true, err
 	case !u.started:
 		return object{}, false, nil
@@ -144,7 +152,10 @@ func (r *Recording) nextObject() (o object, ok bool, err error) {
 			o.done = func(u *uploads) { u.final++ }
 			return o, true, nil
 		}
-		key, data, err := describe(r.spec, rendition, r.width, r.height, h.duration(), h.end)
+		if u.final == len(last) && r.mp4Key() != "" {
+			return r.mp4Object(), true, nil
+		}
+		key, data, err := describe(r.spec, rendition, r.width, r.height, h.duration(), h.end, r.mp4Key())
 		return object{key: key, data: data, done: func(*uploads) { r.to(Stored, "the store has everything") }}, true, err
 	}
 	return object{}, false, nil
@@ -254,8 +265,23 @@ func (r *Recording) store(ctx context.Context, o object) error {
 		}
 		body, size = f, info.Size()
 	}
-	putting, cancel := context.WithTimeout(ctx, putTime+time.Duration(size/slowestStore)*time.Second)
+	limit := putTime + time.Duration(size/slowestStore)*time.Second
+	if o.make != nil {
+		size, limit = o.size, putTime+time.Duration(o.size/slowestMP4)*time.Second
+	}
+	putting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if o.make != nil {
+		made, err := o.make(putting, bucket)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			cancel() // whoever reads it still must not be waited for
+			made.Close()
+		}()
+		body = made
+	}
 	if err := bucket.Put(putting, r.spec.Prefix+"/"+o.key, body); err != nil {
 		return err
 	}
@@ -284,10 +310,16 @@ func (r *Recording) store(ctx context.Context, o object) error {
 	return nil
 }
 
-func (r *Recording) storeFailed(err error) {
+func (r *Recording) storeFailed(o object, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := &r.uploads
+	if o.failed != nil {
+		o.failed(u, err)
+	}
+	if errors.Is(err, errMP4) {
+		return // the store has done its part
+	}
 	u.retries++
 	u.problem = err.Error()
 	if !u.away.IsZero() {

@@ -142,6 +142,7 @@ export interface Recording {
   failure?: string;
   playbackUrl?: string;
   thumbnailUrl?: string;
+  downloadUrl?: string;
 }
 
 export interface Key {

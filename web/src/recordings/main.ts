@@ -123,6 +123,9 @@ function show(r: Recording | undefined): void {
   const link = byId<HTMLAnchorElement>("playlist");
   link.hidden = r.playbackUrl === undefined;
   if (r.playbackUrl) link.href = r.playbackUrl;
+  const file = byId<HTMLAnchorElement>("download");
+  file.hidden = r.downloadUrl === undefined;
+  if (r.downloadUrl) file.href = localPath(r.downloadUrl);
   if (r.playbackUrl && playing !== r.id) play(r.id, localPath(r.playbackUrl), r.thumbnailUrl && localPath(r.thumbnailUrl));
   if (!r.playbackUrl) stop();
 }
