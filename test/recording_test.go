@@ -128,6 +128,7 @@ func TestRecording(t *testing.T) {
 	channel, stage := s.CreateChannel("recorded"), s.CreateStage("recorded")
 	encoder := s.CreateEncoder(1280, 720, 30, 2_500_000)
 	s.Publish(stage, 3, "Ada")
+	s.WaitPublishing(stage, 1) // one after the other: the order of arrival is that of the tiles
 	s.Publish(stage, 5, "Bob")
 	s.WaitPublishing(stage, 2)
 	c := compose(s, t, stage,
