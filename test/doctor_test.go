@@ -34,7 +34,7 @@ func TestDoctor(t *testing.T) {
 	}
 	for _, want := range []string{
 		`✓ subscribing over UDP .*sound and picture after \d+ ms, 0 of \d{3} packets lost`, `✓ subscribing over TCP .*sound and picture`,
-		`– subscribing through TURN .*not tried`, `✓ playing the channel .*newest part ended \d+ ms ago`,
+		`– subscribing through TURN .*not tried`, `✓ playing the channel .*newest part began \d+ ms ago`,
 	} {
 		if !regexp.MustCompile(want).MatchString(said) {
 			t.Errorf("the report lacks %q", want)

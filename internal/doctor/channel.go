@@ -33,8 +33,8 @@ func (d *Doctor) compose(ctx context.Context) (string, error) {
 	return fmt.Sprintf("playable after %v", time.Since(start).Round(10*time.Millisecond)), err
 }
 
-// play reads the playlist and the newest media, as a player does, and measures how far behind the composer that is, and
-// how far apart sound and picture begin in it.
+// play reads the playlist and the newest media, as a player does, and measures how old the newest part is, and how far
+// apart sound and picture begin in it. The age is of the part's beginning: its last picture may last into the future.
 func (d *Doctor) play(ctx context.Context) (string, error) {
 	variant, err := tryout.FirstURI(ctx, *d.channel.PlaybackUrl)
 	if err != nil {
@@ -57,18 +57,18 @@ func (d *Doctor) play(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	behind := time.Since(edge.end)
+	age := time.Since(edge.began)
 	apart, err := d.apart(ctx, variant, edge)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("newest part ended %d ms ago, sound and picture begin %.1f ms apart in it", behind.Milliseconds(), float64(apart.Microseconds())/1000), nil
+	return fmt.Sprintf("newest part began %d ms ago, sound and picture begin %.1f ms apart in it", age.Milliseconds(), float64(apart.Microseconds())/1000), nil
 }
 
 // edge is the live end of a media playlist.
 type edge struct {
 	init, part string
-	end        time.Time // of the newest part, by the server's clock
+	began      time.Time // the newest part, by the server's clock
 	length     time.Duration
 }
 
@@ -76,6 +76,7 @@ type edge struct {
 func readEdge(playlist io.Reader) (edge, error) {
 	var e edge
 	var parts, segment time.Duration // since the last complete segment; of the next complete one
+	var last time.Duration           // of the newest part
 	var clock time.Time              // of the next segment
 	lines := bufio.NewScanner(playlist)
 	for lines.Scan() {
@@ -92,7 +93,8 @@ func readEdge(playlist io.Reader) (edge, error) {
 			clock = t
 		case "#EXT-X-PART":
 			e.part = attribute(value, "URI")
-			parts += seconds(attribute(value, "DURATION"))
+			last = seconds(attribute(value, "DURATION"))
+			parts += last
 		case "#EXTINF":
 			segment = seconds(strings.TrimSuffix(value, ","))
 		}
@@ -103,7 +105,7 @@ func readEdge(playlist io.Reader) (edge, error) {
 		}
 	}
 	e.length += parts
-	e.end = clock.Add(parts)
+	e.began = clock.Add(parts - last)
 	if e.part == "" || e.init == "" || clock.IsZero() {
 		return e, fmt.Errorf("the playlist has no parts, no EXT-X-MAP or no date")
 	}

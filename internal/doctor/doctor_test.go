@@ -16,17 +16,17 @@ func TestReadEdge(t *testing.T) {
 	for name, c := range map[string]struct {
 		playlist string
 		part     string
-		end      time.Time
+		began    time.Time
 		length   time.Duration
 	}{
-		"only parts": {head + "#EXT-X-PART:DURATION=0.2,URI=\"p1.m4s\",INDEPENDENT=YES\n#EXT-X-PART:DURATION=0.2,URI=\"p2.m4s\"\n", "p2.m4s", at(900), 400 * time.Millisecond},
+		"only parts": {head + "#EXT-X-PART:DURATION=0.2,URI=\"p1.m4s\",INDEPENDENT=YES\n#EXT-X-PART:DURATION=0.2,URI=\"p2.m4s\"\n", "p2.m4s", at(700), 400 * time.Millisecond},
 		"a segment and a part": {head + "#EXT-X-PART:DURATION=1.5,URI=\"p1.m4s\"\n#EXTINF:1.500,\ns1.m4s\n#EXT-X-PART:DURATION=0.250,URI=\"p2.m4s\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"p3.m4s\"\n",
-			"p2.m4s", at(2250), 1750 * time.Millisecond},
+			"p2.m4s", at(2000), 1750 * time.Millisecond},
 		"a break": {head + "#EXTINF:1,\ns1.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:2026-01-02T03:04:09.000Z\n#EXT-X-PART:DURATION=0.5,URI=\"p9.m4s\"\n",
-			"p9.m4s", at(4500), 1500 * time.Millisecond},
+			"p9.m4s", at(4000), 1500 * time.Millisecond},
 	} {
 		e, err := readEdge(strings.NewReader(c.playlist))
-		if err != nil || e.part != c.part || !e.end.Equal(c.end) || e.length != c.length || e.init != "init.mp4" {
+		if err != nil || e.part != c.part || !e.began.Equal(c.began) || e.length != c.length || e.init != "init.mp4" {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}
 	}
