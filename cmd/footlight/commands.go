@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/footlight-live/footlight/internal/accesskey"
@@ -20,6 +23,14 @@ type serveCommand struct {
 
 // defaultDataDir is what serve and env use where --data-dir is not given.
 const defaultDataDir = "data"
+
+// checkDataDir refuses a folder that is nobody's data dir, most likely a slip, before a command makes one of it.
+func checkDataDir(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, accesskey.FileName)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is no server's data dir: name the right one with --data-dir", dir)
+	}
+	return nil
+}
 
 func (c *serveCommand) Run(ctx context.Context) error {
 	loosenWaits()

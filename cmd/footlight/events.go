@@ -48,6 +48,9 @@ footlight serve --webhook URL sends each event to a URL as well. Its header Foot
 
 func (c *eventsCommand) Run(ctx context.Context) error {
 	if c.WebhookSecret {
+		if err := checkDataDir(c.DataDir); err != nil {
+			return err
+		}
 		secret, err := event.Secret(c.DataDir)
 		if err != nil {
 			return err

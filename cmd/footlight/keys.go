@@ -37,6 +37,9 @@ type keysListCommand struct {
 }
 
 func (c *keysListCommand) Run() error {
+	if err := checkDataDir(c.DataDir); err != nil {
+		return err
+	}
 	keys, err := accesskey.List(c.DataDir)
 	if err != nil {
 		return err
@@ -66,4 +69,9 @@ type keysDeleteCommand struct {
 	DataDir string `help:"Data dir of the server." default:"data" type:"path" placeholder:"DIR"`
 }
 
-func (c *keysDeleteCommand) Run() error { return accesskey.Delete(c.DataDir, c.ID) }
+func (c *keysDeleteCommand) Run() error {
+	if err := checkDataDir(c.DataDir); err != nil {
+		return err
+	}
+	return accesskey.Delete(c.DataDir, c.ID)
+}

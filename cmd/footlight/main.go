@@ -22,15 +22,26 @@ type commands struct {
 	Recording recordingCommand `cmd:"" help:"List recordings, check what is in the object store, finish what a server left."`
 }
 
+var options = []kong.Option{
+	kong.Name("footlight"),
+	kong.Description("Self-hosted live video with the Amazon IVS APIs: stages, server-side composition, low-latency channels.\n\nStart with `footlight demo`, or run `footlight serve` and point the AWS CLI at it with `footlight env`."),
+	kong.ShortUsageOnError(), // the error is what one is to read, not a screen of flags before it
+	kong.ValueFormatter(describe),
+}
+
+// describe is the help of a flag, with its default where kong shows the placeholder instead.
+func describe(v *kong.Value) string {
+	text := kong.DefaultHelpValueFormatter(v)
+	if v.HasDefault && v.Flag != nil && v.Flag.PlaceHolder != "" {
+		text += " Default: " + v.Default + "."
+	}
+	return text
+}
+
 func main() {
-	var cli commands
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	command := kong.Parse(&cli,
-		kong.Name("footlight"),
-		kong.Description("Self-hosted live video with the Amazon IVS APIs: stages, server-side composition, low-latency channels.\n\nStart with `footlight demo`, or run `footlight serve` and point the AWS CLI at it with `footlight env`."),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)))
+	command := kong.Parse(new(commands), append(options, kong.BindTo(ctx, (*context.Context)(nil)))...)
 	if err := command.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "footlight:", err)
 		os.Exit(1)

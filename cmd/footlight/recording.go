@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -70,8 +71,11 @@ type storeFlags struct {
 	Storage string `help:"The object store, as given to serve. Default: the folder objects in the data dir." placeholder:"URL"`
 }
 
+// folder is where the objects are without --storage.
+func (f storeFlags) folder() string { return filepath.Join(f.DataDir, "objects") }
+
 func (f storeFlags) open(ctx context.Context) (objectstore.Store, error) {
-	return objectstore.Open(ctx, objectstore.Config{URL: f.Storage, Dir: filepath.Join(f.DataDir, "objects")})
+	return objectstore.Open(ctx, objectstore.Config{URL: f.Storage, Dir: f.folder()})
 }
 
 type recordingFsckCommand struct {
@@ -82,6 +86,9 @@ type recordingFsckCommand struct {
 }
 
 func (c *recordingFsckCommand) Run(ctx context.Context) error {
+	if _, err := os.Stat(c.folder()); c.Storage == "" && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no object store in %s: name the server's data dir with --data-dir, or its store with --storage", c.DataDir)
+	}
 	store, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -118,13 +125,13 @@ type recordingRecoverCommand struct {
 }
 
 func (c *recordingRecoverCommand) Run(ctx context.Context) error {
+	dir := filepath.Join(c.DataDir, "spool")
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("recover recordings: there is no spool in %s: name the server's data dir with --data-dir", c.DataDir)
+	}
 	store, err := c.open(ctx)
 	if err != nil {
 		return err
-	}
-	dir := filepath.Join(c.DataDir, "spool")
-	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("recover recordings: there is no spool in %s", c.DataDir)
 	}
 	rec := &record.Recorder{Dir: dir, Objects: store, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	if err := rec.Start(ctx); err != nil {

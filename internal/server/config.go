@@ -15,7 +15,7 @@ import (
 
 // Config is everything that one can set on a server. The struct tags are the command line's.
 type Config struct {
-	DataDir string `help:"Folder for keys and state; created when missing." type:"path" placeholder:"DIR"`
+	DataDir string `help:"Folder for keys and state; created when missing. Default: data; of demo, a temporary folder that it removes at the end." type:"path" placeholder:"DIR"`
 
 	HTTPAddr   string `name:"http-addr" help:"Address of all HTTP: API, WHIP, events, playback, console." default:"127.0.0.1:4080" placeholder:"HOST:PORT"`
 	WebRTCAddr string `name:"webrtc-addr" help:"Address of all WebRTC media, over UDP and TCP." default:"127.0.0.1:4081" placeholder:"HOST:PORT"`
@@ -25,8 +25,8 @@ type Config struct {
 	SRTAddr    string `name:"srt-addr" help:"Address of SRT ingest, over UDP. Empty: none." default:"127.0.0.1:9000" placeholder:"HOST:PORT"`
 
 	PublicURL  string   `name:"public-url" help:"The URL under which clients reach the HTTP address. Default: the address itself." placeholder:"URL"`
-	PublicHost string   `name:"public-host" help:"The host under which encoders reach RTMP and SRT. Default: that of the public URL." placeholder:"HOST"`
-	PublicIPs  []string `name:"public-ip" help:"IP addresses to announce for WebRTC media in place of the local ones." placeholder:"IP"`
+	PublicHost string   `name:"public-host" help:"The host under which encoders reach RTMP, RTMPS and SRT. Default: that of the public URL." placeholder:"HOST"`
+	PublicIPs  []string `name:"public-ip" help:"IP address to announce for WebRTC media before the bound ones, for example that of the router. Repeat it for several." placeholder:"IP"`
 
 	TLSCert string `name:"tls-cert" help:"Certificate for HTTPS and RTMPS (PEM). Default: HTTP in the clear, and a self-signed certificate for RTMPS." type:"existingfile" placeholder:"FILE"`
 	TLSKey  string `name:"tls-key" help:"Key of the certificate (PEM)." type:"existingfile" placeholder:"FILE"`
