@@ -80,8 +80,7 @@ func (m *Manager) Create(ctx context.Context, r Record, limits Limits) (Record, 
 	if err := m.carries(all, r); err != nil {
 		return Record{}, err
 	}
-	if info, err := os.Stat(m.Composer); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
-		m.Log.Error("no composer program", "path", m.Composer, "error", err)
+	if !m.hasComposer() {
 		return Record{}, refuse(ErrMissing, "The server has no composer program: build it with `make build`, or name it with `footlight serve --composer FILE`")
 	}
 	if err := m.records.Create(ctx, r.ID, r); err != nil {
@@ -89,6 +88,16 @@ func (m *Manager) Create(ctx context.Context, r Record, limits Limits) (Record, 
 	}
 	m.begin(r)
 	return r, nil
+}
+
+// hasComposer tells whether the composer program is there, and logs when it is not.
+func (m *Manager) hasComposer() bool {
+	info, err := os.Stat(m.Composer)
+	if err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+		return true
+	}
+	m.Log.Error("no composer program", "path", m.Composer, "error", err)
+	return false
 }
 
 // admit holds a new composition against those that have not ended.

@@ -79,6 +79,7 @@ func (m *Manager) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	m.hasComposer() // so that the log says it before the first composition is refused
 	all, err := m.records.List(ctx, "")
 	if err != nil {
 		return fmt.Errorf("start compositions: %w", err)

@@ -100,7 +100,7 @@ func (s *Server) startChannels(_, background context.Context) error {
 		MaxViewers: s.control.Quotas.ConcurrentViewers,
 	}
 	if err := s.channels.Start(background); err != nil {
-		return listenError("ingest", "--rtmp-addr, --rtmps-addr and --srt-addr", strings.Join([]string{s.RTMPAddr, s.RTMPSAddr, s.SRTAddr}, " or "), err)
+		return listenError("ingest", err, map[string]string{"--rtmp-addr": s.RTMPAddr, "--rtmps-addr": s.RTMPSAddr, "--srt-addr": s.SRTAddr})
 	}
 	s.control.Streams = s.channels
 	s.onClose(func() { s.channels.Close() })
@@ -130,7 +130,7 @@ func (s *Server) startStages(ctx, background context.Context) error {
 		s.stages.TURNTLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	}
 	if err := s.stages.Start(background); err != nil {
-		return listenError("webrtc", "--webrtc-addr and --turn-addr", s.WebRTCAddr, err)
+		return listenError("webrtc", err, map[string]string{"--webrtc-addr": s.WebRTCAddr, "--turn-addr": s.TURNAddr})
 	}
 	s.control.Stages = s.stages
 	s.onClose(func() { s.stages.Close() })

@@ -26,6 +26,9 @@ func ReadRuntime(dataDir string) (Runtime, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, fmt.Errorf("no server has run with the data dir %s yet: start one with `footlight serve --data-dir %s`", dataDir, dataDir)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return r, fmt.Errorf("read where the server runs: %w: run this as the user of the server", err)
+	}
 	if err == nil {
 		err = json.Unmarshal(b, &r)
 	}

@@ -10,9 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -109,7 +112,7 @@ func (s *Server) onClose(f func()) { s.closers = append(s.closers, f) }
 
 func (s *Server) openState(ctx, _ context.Context) error {
 	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
-		return fmt.Errorf("make the data dir: %w", err)
+		return fmt.Errorf("make the data dir (--data-dir): %w", err)
 	}
 	var err error
 	if s.keys, err = accesskey.Open(s.DataDir); err != nil {
@@ -132,7 +135,7 @@ func (s *Server) openState(ctx, _ context.Context) error {
 func (s *Server) listen(context.Context, context.Context) error {
 	l, err := net.Listen("tcp", s.HTTPAddr)
 	if err != nil {
-		return listenError("http", "--http-addr", s.HTTPAddr, err)
+		return listenError("http", err, map[string]string{"--http-addr": s.HTTPAddr})
 	}
 	scheme := "http"
 	if s.TLSCert != "" {
@@ -147,10 +150,25 @@ func (s *Server) listen(context.Context, context.Context) error {
 	return writeRuntime(s.DataDir, Runtime{Endpoint: s.url, Region: s.Region})
 }
 
-// listenError turns a failed listen into what the user can do about it.
-func listenError(what, flag, addr string, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
+// listenError turns a failed listen into what the user can do about it. addrs has the address of each flag that it can
+// have been; the error says which, where it comes from the kernel.
+func listenError(what string, err error, addrs map[string]string) error {
+	maps.DeleteFunc(addrs, func(_, addr string) bool { return addr == "" })
+	flag, addr := strings.Join(slices.Sorted(maps.Keys(addrs)), " or "), strings.Join(slices.Sorted(maps.Values(addrs)), " or ")
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Addr != nil {
+		for f, a := range addrs {
+			if a == op.Addr.String() {
+				flag, addr = f, a
+			}
+		}
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s: %s is taken by another program: stop it, or choose another address with %s (a port of 0 takes any free one)", what, addr, flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%s: this machine does not have the address %s (%s): choose one that it has, or 0.0.0.0 for all of them; --public-url and --public-ip say what clients dial instead", what, addr, flag)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s: this user may not listen on %s (%s): choose a port from 1024 on, or give the program CAP_NET_BIND_SERVICE", what, addr, flag)
 	}
 	return fmt.Errorf("%s: listen on %s (%s): %w", what, addr, flag, err)
 }
