@@ -206,6 +206,20 @@ func TestOperationsTable(t *testing.T) {
 	}
 }
 
+// TestReadmeNamesEveryDocument: what the front page does not name, nobody finds.
+func TestReadmeNamesEveryDocument(t *testing.T) {
+	files, err := filepath.Glob("*.md")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	text := section(t, read(t, "../README.md"), "## Documents")
+	for _, file := range files {
+		if !strings.Contains(text, "](docs/"+file+")") {
+			t.Errorf("README.md does not name docs/%s", file)
+		}
+	}
+}
+
 // TestLinks follows every relative link of the documents.
 func TestLinks(t *testing.T) {
 	files, err := filepath.Glob("*.md")

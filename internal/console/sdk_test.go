@@ -257,6 +257,8 @@ func TestSDKManual(t *testing.T) {
 	}
 	ben.close()
 	ann.await("ben is gone", `!document.getElementById("person-ben")`)
+	expired := h.token("cid", func(c *token.Claims) { c.Expires = c.IssuedAt - 10 })
+	open(t, web.URL+"/#token="+expired, desktop).await("why nobody joins", `document.body.innerText.includes("expired")`)
 }
 
 func TestSDKRefusals(t *testing.T) {

@@ -27,6 +27,10 @@ const states: Record<string, readonly [word: string, tone: string]> = {
   STORED: ["Stored", "ended"],
 };
 
+/** When it began, short enough for a row: the list goes back 60 days, so that the year says nothing. */
+const moment = (r: Recording): string =>
+  new Date(r.startTime).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+
 const rows = new Keyed<Recording, { element: HTMLAnchorElement; picture: HTMLImageElement; pill: HTMLElement; facts: HTMLElement; trouble: HTMLElement }>(
   byId("list"),
   ({ id }) => id,
@@ -36,7 +40,7 @@ const rows = new Keyed<Recording, { element: HTMLAnchorElement; picture: HTMLIma
     const pill = make("span", "pill");
     const facts = make("span", "row-facts");
     const trouble = make("span", "row-trouble");
-    const head = make("span", "row-head", make("b", "", new Date(r.startTime).toLocaleString()), pill);
+    const head = make("span", "row-head", make("b", "", moment(r)), pill);
     const element = make("a", "row", picture, head, make("span", "row-stage", `${r.kind} of ${shortName(r.channelArn ?? r.stageArn ?? r.id)}`), facts, trouble);
     element.href = `#${r.id}`;
     return { element, picture, pill, facts, trouble };
@@ -115,7 +119,7 @@ async function ask(from: API): Promise<void> {
 function show(r: Recording | undefined): void {
   byId("detail").hidden = r === undefined;
   if (r === undefined) return stop();
-  setText(byId("name"), new Date(r.startTime).toLocaleString());
+  setText(byId("name"), moment(r));
   showState(byId("state"), r);
   setText(byId("where"), `${r.bucket}/${r.prefix}`);
   setText(byId("facts"), [factsOf(r), troubleOf(r), r.failure ?? "", r.problem ?? ""].filter(Boolean).join(" · "));
