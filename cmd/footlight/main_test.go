@@ -40,6 +40,20 @@ func TestWrongFlagIsShort(t *testing.T) {
 	}
 }
 
+// A recording that is mistyped is no broken one.
+func TestCheckNoRecording(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "objects", "recordings", "stage"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, bucket := range []string{"recordings", "other"} {
+		c := recordingFsckCommand{storeFlags: storeFlags{DataDir: dir}, Bucket: bucket, Prefix: "stage/none"}
+		if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "nothing is stored there") {
+			t.Errorf("%s: %v", bucket, err)
+		}
+	}
+}
+
 // A data dir that is mistyped is named, and not made.
 func TestWrongDataDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "nowhere")

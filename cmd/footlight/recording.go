@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -97,6 +98,9 @@ func (c *recordingFsckCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if isEmpty(ctx, bucket, c.Prefix) {
+		return fmt.Errorf("check %s/%s: nothing is stored there; `footlight recording ls` shows buckets and prefixes", c.Bucket, c.Prefix)
+	}
 	report, err := record.Check(ctx, bucket, c.Prefix)
 	if err == nil && c.Repair && (!report.Ended || !report.Closed) {
 		if err = record.Repair(ctx, bucket, c.Prefix); err == nil {
@@ -118,6 +122,14 @@ func (c *recordingFsckCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("%d problems", n)
 	}
 	return nil
+}
+
+// isEmpty tells whether a prefix has no object. It is false where the store does not say.
+func isEmpty(ctx context.Context, bucket objectstore.Bucket, prefix string) bool {
+	for range bucket.List(ctx, strings.Trim(prefix, "/")+"/") {
+		return false
+	}
+	return true
 }
 
 type recordingRecoverCommand struct {
