@@ -100,7 +100,11 @@ func (in *input) run(ctx context.Context) {
 		if in.clock.Now()-began > 10*time.Second {
 			pause.reset()
 		}
-		in.log.Warn("subscription ended", "participant", in.id, "reason", err)
+		level := slog.LevelWarn
+		if errors.Is(err, errResumes) || errors.Is(err, errConnection(webrtc.PeerConnectionStateClosed)) {
+			level = slog.LevelInfo // the stage hung up, as it does when a participant leaves or comes anew
+		}
+		in.log.Log(ctx, level, "subscription ended", "participant", in.id, "reason", err)
 		pause.wait(ctx, in.publishes)
 	}
 }
