@@ -508,7 +508,7 @@ func TestIngestCLI(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := codeBlocks(string(doc), "sh")
-	if len(blocks) != 5 {
+	if len(blocks) != 6 {
 		t.Fatalf("found %d code blocks", len(blocks))
 	}
 	s := harness.StartServer(t)
@@ -523,7 +523,7 @@ func TestIngestCLI(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{`"state": "CONNECTED"`, `"published": true`, `"name": "PUBLISH_STARTED"`} {
+	for _, want := range []string{`"state": "CONNECTED"`, `"published": true`, `"name": "PUBLISH_STARTED"`, "/console/watch?src=http"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the commands do not print %s:\n%s", want, out)
 		}
