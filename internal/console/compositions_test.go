@@ -289,3 +289,19 @@ func TestCompositionsOnAPhone(t *testing.T) {
 		t.Errorf("without a name: %s", strings.Join(slices.Sorted(slices.Values(labels)), ", "))
 	}
 }
+
+// TestRecordingsOnAPhone: the player is below the list there, not squeezed beside it.
+func TestRecordingsOnAPhone(t *testing.T) {
+	d := newDesk(t)
+	for width, columns := range map[int64]int{390: 1, 900: 1, 1280: 2} {
+		p := open(t, d.web.URL+"/console/recordings", view{width: width, height: 844, phone: width == 390})
+		p.run(`document.getElementById("list-card").hidden = document.getElementById("detail").hidden = false`)
+		p.run(`document.getElementById("where").textContent = "recordings/" + "abcdeABCDE12/".repeat(3) + "composite"`)
+		if got := evaluate[int](p, `getComputedStyle(document.querySelector(".desk")).gridTemplateColumns.split(" ").length`); got != columns {
+			t.Errorf("%d pixels wide: %d columns, want %d", width, got, columns)
+		}
+		if wide := evaluate[int64](p, `document.documentElement.scrollWidth`); wide > width {
+			t.Errorf("the page is %d wide on a screen of %d", wide, width)
+		}
+	}
+}
