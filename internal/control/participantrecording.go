@@ -220,20 +220,15 @@ func (c *Control) resumeParticipantTapes(ctx context.Context) error {
 		if s.Kind != record.Participant {
 			continue
 		}
-		p := &participantTape{participant: s.Owner + "/" + s.ParticipantID, recording: recording, sessions: []string{s.SessionID}, runs: 1}
+		p := &participantTape{participant: s.Owner + "/" + s.ParticipantID, recording: recording, runs: 1}
 		if r, _, err := c.stages.Get(ctx, s.Owner); err == nil {
 			p.config = r.Recording
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		people, err := c.participants.List(ctx, s.Owner+"/")
-		if err != nil {
+		var err error
+		if p.sessions, err = c.recordedSessions(ctx, s); err != nil {
 			return err
-		}
-		for _, r := range people {
-			if r.Recording.Prefix == s.Prefix && !slices.Contains(p.sessions, r.SessionID) {
-				p.sessions = append(p.sessions, r.SessionID)
-			}
 		}
 		c.participantTapes.mu.Lock()
 		if c.participantTapes.tapes == nil {
@@ -251,19 +246,40 @@ func (c *Control) resumeParticipantTapes(ctx context.Context) error {
 	return nil
 }
 
+// recordedSessions are the sessions of the stage in which a participant was recorded to one prefix, in order, as the records
+// of an earlier process have them.
+func (c *Control) recordedSessions(ctx context.Context, s record.Spec) ([]string, error) {
+	people, err := c.participants.List(ctx, s.Owner+"/")
+	if err != nil {
+		return nil, err
+	}
+	people = slices.DeleteFunc(people, func(r participantRecord) bool { return r.Recording.Prefix != s.Prefix || r.SessionID == s.SessionID })
+	slices.SortFunc(people, func(a, b participantRecord) int { return a.FirstJoin.Compare(b.FirstJoin) })
+	sessions := []string{s.SessionID}
+	for _, r := range people {
+		sessions = append(sessions, r.SessionID)
+	}
+	return sessions, nil
+}
+
 // noteRecording changes what a participant's record says of its recording. It does not block.
 func (c *Control) noteRecording(stageID, sessionID, participantID string, change func(*participantRecording)) {
 	c.stageJournal.observe(func(ctx context.Context) error {
-		p, _, err := c.participants.Get(ctx, stageID+"/"+sessionID+"/"+participantID)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil // the stage was deleted
-		}
-		if err != nil {
-			return err
-		}
-		change(&p.Recording)
-		return c.participants.Put(ctx, p.key(), p)
+		return c.changeRecording(ctx, stageID, sessionID, participantID, change)
 	})
+}
+
+// changeRecording does that. Only jobs of the stages' journal call it.
+func (c *Control) changeRecording(ctx context.Context, stageID, sessionID, participantID string, change func(*participantRecording)) error {
+	p, _, err := c.participants.Get(ctx, stageID+"/"+sessionID+"/"+participantID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // the stage was deleted
+	}
+	if err != nil {
+		return err
+	}
+	change(&p.Recording)
+	return c.participants.Put(ctx, p.key(), p)
 }
 
 // participantRecordingDetail is the detail of "IVS Participant Recording State Change" (spec/composition.md §6).
@@ -308,14 +324,27 @@ func (c *Control) observeParticipantTape(e record.Event) {
 		d.EventName, d.ErrorCode, d.Reason = "Recording End Failure", cause.Code, cause.Message
 		state = ivsrealtime.ParticipantRecordingStateFailed
 	}
-	c.publishParticipantTape(s, e.Time, d)
-	for _, session := range sessions {
-		c.noteRecording(s.Owner, session, s.ParticipantID, func(r *participantRecording) {
-			if r.Prefix == s.Prefix {
-				r.State = state
+	tape := c.participantTapes.forget(s.ID)
+	c.stageJournal.observe(func(ctx context.Context) (err error) {
+		var sessions []string
+		if tape != nil {
+			sessions = tape.sessions
+		} else if sessions, err = c.recordedSessions(ctx, s); err != nil { // it had ended before this process began
+			return err
+		}
+		d.SessionID = sessions[len(sessions)-1]
+		c.publishParticipantTape(s, e.Time, d)
+		for _, session := range sessions {
+			if err := c.changeRecording(ctx, s.Owner, session, s.ParticipantID, func(r *participantRecording) {
+				if r.Prefix == s.Prefix {
+					r.State = state
+				}
+			}); err != nil {
+				return err
 			}
-		})
-	}
+		}
+		return nil
+	})
 }
 
 // failParticipantTape tells that a participant cannot be recorded, who publishes all the same.

@@ -86,7 +86,7 @@ func TestParticipantPrefixes(t *testing.T) {
 // observed gives a Control a recorder that it hears of, with its spool in a folder. See run.
 func observed(dir string) func(*Control) {
 	return func(c *Control) {
-		c.Recorder = &record.Recorder{Dir: filepath.Join(dir, "spool"), Objects: c.Objects, Observe: c.ObserveRecording, Reserve: 1}
+		c.Recorder = &record.Recorder{Dir: filepath.Join(dir, "spool"), Objects: c.Objects, Observe: c.ObserveRecording, Noted: c.RecordingsNoted, Reserve: 1}
 	}
 }
 

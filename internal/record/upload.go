@@ -91,7 +91,7 @@ func (r *Recording) upload(ctx context.Context) {
 		case err != nil:
 			r.log.Error("cannot render what is to be stored", "error", err)
 		case !ok:
-			if r.complete() {
+			if r.complete(ctx) {
 				return
 			}
 			select {
@@ -331,12 +331,20 @@ func (r *Recording) storeFailed(o object, err error) {
 	r.tell(StoreAway)
 }
 
-// complete tells whether the store has everything; then the recording leaves the spool.
-func (r *Recording) complete() bool {
+// complete tells whether the store has everything. Then the recording leaves the spool, once that was noted: after a
+// crash in between the next start stores the end again, and tells it.
+func (r *Recording) complete(ctx context.Context) bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.state != Stored {
+	all := r.state == Stored
+	if all {
+		r.tell(Ended)
+	}
+	r.mu.Unlock()
+	if !all {
 		return false
+	}
+	if noted := r.recorder.Noted; noted != nil && noted(ctx) != nil {
+		return true // the recorder closes
 	}
 	if err := r.spool.discard(); err != nil {
 		r.log.Error("a stored recording stays in the spool", "error", err)

@@ -69,7 +69,7 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 		return err
 	}
 	s.onClose(s.control.Close)
-	s.recorder.Observe = s.control.ObserveRecording
+	s.recorder.Observe, s.recorder.Noted = s.control.ObserveRecording, s.control.RecordingsNoted
 	if err := s.recorder.Start(ctx); err != nil {
 		return err
 	}
