@@ -331,7 +331,7 @@ func (r *Recording) openSegment(start int64, broken, key bool, wall time.Time) e
 		return fmt.Errorf("begin segment: %w", err)
 	}
 	if err := r.note(entry{Open: &o}); err != nil {
-		_, _ = r.spool.finish() // it is not in the journal, so there is no such segment
+		_ = r.spool.finish() // it is not in the journal, so there is no such segment
 		return err
 	}
 	if r.state != Active && r.state != Uploading {
@@ -377,22 +377,15 @@ func (r *Recording) closeSegment(end int64) error {
 	if r.history.open == nil {
 		return nil
 	}
-	size := r.spool.size
 	if r.spool.file != nil {
-		var err error
-		if size, err = r.spool.finish(); err != nil {
+		if err := r.spool.finish(); err != nil {
 			return fmt.Errorf("close segment: %w", err)
 		}
-		r.spool.size = size // until the journal has it
 	}
-	if size > 0 && end <= r.history.open.Start {
+	if r.spool.size > 0 && end <= r.history.open.Start {
 		end = r.history.open.Start + 1
 	}
-	err := r.note(entry{Close: &closeEntry{End: end, Size: size}})
-	if err == nil {
-		r.spool.size = 0
-	}
-	return err
+	return r.note(entry{Close: &closeEntry{End: end, Size: r.spool.size}})
 }
 
 // note appends to the journal and to what follows from it. It is called with the lock held.
