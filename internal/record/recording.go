@@ -59,6 +59,7 @@ type message struct {
 type Recording struct {
 	recorder *Recorder
 	spec     Spec
+	begun    time.Time // in this process
 	log      *slog.Logger
 	inbox    chan message
 	queued   atomic.Int64  // bytes in the inbox
@@ -88,7 +89,7 @@ type Recording struct {
 
 func newRecording(rec *Recorder, s Spec, sp *spool, h history) *Recording {
 	r := &Recording{
-		recorder: rec, spec: s, log: rec.log().With("recording", s.ID),
+		recorder: rec, spec: s, begun: time.Now(), log: rec.log().With("recording", s.ID),
 		inbox: make(chan message, inboxSize), wake: make(chan struct{}, 1), over: make(chan struct{}), stored: make(chan struct{}),
 		spool: sp, history: h, good: h.mediaEnd(), state: Waiting, width: s.Width, height: s.Height, frameRate: s.FrameRate,
 	}
@@ -126,7 +127,7 @@ func (r *Recording) Stored() <-chan struct{} { return r.stored }
 // End ends the recording and returns when that is on disk; the upload goes on. Ending it again changes nothing.
 func (r *Recording) End(ctx context.Context, c Cause) error {
 	select {
-	case r.inbox <- message{what: endRequest{endEntry{Time: time.Now().UTC(), Code: c.Code, Message: c.Message}}}:
+	case r.inbox <- message{what: endRequest{endEntry{Time: r.endTime(), Code: c.Code, Message: c.Message}}}:
 	case <-r.over:
 		return nil
 	case <-r.recorder.ctx.Done():
@@ -142,6 +143,15 @@ func (r *Recording) End(ctx context.Context, c Cause) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// endTime is now, and not before the start: the machine's clock may have been set back.
+func (r *Recording) endTime() time.Time {
+	now := time.Now().UTC()
+	if now.Before(r.spec.Started) {
+		return r.spec.Started
+	}
+	return now
 }
 
 // run owns the media, until the recording is over or the recorder closes.
