@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,9 +145,17 @@ func (c *Control) runParticipantTape(ctx context.Context, e stage.Event, config 
 		})
 	}
 	source := recording.Source()
-	capture.Run(ctx, ear, source, recording.Spec().Segment)
+	capture.Run(ctx, ear, source, keyInterval(recording.Spec()))
 	source.Close()
 	c.endParticipantTape(id, p, run)
+}
+
+// keyInterval is how far apart key frames are wanted: for segments, or for thumbnails where no picture is recorded.
+func keyInterval(s record.Spec) time.Duration {
+	if s.Media == record.AudioVideo {
+		return s.Segment
+	}
+	return cmp.Or(s.Thumbnails.Interval, s.Segment)
 }
 
 // endParticipantTape ends a recording unless its participant publishes again within the window.
@@ -305,7 +314,6 @@ func (c *Control) publishParticipantTape(s record.Spec, at time.Time, d particip
 // observeParticipantTape hears that the store has the first object of a recording, or everything. It does not block.
 func (c *Control) observeParticipantTape(e record.Event) {
 	s := e.Status.Spec
-	sessions := []string{s.SessionID}
 	if e.Kind == record.Started {
 		c.publishParticipantTape(s, e.Time, participantRecordingDetail{SessionID: s.SessionID, EventName: string(record.Started)})
 		c.noteRecording(s.Owner, s.SessionID, s.ParticipantID, func(r *participantRecording) {
@@ -315,10 +323,7 @@ func (c *Control) observeParticipantTape(e record.Event) {
 		})
 		return
 	}
-	if p := c.participantTapes.forget(s.ID); p != nil {
-		sessions = p.sessions
-	}
-	d := participantRecordingDetail{SessionID: sessions[len(sessions)-1], EventName: string(record.Ended), DurationMS: new(e.Status.Duration.Milliseconds())}
+	d := participantRecordingDetail{EventName: string(record.Ended), DurationMS: new(e.Status.Duration.Milliseconds())}
 	state := ivsrealtime.ParticipantRecordingStateStopped
 	if cause := e.Status.Cause; cause.Code != "" {
 		d.EventName, d.ErrorCode, d.Reason = "Recording End Failure", cause.Code, cause.Message
