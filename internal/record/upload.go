@@ -54,9 +54,7 @@ func (r *Recording) resumeUploads() {
 			continue
 		}
 		u.files = append(u.files, name)
-	}
-	for _, s := range r.history.segments {
-		if slices.Contains(u.files, segmentName(s.Number)) {
+		if isSegment(name) {
 			u.segments--
 		}
 	}
@@ -185,14 +183,17 @@ func (r *Recording) nextFile(name, rendition string) object {
 		}
 		o.key = "media/thumbnails/" + r.spec.thumbnailFolder(t.Width, t.Height) + name
 	}
-	segment := strings.HasSuffix(name, ".mp4") && !strings.HasPrefix(name, "init-")
 	o.done = func(u *uploads) {
 		u.files = u.files[1:]
-		if segment {
+		if isSegment(name) {
 			u.segments++
 		}
 	}
 	return o
+}
+
+func isSegment(file string) bool {
+	return strings.HasSuffix(file, ".mp4") && !strings.HasPrefix(file, "init-")
 }
 
 func (r *Recording) latestThumbnail() object {
@@ -349,7 +350,6 @@ func (r *Recording) complete(ctx context.Context) bool {
 	if err := r.spool.discard(); err != nil {
 		r.log.Error("a stored recording stays in the spool", "error", err)
 	}
-	r.tell(Ended)
 	r.recorder.forget(r)
 	close(r.stored)
 	return true
