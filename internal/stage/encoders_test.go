@@ -124,7 +124,7 @@ func webrtcbinOffer(print string) string {
 }
 
 // newCertificate makes a certificate and its fingerprint.
-func newCertificate(t *testing.T) (tls.Certificate, string) {
+func newCertificate(t testing.TB) (tls.Certificate, string) {
 	t.Helper()
 	certificate, err := selfsign.GenerateSelfSigned()
 	if err != nil {
@@ -138,7 +138,7 @@ func newCertificate(t *testing.T) (tls.Certificate, string) {
 }
 
 // encode posts an offer and connects.
-func (r *rig) encode(t *testing.T, name, offer, ufrag, pwd string, certificate tls.Certificate) (*encoder, *http.Response) {
+func (r *rig) encode(t testing.TB, name, offer, ufrag, pwd string, certificate tls.Certificate) (*encoder, *http.Response) {
 	t.Helper()
 	res, answer := r.do(t, "POST", "/whip", offer, "Content-Type", typeSDP, "Authorization", "Bearer stage1."+name+".p")
 	if res.StatusCode != 201 || !strings.HasPrefix(answer, "v=") {
@@ -217,16 +217,21 @@ func (e *encoder) check() {
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(e.user), stun.RawAttribute{Type: stun.AttrUseCandidate},
-			stun.NewShortTermIntegrity(e.theirs), stun.Fingerprint)
-		if err == nil {
-			_, _ = e.wire.Write(m.Raw)
-		}
+		e.ask()
 		select {
 		case <-ticker.C:
 		case <-e.done:
 			return
 		}
+	}
+}
+
+// ask sends one of them.
+func (e *encoder) ask() {
+	m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(e.user), stun.RawAttribute{Type: stun.AttrUseCandidate},
+		stun.NewShortTermIntegrity(e.theirs), stun.Fingerprint)
+	if err == nil {
+		_, _ = e.wire.Write(m.Raw)
 	}
 }
 
@@ -278,7 +283,7 @@ func (d dtlsSide) SetReadDeadline(time.Time) error           { return nil }
 func (d dtlsSide) SetWriteDeadline(time.Time) error          { return nil }
 
 // dtlsServer waits for the stage's handshake and keys SRTP.
-func (e *encoder) dtlsServer(t *testing.T, certificate tls.Certificate) {
+func (e *encoder) dtlsServer(t testing.TB, certificate tls.Certificate) {
 	t.Helper()
 	select {
 	case <-e.answers:
