@@ -24,7 +24,7 @@ func (r Results) markdown() string {
 	half := r.near("footlight", ours.Subscribers/2)
 	fmt.Fprintf(&b, ". Near half of that (%d): delay %.2f ms, p99 %.2f ms.\n", half.Subscribers, half.P50, half.P99)
 	if i := r.Idle; i != nil {
-		fmt.Fprintf(&b, "\n## %d idle subscribers\n\n%.0f KiB each of heap and stacks, %.0f KiB resident; %.1f goroutines each; %.2f cores in all.\n",
+		fmt.Fprintf(&b, "\n## %d idle subscribers\n\nOf sound and picture. %.0f KiB each of heap and stacks, %.0f KiB resident; %.1f goroutines each; %.2f cores in all.\n",
 			i.Subscribers, i.Memory, i.Resident, i.Goroutines, i.CPU)
 	}
 	if l := r.Lossy; l != nil {
@@ -32,7 +32,7 @@ func (r Results) markdown() string {
 			100*l.Loss, l.RoundTrip, l.Sent, l.Whole, playout.Milliseconds(), l.Chain)
 	}
 	if c := r.Churn; c != nil {
-		fmt.Fprintf(&b, "\n## %d joins and leaves\n\n%.0f a second. Heap and stacks in MiB, and goroutines, after each tenth:", c.Cycles, c.PerSecond)
+		fmt.Fprintf(&b, "\n## %d joins and leaves\n\n%.0f a second. Heap and stacks in MiB, and goroutines, after each fifth:", c.Cycles, c.PerSecond)
 		for i, m := range c.Memory {
 			fmt.Fprintf(&b, " %.1f (%d)", float64(m)/(1<<20), c.Goroutines[i])
 		}
