@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/tryout"
@@ -33,8 +35,9 @@ func (d *Doctor) compose(ctx context.Context) (string, error) {
 	return fmt.Sprintf("playable after %v", time.Since(start).Round(10*time.Millisecond)), err
 }
 
-// play reads the playlist and the newest media, as a player does, and measures how old the newest part is, and how far
-// apart sound and picture begin in it. The age is of the part's beginning: its last picture may last into the future.
+// play reads the playlist and the newest media, as a player does, and measures how long ago the beginning of the newest part was
+// drawn, and how far apart sound and picture begin in it. Only key frames are decoded: the newest of them tells how far what
+// was drawn is from the playlist's time.
 func (d *Doctor) play(ctx context.Context) (string, error) {
 	variant, err := tryout.FirstURI(ctx, *d.channel.PlaybackUrl)
 	if err != nil {
@@ -58,17 +61,42 @@ func (d *Doctor) play(ctx context.Context) (string, error) {
 		return "", err
 	}
 	age := time.Since(edge.began)
-	apart, err := d.apart(ctx, variant, edge)
+	movie, err := readInit(ctx, variant, edge.init)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("newest part began %d ms ago, sound and picture begin %.1f ms apart in it", age.Milliseconds(), float64(apart.Microseconds())/1000), nil
+	newest, err := readPart(ctx, variant, edge.part)
+	if err != nil {
+		return "", err
+	}
+	apart, err := apart(movie, newest)
+	if err != nil {
+		return "", err
+	}
+	if edge.key != edge.part {
+		if newest, err = readPart(ctx, variant, edge.key); err != nil {
+			return "", err
+		}
+	}
+	key, err := keyFrame(movie, newest)
+	if err != nil {
+		return "", err
+	}
+	drawn, err := d.drawn(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	age += edge.keyBegan.Sub(drawn)
+	return fmt.Sprintf("the newest part begins with what was drawn %d ms ago, its sound and picture begin %.1f ms apart",
+		age.Milliseconds(), float64(apart.Microseconds())/1000), nil
 }
 
 // edge is the live end of a media playlist.
 type edge struct {
 	init, part string
 	began      time.Time // the newest part, by the server's clock
+	key        string    // the newest part that begins with a key frame
+	keyBegan   time.Time
 	length     time.Duration
 }
 
@@ -93,6 +121,9 @@ func readEdge(playlist io.Reader) (edge, error) {
 			clock = t
 		case "#EXT-X-PART":
 			e.part = attribute(value, "URI")
+			if attribute(value, "INDEPENDENT") == "YES" {
+				e.key, e.keyBegan = e.part, clock.Add(parts)
+			}
 			last = seconds(attribute(value, "DURATION"))
 			parts += last
 		case "#EXTINF":
@@ -106,8 +137,8 @@ func readEdge(playlist io.Reader) (edge, error) {
 	}
 	e.length += parts
 	e.began = clock.Add(parts - last)
-	if e.part == "" || e.init == "" || clock.IsZero() {
-		return e, fmt.Errorf("the playlist has no parts, no EXT-X-MAP or no date")
+	if e.part == "" || e.key == "" || e.init == "" || clock.IsZero() {
+		return e, fmt.Errorf("the playlist has no parts, none with a key frame, no EXT-X-MAP or no date")
 	}
 	return e, lines.Err()
 }
@@ -127,33 +158,43 @@ func seconds(s string) time.Duration {
 	return time.Duration(f * float64(time.Second))
 }
 
-// apart is how far the first sound and the first picture of the newest part are apart.
-func (d *Doctor) apart(ctx context.Context, playlist string, e edge) (time.Duration, error) {
-	scales := map[int]uint32{}
-	header, err := read(ctx, playlist, e.init)
+// readInit fetches an initialization segment.
+func readInit(ctx context.Context, playlist, uri string) (*fmp4.Init, error) {
+	data, err := read(ctx, playlist, uri)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var movie fmp4.Init
-	if err := movie.Unmarshal(bytes.NewReader(header)); err != nil {
-		return 0, fmt.Errorf("the initialization segment: %w", err)
+	if err := movie.Unmarshal(bytes.NewReader(data)); err != nil {
+		return nil, fmt.Errorf("the initialization segment: %w", err)
 	}
-	for _, t := range movie.Tracks {
-		scales[t.ID] = t.TimeScale
-	}
-	data, err := read(ctx, playlist, e.part)
+	return &movie, nil
+}
+
+// readPart fetches a part.
+func readPart(ctx context.Context, playlist, uri string) (*fmp4.Part, error) {
+	data, err := read(ctx, playlist, uri)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var parts fmp4.Parts
 	if err := parts.Unmarshal(data); err != nil {
-		return 0, fmt.Errorf("the part: %w", err)
+		return nil, fmt.Errorf("the part %s: %w", uri, err)
+	}
+	if len(parts) == 0 {
+		return nil, fmt.Errorf("the part %s is empty", uri)
+	}
+	return parts[0], nil
+}
+
+// apart is how far the first sound and the first picture of a part are apart.
+func apart(movie *fmp4.Init, part *fmp4.Part) (time.Duration, error) {
+	scales := map[int]uint32{}
+	for _, t := range movie.Tracks {
+		scales[t.ID] = t.TimeScale
 	}
 	var starts []time.Duration
-	if len(parts) == 0 {
-		return 0, errors.New("the newest part is empty")
-	}
-	for _, t := range parts[0].Tracks {
+	for _, t := range part.Tracks {
 		if scale := scales[t.ID]; scale != 0 {
 			starts = append(starts, time.Duration(float64(t.BaseTime)/float64(scale)*float64(time.Second)))
 		}
@@ -162,6 +203,27 @@ func (d *Doctor) apart(ctx context.Context, playlist string, e edge) (time.Durat
 		return 0, fmt.Errorf("the newest part has %d tracks, not sound and picture", len(starts))
 	}
 	return (starts[0] - starts[1]).Abs(), nil
+}
+
+// keyFrame is the first picture of a part in Annex B form, with its parameter sets.
+func keyFrame(movie *fmp4.Init, part *fmp4.Part) ([]byte, error) {
+	for _, t := range movie.Tracks {
+		codec, ok := t.Codec.(*codecs.H264)
+		if !ok {
+			continue
+		}
+		for _, p := range part.Tracks {
+			if p.ID != t.ID || len(p.Samples) == 0 {
+				continue
+			}
+			var units h264.AVCC
+			if err := units.Unmarshal(p.Samples[0].Payload); err != nil {
+				return nil, fmt.Errorf("the first picture of a part: %w", err)
+			}
+			return h264.AnnexB(append([][]byte{codec.SPS, codec.PPS}, units...)).Marshal()
+		}
+	}
+	return nil, errors.New("a part holds no H.264 picture")
 }
 
 func read(ctx context.Context, base, uri string) ([]byte, error) {
