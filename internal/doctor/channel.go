@@ -2,16 +2,12 @@ package doctor
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/tryout"
@@ -67,7 +63,7 @@ func (d *Doctor) play(ctx context.Context) (string, error) {
 
 // edge is the live end of a media playlist.
 type edge struct {
-	init, part string
+	init, part string    // init is empty where there is none
 	began      time.Time // the newest part, by the server's clock
 	length     time.Duration
 }
@@ -106,8 +102,8 @@ func readEdge(playlist io.Reader) (edge, error) {
 	}
 	e.length += parts
 	e.began = clock.Add(parts - last)
-	if e.part == "" || e.init == "" || clock.IsZero() {
-		return e, fmt.Errorf("the playlist has no parts, no EXT-X-MAP or no date")
+	if e.part == "" || clock.IsZero() {
+		return e, fmt.Errorf("the playlist has no parts or no date")
 	}
 	return e, lines.Err()
 }
@@ -129,34 +125,20 @@ func seconds(s string) time.Duration {
 
 // apart is how far the first sound and the first picture of the newest part are apart.
 func (d *Doctor) apart(ctx context.Context, playlist string, e edge) (time.Duration, error) {
-	scales := map[int]uint32{}
-	header, err := read(ctx, playlist, e.init)
-	if err != nil {
-		return 0, err
-	}
-	var movie fmp4.Init
-	if err := movie.Unmarshal(bytes.NewReader(header)); err != nil {
-		return 0, fmt.Errorf("the initialization segment: %w", err)
-	}
-	for _, t := range movie.Tracks {
-		scales[t.ID] = t.TimeScale
-	}
-	data, err := read(ctx, playlist, e.part)
-	if err != nil {
-		return 0, err
-	}
-	var parts fmp4.Parts
-	if err := parts.Unmarshal(data); err != nil {
-		return 0, fmt.Errorf("the part: %w", err)
-	}
-	var starts []time.Duration
-	if len(parts) == 0 {
-		return 0, errors.New("the newest part is empty")
-	}
-	for _, t := range parts[0].Tracks {
-		if scale := scales[t.ID]; scale != 0 {
-			starts = append(starts, time.Duration(float64(t.BaseTime)/float64(scale)*float64(time.Second)))
+	var header []byte
+	if e.init != "" {
+		var err error
+		if header, err = read(ctx, playlist, e.init); err != nil {
+			return 0, err
 		}
+	}
+	part, err := read(ctx, playlist, e.part)
+	if err != nil {
+		return 0, err
+	}
+	starts, err := startsOf(header, part)
+	if err != nil {
+		return 0, err
 	}
 	if len(starts) != 2 {
 		return 0, fmt.Errorf("the newest part has %d tracks, not sound and picture", len(starts))
