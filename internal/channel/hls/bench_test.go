@@ -40,7 +40,7 @@ func BenchmarkFrame(b *testing.B) {
 					}
 				}
 			}
-			if n := len(m.segments); n > 20 {
+			if n := len(m.segments); n > 10 {
 				in := float64(len(key)+59*len(other)) + 2*48000./samplesPerAU*float64(len(sound))
 				b.ReportMetric(100*(float64(len(m.segments[n-1].data))/in-1), "%overhead")
 			}
