@@ -150,7 +150,8 @@ func (p *tsPart) appendPicture(v videoSample) {
 func appendNALU(b, nalu []byte) []byte { return append(append(b, 0, 0, 0, 1), nalu...) }
 
 // appendSound appends the sound that begins before a time, that of the next picture or the part's end, several access units to
-// a PES packet where they follow one another. It has the clock before it where the next one, an access unit later at most, would be too late.
+// a PES packet where they follow one another. It has the clock before it where the next one, which may come an access unit
+// later than that time, would be too late.
 func (p *tsPart) appendSound(until int64) error {
 	if len(p.audio) == 0 {
 		return nil
