@@ -105,9 +105,11 @@ func (c *composition) run() error {
 		if err := c.picture(n, at); err != nil {
 			return err
 		}
-		if c.Paced {
-			c.encoder.Hurry(c.effort.Note(time.Since(began), tick))
+		took := time.Since(began)
+		if !c.Paced {
+			took = 0 // nothing is late
 		}
+		c.encoder.Hurry(c.effort.Note(took, tick, c.mixer.Reduced()))
 		if since := c.Wait + at; c.Paced && since >= stagger && since < time.Duration(c.Seconds)*time.Second {
 			c.stages.Ticks++
 			if time.Since(start) > at+tick {

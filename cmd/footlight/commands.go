@@ -22,6 +22,7 @@ type serveCommand struct {
 const defaultDataDir = "data"
 
 func (c *serveCommand) Run(ctx context.Context) error {
+	loosenWaits()
 	if c.DataDir == "" {
 		c.DataDir = defaultDataDir
 	}
@@ -72,5 +73,6 @@ type demoCommand struct {
 }
 
 func (c *demoCommand) Run(ctx context.Context) error {
+	loosenWaits()
 	return demo.Run(ctx, c.Config, os.Stdout)
 }

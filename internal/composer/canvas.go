@@ -214,7 +214,7 @@ func (c *canvas) picture(n int64, key bool) error {
 		return fmt.Errorf("encode picture %d: %w", n, err)
 	}
 	now := c.clock.Now()
-	c.encoder.Hurry(c.effort.Note(now-began, c.at(n+1)-c.at(n)))
+	c.encoder.Hurry(c.effort.Note(now-began, c.at(n+1)-c.at(n), c.mixer.Reduced()))
 	p := &packet{video: true, key: coded.Key, pts: c.at(n), data: data, made: now}
 	for _, o := range c.outputs {
 		o.offer(p)

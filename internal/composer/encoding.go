@@ -19,8 +19,9 @@ import (
 // with one every second, where superfast loses 0.0008); it has no adaptive quantisation, so flat areas next to much
 // motion get fewer bits.
 //
-// Its low complexity saves a sixth of the instructions for 0.003 more, just beyond what we allow an encoder to lose
-// (0.005): it is for canvases above 1080p30, and for machines that are busy (see video.Effort).
+// Its low complexity saves a sixth of the instructions for 0.003 more, on grids that are full of reduced pictures just
+// beyond what we allow an encoder to lose (0.005). It is for canvases above 1080p30; for those that mostly show pictures as
+// they came or enlarged, where it loses next to nothing; and for machines that are busy (see video.Effort).
 func encodingFor(f format) av.H264Config {
 	cfg := av.H264Config{Width: f.width, Height: f.height, FrameRate: f.frameRate, BitRate: f.bitRate,
 		KeyInterval: f.keyInterval(), Encoder: av.OpenH264, Preset: "medium", Profile: "main", OmitHeaders: true, Threads: 1}

@@ -102,6 +102,16 @@ func (m *Mixer) Compose(tiles []Tile) *av.Canvas {
 	return m.canvas
 }
 
+// Reduced is the share of the canvas, 0 to 1, where the last Compose showed pictures smaller than they came. They have
+// the finest detail that a canvas can show, and are the hardest to encode; pictures as they came or enlarged are softer.
+func (m *Mixer) Reduced() float64 {
+	pixels := 0
+	for i := range m.places {
+		pixels += m.places[i].reduced
+	}
+	return min(1, float64(pixels)/float64(m.canvas.Width*m.canvas.Height))
+}
+
 // Close gives back all pictures and the canvas.
 func (m *Mixer) Close() {
 	m.forget()
@@ -173,10 +183,11 @@ func (m *Mixer) rect(r layout.Rect) image.Rectangle {
 // draw draws a tile with all that belongs to it.
 func (m *Mixer) draw(t *Tile, p *place) {
 	p.grab(m.canvas)
+	p.reduced = 0
 	if t.Picture == nil {
 		m.drawPlaceholder(t.Label, p.rect)
 	} else {
-		m.drawPicture(t, p.rect)
+		m.drawPicture(t, p)
 	}
 	if m.look.plates != nil {
 		m.drawPlate(t.Name, p.rect)
@@ -187,14 +198,18 @@ func (m *Mixer) draw(t *Tile, p *place) {
 	p.cover(m.canvas)
 }
 
-func (m *Mixer) drawPicture(t *Tile, r image.Rectangle) {
-	src, dst := fit(t.Fill, t.Picture.Width, t.Picture.Height, r)
-	for _, bar := range around(r, dst) {
+func (m *Mixer) drawPicture(t *Tile, p *place) {
+	src, dst := fit(t.Fill, t.Picture.Width, t.Picture.Height, p.rect)
+	for _, bar := range around(p.rect, dst) {
 		m.look.drawBar(m.canvas, bar)
 	}
 	if err := m.canvas.DrawPicture(t.Picture, src, dst); err != nil {
 		// Only for lack of memory: fit keeps to the picture and to the tile.
-		m.drawPlaceholder(t.Label, r)
+		m.drawPlaceholder(t.Label, p.rect)
+		return
+	}
+	if src.Dx() > dst.Dx() || src.Dy() > dst.Dy() {
+		p.reduced = dst.Dx() * dst.Dy()
 	}
 }
 

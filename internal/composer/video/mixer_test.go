@@ -57,6 +57,32 @@ func TestComposeDrawsOnlyWhatChanged(t *testing.T) {
 	}
 }
 
+func TestReduced(t *testing.T) {
+	m := newMixer(t, 640, 360)
+	small, large := chart(t, 320, 180, 90, 90), chart(t, 640, 360, 90, 90)
+	left, right := layout.Rect{W: 318, H: 180}, layout.Rect{X: 320, W: 318, H: 180}
+	const quarter = 318. * 180 / (640 * 360)
+	for _, step := range []struct {
+		what  string
+		tiles []Tile
+		want  float64
+	}{
+		{"nobody", nil, 0},
+		{"as it came, but for its edge", []Tile{{Rect: left, Picture: small}}, 0},
+		{"enlarged", []Tile{{Rect: layout.Rect{W: 640, H: 360}, Picture: small}}, 0},
+		{"one as it came, one halved", []Tile{{Rect: left, Picture: small}, {Rect: right, Picture: large}}, quarter},
+		{"the other is drawn again", []Tile{{Rect: left}, {Rect: right, Picture: large}}, quarter},
+		{"muted", []Tile{{Rect: left}, {Rect: right}}, 0},
+		{"reduced within bars", []Tile{{Rect: left, Picture: large, Fill: layout.Contain}}, quarter},
+		{"gone", nil, 0},
+	} {
+		m.Compose(step.tiles)
+		if got := m.Reduced(); got != step.want {
+			t.Errorf("%s: %v, want %v", step.what, got, step.want)
+		}
+	}
+}
+
 // However the tiles came to be, the canvas shows what a new mixer would draw.
 func TestComposeIsWithoutHistory(t *testing.T) {
 	pics := []*av.Picture{

@@ -13,6 +13,7 @@ type place struct {
 	radius  int // even; 0: no round corners
 	corners [4]corner
 	draw    bool // in this Compose
+	reduced int  // pixels of its picture, where that is shown smaller than it came
 }
 
 // corner is a square at a corner of a tile. Its layer holds what is below the tile, and covers the tile outside
