@@ -2,67 +2,121 @@ package doctor
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
+	mp4codecs "github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/codecs"
+
+	"github.com/footlight-live/footlight/internal/tryout"
 )
 
-// starts are the times at which the tracks of a piece of media begin, by the media's own clock.
-type starts []time.Duration
-
-// startsOf reads a part. The header is that of fragmented MP4; MPEG-TS has none.
-func startsOf(header, part []byte) (starts, error) {
-	if len(header) == 0 {
-		return startsTS(part)
-	}
-	return startsMP4(header, part)
+// piece is what a part begins with.
+type piece struct {
+	starts  []time.Duration // of its tracks, by the media's own clock
+	picture h264.AnnexB     // the first, with parameter sets where it is a key frame
 }
 
-func startsMP4(header, part []byte) (s starts, err error) {
+// apart is how far the first sound and the first picture are apart.
+func (p piece) apart() (time.Duration, error) {
+	if len(p.starts) != 2 {
+		return 0, fmt.Errorf("the newest part has %d tracks, not sound and picture", len(p.starts))
+	}
+	return (p.starts[0] - p.starts[1]).Abs(), nil
+}
+
+// keyFrame is the first picture in Annex B form.
+func (p piece) keyFrame() ([]byte, error) {
+	if p.picture == nil {
+		return nil, errors.New("a part holds no H.264 picture")
+	}
+	return p.picture.Marshal()
+}
+
+// readPart fetches a part. The header is that of fragmented MP4; MPEG-TS has none.
+func readPart(ctx context.Context, playlist, uri string, header []byte) (piece, error) {
+	data, err := read(ctx, playlist, uri)
+	if err != nil {
+		return piece{}, err
+	}
+	p, err := pieceOf(header, data)
+	if err != nil {
+		return piece{}, fmt.Errorf("the part %s: %w", uri, err)
+	}
+	return p, nil
+}
+
+func pieceOf(header, part []byte) (piece, error) {
+	if len(header) == 0 {
+		return pieceTS(part)
+	}
+	return pieceMP4(header, part)
+}
+
+func pieceMP4(header, part []byte) (p piece, err error) {
 	var movie fmp4.Init
 	if err := movie.Unmarshal(bytes.NewReader(header)); err != nil {
-		return nil, fmt.Errorf("the initialization segment: %w", err)
+		return p, fmt.Errorf("the initialization segment: %w", err)
 	}
-	scales := map[int]uint32{}
+	tracks := map[int]*fmp4.InitTrack{}
 	for _, t := range movie.Tracks {
-		scales[t.ID] = t.TimeScale
+		tracks[t.ID] = t
 	}
 	var parts fmp4.Parts
 	if err := parts.Unmarshal(part); err != nil {
-		return nil, fmt.Errorf("the part: %w", err)
+		return p, err
 	}
 	if len(parts) == 0 {
-		return nil, errors.New("the part is empty")
+		return p, errors.New("it is empty")
 	}
 	for _, t := range parts[0].Tracks {
-		if scale := scales[t.ID]; scale != 0 {
-			s = append(s, time.Duration(float64(t.BaseTime)/float64(scale)*float64(time.Second)))
+		track := tracks[t.ID]
+		if track == nil || track.TimeScale == 0 || len(t.Samples) == 0 {
+			continue
+		}
+		p.starts = append(p.starts, time.Duration(float64(t.BaseTime)/float64(track.TimeScale)*float64(time.Second)))
+		if codec, ok := track.Codec.(*mp4codecs.H264); ok {
+			var units h264.AVCC
+			if err := units.Unmarshal(t.Samples[0].Payload); err != nil {
+				return p, fmt.Errorf("its first picture: %w", err)
+			}
+			p.picture = append(h264.AnnexB{codec.SPS, codec.PPS}, units...)
 		}
 	}
-	return s, nil
+	return p, nil
 }
 
-func startsTS(part []byte) (s starts, err error) {
+func pieceTS(part []byte) (p piece, err error) {
 	r := &mpegts.Reader{R: bytes.NewReader(part)}
 	if err := r.Initialize(); err != nil {
-		return nil, fmt.Errorf("the part: %w", err)
+		return p, err
 	}
-	var picture, sound []int64 // in 1/90000 s
+	begun := map[*mpegts.Track]bool{}
+	begin := func(t *mpegts.Track, at int64) { // in 1/90000 s
+		if !begun[t] {
+			begun[t] = true
+			p.starts = append(p.starts, time.Duration(at)*time.Second/90000)
+		}
+	}
 	for _, t := range r.Tracks() {
 		switch t.Codec.(type) {
 		case *codecs.H264:
-			r.OnDataH264(t, func(_, dts int64, _ [][]byte) error {
-				picture = append(picture, dts)
+			r.OnDataH264(t, func(_, dts int64, units [][]byte) error {
+				begin(t, dts)
+				if p.picture == nil {
+					p.picture = units
+				}
 				return nil
 			})
 		case *codecs.MPEG4Audio:
 			r.OnDataMPEG4Audio(t, func(pts int64, _ [][]byte) error {
-				sound = append(sound, pts)
+				begin(t, pts)
 				return nil
 			})
 		}
@@ -71,12 +125,20 @@ func startsTS(part []byte) (s starts, err error) {
 		err = r.Read()
 	}
 	if !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("the part: %w", err)
+		return p, err
 	}
-	for _, times := range [][]int64{picture, sound} {
-		if len(times) > 0 {
-			s = append(s, time.Duration(times[0])*time.Second/90000)
-		}
+	return p, nil
+}
+
+func read(ctx context.Context, base, uri string) ([]byte, error) {
+	address, err := tryout.Resolve(base, uri)
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	body, err := tryout.Get(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(body)
 }
