@@ -120,6 +120,7 @@ func (s *Server) startStages(ctx, background context.Context) error {
 		TURNAddr:  s.TURNAddr,
 
 		MaxPublishers: q.PublishersPerStage, MaxSubscribers: q.SubscribersPerStage, MaxReplications: q.ReplicationsPerParticipant,
+		MaxAllPublishers: q.ConcurrentPublishers, MaxSubscriptions: q.ConcurrentSubscriptions,
 		MaxBitRate: q.PublishBitRate, MaxLines: q.PublishLines, MaxDuration: time.Duration(q.ConnectionHours) * time.Hour,
 	}
 	if s.TURNAddr != "" && s.TLSCert != "" {

@@ -274,6 +274,37 @@ func TestPublisherLimit(t *testing.T) {
 	}
 }
 
+// TestLimitOfAllStages fills the server with publishers and with subscriptions, over two stages.
+func TestLimitOfAllStages(t *testing.T) {
+	r := newRig(t, func(s *Server) { s.MaxAllPublishers, s.MaxSubscriptions = 2, 2 })
+	first := r.publish(t, "stage1.a.p", clientOptions{})
+	r.publish(t, "stage2.b.p", clientOptions{})
+	res, body := r.newCamera(t, clientOptions{}).connect("/whip", "stage1.c.p")
+	if res == nil || res.StatusCode != 503 || !strings.Contains(body, "all stages together") {
+		t.Fatalf("third publisher of two: %v %s", res, body)
+	}
+	if e := r.observer.wait(t, PublishError, "c", 1); e.ErrorCode != QuotaExceeded {
+		t.Errorf("event %+v", e)
+	}
+	// One that is there already may come again, without another seat; who leaves makes room for one.
+	r.publish(t, "stage1.a.p", clientOptions{})
+	closed(t, "the older publisher's connection ends", first.ended)
+	r.Disconnect("stage1", "a", "make room")
+	r.publish(t, "stage3.c.p", clientOptions{})
+	if res, body := r.newCamera(t, clientOptions{}).connect("/whip", "stage1.d.p"); res == nil || res.StatusCode != 503 {
+		t.Fatalf("third publisher of two, after one has left: %v %s", res, body)
+	}
+
+	r.subscribe(t, "stage2.x.s", "b", clientOptions{})
+	r.subscribe(t, "stage3.y.s", "c", clientOptions{})
+	r.subscribe(t, "stage3.composer.sh", "c", clientOptions{})
+	if res, body := r.newScreen(t, clientOptions{}).connect("/whip/subscribe/b", "stage2.z.s"); res == nil || res.StatusCode != 503 || !strings.Contains(body, "all stages together") {
+		t.Fatalf("third subscription of two: %v %s", res, body)
+	}
+	r.Disconnect("stage3", "y", "make room")
+	r.subscribe(t, "stage2.z.s", "b", clientOptions{})
+}
+
 // TestResuming: a participant whose newer publish session is not connected yet resumes, for those who asked for the
 // extended snapshot.
 func TestResuming(t *testing.T) {
