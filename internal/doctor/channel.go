@@ -2,18 +2,12 @@ package doctor
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/tryout"
@@ -61,24 +55,26 @@ func (d *Doctor) play(ctx context.Context) (string, error) {
 		return "", err
 	}
 	age := time.Since(edge.began)
-	movie, err := readInit(ctx, variant, edge.init)
+	var header []byte
+	if edge.init != "" {
+		if header, err = read(ctx, variant, edge.init); err != nil {
+			return "", err
+		}
+	}
+	newest, err := readPart(ctx, variant, edge.part, header)
 	if err != nil {
 		return "", err
 	}
-	newest, err := readPart(ctx, variant, edge.part)
-	if err != nil {
-		return "", err
-	}
-	apart, err := apart(movie, newest)
+	apart, err := newest.apart()
 	if err != nil {
 		return "", err
 	}
 	if edge.key != edge.part {
-		if newest, err = readPart(ctx, variant, edge.key); err != nil {
+		if newest, err = readPart(ctx, variant, edge.key, header); err != nil {
 			return "", err
 		}
 	}
-	key, err := keyFrame(movie, newest)
+	key, err := newest.keyFrame()
 	if err != nil {
 		return "", err
 	}
@@ -93,7 +89,7 @@ func (d *Doctor) play(ctx context.Context) (string, error) {
 
 // edge is the live end of a media playlist.
 type edge struct {
-	init, part string
+	init, part string    // init is empty where there is none
 	began      time.Time // the newest part, by the server's clock
 	key        string    // the newest part that begins with a key frame
 	keyBegan   time.Time
@@ -137,8 +133,8 @@ func readEdge(playlist io.Reader) (edge, error) {
 	}
 	e.length += parts
 	e.began = clock.Add(parts - last)
-	if e.part == "" || e.key == "" || e.init == "" || clock.IsZero() {
-		return e, fmt.Errorf("the playlist has no parts, none with a key frame, no EXT-X-MAP or no date")
+	if e.part == "" || e.key == "" || clock.IsZero() {
+		return e, fmt.Errorf("the playlist has no parts, none with a key frame or no date")
 	}
 	return e, lines.Err()
 }
@@ -156,85 +152,4 @@ func attribute(list, name string) string {
 func seconds(s string) time.Duration {
 	f, _ := strconv.ParseFloat(s, 64) // what is no number is no time
 	return time.Duration(f * float64(time.Second))
-}
-
-// readInit fetches an initialization segment.
-func readInit(ctx context.Context, playlist, uri string) (*fmp4.Init, error) {
-	data, err := read(ctx, playlist, uri)
-	if err != nil {
-		return nil, err
-	}
-	var movie fmp4.Init
-	if err := movie.Unmarshal(bytes.NewReader(data)); err != nil {
-		return nil, fmt.Errorf("the initialization segment: %w", err)
-	}
-	return &movie, nil
-}
-
-// readPart fetches a part.
-func readPart(ctx context.Context, playlist, uri string) (*fmp4.Part, error) {
-	data, err := read(ctx, playlist, uri)
-	if err != nil {
-		return nil, err
-	}
-	var parts fmp4.Parts
-	if err := parts.Unmarshal(data); err != nil {
-		return nil, fmt.Errorf("the part %s: %w", uri, err)
-	}
-	if len(parts) == 0 {
-		return nil, fmt.Errorf("the part %s is empty", uri)
-	}
-	return parts[0], nil
-}
-
-// apart is how far the first sound and the first picture of a part are apart.
-func apart(movie *fmp4.Init, part *fmp4.Part) (time.Duration, error) {
-	scales := map[int]uint32{}
-	for _, t := range movie.Tracks {
-		scales[t.ID] = t.TimeScale
-	}
-	var starts []time.Duration
-	for _, t := range part.Tracks {
-		if scale := scales[t.ID]; scale != 0 {
-			starts = append(starts, time.Duration(float64(t.BaseTime)/float64(scale)*float64(time.Second)))
-		}
-	}
-	if len(starts) != 2 {
-		return 0, fmt.Errorf("the newest part has %d tracks, not sound and picture", len(starts))
-	}
-	return (starts[0] - starts[1]).Abs(), nil
-}
-
-// keyFrame is the first picture of a part in Annex B form, with its parameter sets.
-func keyFrame(movie *fmp4.Init, part *fmp4.Part) ([]byte, error) {
-	for _, t := range movie.Tracks {
-		codec, ok := t.Codec.(*codecs.H264)
-		if !ok {
-			continue
-		}
-		for _, p := range part.Tracks {
-			if p.ID != t.ID || len(p.Samples) == 0 {
-				continue
-			}
-			var units h264.AVCC
-			if err := units.Unmarshal(p.Samples[0].Payload); err != nil {
-				return nil, fmt.Errorf("the first picture of a part: %w", err)
-			}
-			return h264.AnnexB(append([][]byte{codec.SPS, codec.PPS}, units...)).Marshal()
-		}
-	}
-	return nil, errors.New("a part holds no H.264 picture")
-}
-
-func read(ctx context.Context, base, uri string) ([]byte, error) {
-	address, err := tryout.Resolve(base, uri)
-	if err != nil {
-		return nil, err
-	}
-	body, err := tryout.Get(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	return io.ReadAll(body)
 }
