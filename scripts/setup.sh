@@ -2,7 +2,7 @@
 # Installs what Footlight needs from Debian and says nothing when nothing is missing.
 #
 #   scripts/setup.sh build   to build both binaries and run the demo
-#   scripts/setup.sh test    also to run every test (browser, players, another WebRTC stack, shell linter)
+#   scripts/setup.sh test    also to run every test (browser, players, other WebRTC stacks, shell linter)
 #   scripts/setup.sh bench   also the tools that the benchmarks compare with
 set -euo pipefail
 
@@ -11,10 +11,12 @@ fail() { say "$1"; shift; for line in "$@"; do printf '       %s\n' "$line" >&2;
 
 build_packages=(gcc libc6-dev make pkg-config libavcodec-dev libavutil-dev libswresample-dev libswscale-dev libyuv-dev libx264-dev libopenh264-dev libopus-dev
                 fonts-dejavu-core fonts-wqy-microhei fonts-noto-color-emoji)
-test_packages=(ffmpeg chromium shellcheck python3-aiortc)
+test_packages=(ffmpeg chromium shellcheck python3-aiortc
+               python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0 gir1.2-nice-0.1
+               gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice)
 # Any Node.js from 18 on runs the JavaScript SDK of test/conformance; Debian's where there is none.
 { command -v node && command -v npm; } >/dev/null || test_packages+=(nodejs npm)
-bench_packages=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav xvfb)
+bench_packages=(gstreamer1.0-tools gstreamer1.0-plugins-ugly gstreamer1.0-libav xvfb)
 
 case "${1:-}" in
   build) packages=("${build_packages[@]}") ;;

@@ -33,8 +33,8 @@ func TestDoctor(t *testing.T) {
 		t.Error("a sound server is found ill")
 	}
 	for _, want := range []string{
-		`✓ subscribing over UDP .*sound and picture after \d+ ms, 0 of \d{3} packets lost`, `✓ subscribing over TCP .*sound and picture`,
-		`– subscribing through TURN .*not tried`, `✓ playing the channel .*newest part began \d+ ms ago`,
+		`✓ subscribing over UDP .*sound and picture after \d+ ms, a picture \d+ ms old, 0 of \d{3} packets lost`, `✓ subscribing over TCP .*sound and picture`,
+		`– subscribing through TURN .*not tried`, `✓ playing the channel .*newest part begins with what was drawn \d+ ms ago`, `✓ SRT ingest .*127.0.0.1:\d+`,
 	} {
 		if !regexp.MustCompile(want).MatchString(said) {
 			t.Errorf("the report lacks %q", want)

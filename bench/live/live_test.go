@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ivs"
 	ivstypes "github.com/aws/aws-sdk-go-v2/service/ivs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
@@ -87,13 +88,18 @@ func scene(b *testing.B, n int, change ...func(*synth.Publisher)) (*harness.Serv
 	return s, stage, channel
 }
 
-// BenchmarkStart measures start-composition until the first part can be fetched.
-func BenchmarkStart(b *testing.B) {
+// BenchmarkStart measures start-composition until the first part can be fetched, in MPEG-TS.
+func BenchmarkStart(b *testing.B) { start(b) }
+
+// BenchmarkStartFragmentedMP4 does the same in fragmented MP4.
+func BenchmarkStartFragmentedMP4(b *testing.B) { start(b, harness.FragmentedMP4) }
+
+func start(b *testing.B, change ...func(*ivs.CreateChannelInput)) {
 	s, stage, _ := scene(b, 2)
 	encoder := s.CreateEncoder(1280, 720, 30, 2_500_000)
 	var seconds []float64
 	for range 7 {
-		channel := s.CreateChannel("start")
+		channel := s.CreateChannel("start", change...)
 		start := time.Now()
 		composition := s.StartComposition(stage, channel, encoder)
 		for {
@@ -137,9 +143,16 @@ func firstPart(ctx context.Context, playbackURL string) error {
 	return err
 }
 
-// BenchmarkGlassToGlass reads the clock drawn in the publishers' pictures where hls.js shows it on the watch page.
-func BenchmarkGlassToGlass(b *testing.B) {
-	s, stage, channel := scene(b, 2)
+// BenchmarkGlassToGlass reads the clock drawn in the publishers' pictures where hls.js shows it on the watch page, out of
+// MPEG-TS.
+func BenchmarkGlassToGlass(b *testing.B) { glassToGlass(b) }
+
+// BenchmarkGlassToGlassFragmentedMP4 does the same with fragmented MP4.
+func BenchmarkGlassToGlassFragmentedMP4(b *testing.B) { glassToGlass(b, harness.FragmentedMP4) }
+
+func glassToGlass(b *testing.B, change ...func(*ivs.CreateChannelInput)) {
+	s, stage, _ := scene(b, 2)
+	channel := s.CreateChannel("glass", change...)
 	s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000))
 	harness.WaitPlayable(b, *channel.PlaybackUrl)
 	tab, cancel := context.WithTimeout(harness.Browser(b), 3*time.Minute)

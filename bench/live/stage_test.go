@@ -3,9 +3,12 @@ package live
 import (
 	"context"
 	"fmt"
+	"image"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/footlight-live/footlight/test/harness"
@@ -54,17 +57,59 @@ func BenchmarkStage(b *testing.B) {
 			if _, err := chromedp.Run(tab, chromedp.Evaluate[bool]("leave(); true")); err != nil {
 				b.Fatal(err)
 			}
+			// A publisher is asked for one key frame in 500 ms: the next one is not to wait because of this one.
+			time.Sleep(time.Second)
 		}
 	}
-	whole := `[{"x": 0, "y": 0, "width": 640, "height": 360}]`
-	script := fmt.Sprintf("(%s)(%s, video, %s, 10000)", judge.WatchJS, judge.StripJS, whole)
-	samples, err := chromedp.Run(tab, chromedp.Evaluate[[]judge.WatchSample](script, harness.AwaitPromise))
-	if err != nil {
-		b.Fatal(err)
-	}
+	samples := harness.WatchVideo(b, tab, "video", []image.Rectangle{image.Rect(0, 0, 640, 360)}, 10*time.Second)
 	glass := judge.Latencies(samples)
 	record(b, map[string]float64{
 		"join-to-picture-median-ms": median(joins), "join-to-picture-max-ms": quantile(joins, 1),
 		"glass-to-glass-median-ms": median(glass), "glass-to-glass-p95-ms": quantile(glass, 0.95), "pictures": float64(len(samples)),
 	})
+}
+
+// watchMix subscribes to what a participant sends, as a plain WHEP client, and shows it in window.video. It asks again while there is
+// nothing.
+const watchMix = `(async (url, token) => {
+	const peer = new RTCPeerConnection();
+	peer.addTransceiver("audio", { direction: "recvonly" });
+	peer.addTransceiver("video", { direction: "recvonly" });
+	const video = document.createElement("video");
+	video.autoplay = video.muted = true;
+	video.srcObject = new MediaStream();
+	peer.ontrack = (e) => video.srcObject.addTrack(e.track);
+	document.body.replaceChildren(video);
+	window.video = video;
+	await peer.setLocalDescription(await peer.createOffer());
+	const headers = { "Content-Type": "application/sdp", "Authorization": "Bearer " + token };
+	const ask = () => fetch(url, { method: "POST", headers, body: peer.localDescription.sdp });
+	let answer = await ask();
+	for (; answer.status === 404; answer = await ask()) await new Promise((resolve) => setTimeout(resolve, 100));
+	if (answer.status !== 201) throw new Error(await answer.text());
+	await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+	await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+	return true;
+})(%q, %q)`
+
+// BenchmarkStageComposition reads the clocks in the pictures of two publishers where Chromium shows the composition that it
+// has subscribed to over WebRTC.
+func BenchmarkStageComposition(b *testing.B) {
+	s, stage, channel := scene(b, 2)
+	composition := s.StartComposition(stage, channel, s.CreateEncoder(1280, 720, 30, 2_500_000), func(in *ivsrealtime.StartCompositionInput) {
+		in.Tags = map[string]string{"footlight:webrtc": "on"}
+	})
+	tab, cancel := context.WithTimeout(harness.Browser(b), 3*time.Minute)
+	defer cancel()
+	if err := chromedp.Do(tab, chromedp.Navigate(s.URL+"/console/")); err != nil {
+		b.Fatal(err)
+	}
+	id := (*composition.Arn)[strings.LastIndexByte(*composition.Arn, '/')+1:]
+	mix := fmt.Sprintf(watchMix, *stage.Endpoints.Whip+"/subscribe/composition-"+id, s.Token(stage, "viewer"))
+	if _, err := chromedp.Run(tab, chromedp.Evaluate[bool](mix, harness.AwaitPromise)); err != nil {
+		b.Fatal(err)
+	}
+	samples := harness.WatchVideo(b, tab, "video", harness.GridTiles(2), 30*time.Second)
+	ms := judge.Latencies(samples)
+	record(b, map[string]float64{"glass-to-glass-median-ms": median(ms), "glass-to-glass-p95-ms": quantile(ms, 0.95), "pictures": float64(len(samples))})
 }

@@ -34,7 +34,7 @@ func BenchmarkRecorder(b *testing.B) {
 			}
 			cost := (ownCPU(b) - before) / length.Seconds() / float64(n)
 			for _, r := range recordings {
-				judge(b, bucket, r, length)
+				check(b, bucket, r, length)
 			}
 			keep(b, map[string]float64{"streams": float64(n), "cpu-percent-of-a-core-per-stream": 100 * cost})
 		})
@@ -63,7 +63,7 @@ func BenchmarkStoreAway(b *testing.B) {
 		},
 	})
 	finish(b, r)
-	judge(b, bucket, r, length)
+	check(b, bucket, r, length)
 	if store.refused.Load() == 0 {
 		b.Error("the store was not missed")
 	}
@@ -145,8 +145,8 @@ func finish(b *testing.B, r *record.Recording) {
 	}
 }
 
-// judge reads all of a recording.
-func judge(b *testing.B, bucket objectstore.Bucket, r *record.Recording, length time.Duration) {
+// check reads all of a recording.
+func check(b *testing.B, bucket objectstore.Bucket, r *record.Recording, length time.Duration) {
 	b.Helper()
 	s := r.Status()
 	report, err := record.Check(b.Context(), bucket, s.Spec.Prefix)

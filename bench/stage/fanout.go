@@ -23,7 +23,7 @@ type Fanout struct {
 }
 
 const (
-	window  = 8 * time.Second
+	window  = 6 * time.Second
 	probes  = 5 // subscribers that measure the delay
 	holding = 0.001
 )

@@ -25,6 +25,7 @@ import (
 type footlight struct {
 	profile string // where the server writes its processor profile, "" for nowhere
 	url     string
+	sound   bool // subscribers receive sound too
 }
 
 func (*footlight) name() string { return "footlight" }
@@ -67,6 +68,9 @@ func (f *footlight) subscribe(n int, at *port) (*peer, error) {
 // watch has a peer receive the camera.
 func (f *footlight) watch(p *peer, token string) error {
 	_, err := p.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
+	if err == nil && f.sound {
+		_, err = p.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeAudio, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
+	}
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (f *footlight) keep(names ...string) {
 	}
 }
 
-// Idle is what subscribers cost that receive nothing because the publisher is muted.
+// Idle is what subscribers to sound and picture cost that receive nothing because the publisher is muted.
 type Idle struct {
 	Subscribers int     `json:"subscribers"`
 	Memory      float64 `json:"heapAndStackKiBPerSubscriber"`
@@ -44,31 +44,31 @@ type Idle struct {
 	CPU         float64 `json:"coresInAll"`
 }
 
-func idle(n int, profile string) (Idle, error) {
-	f := &footlight{profile: profile}
+func idle(n int, profile string) (*Idle, error) {
+	f := &footlight{profile: profile, sound: true}
 	h, err := open(f)
 	if err != nil {
-		return Idle{}, err
+		return nil, err
 	}
 	defer h.close()
 	h.camera.muted.Store(true)
 	goroutines, bytes, err := f.state()
 	if err != nil {
-		return Idle{}, err
+		return nil, err
 	}
 	resident, had := h.server.memory(), len(h.viewers)
 	if err := h.grow(had + n); err != nil {
-		return Idle{}, err
+		return nil, err
 	}
 	time.Sleep(3 * time.Second)
 	f.keep("heap", "goroutine")
 	goroutines2, bytes2, err := f.state()
 	if err != nil {
-		return Idle{}, err
+		return nil, err
 	}
 	cpu, start := h.server.cpu(), time.Now()
 	time.Sleep(window)
-	return Idle{
+	return &Idle{
 		Subscribers: n,
 		Memory:      float64(bytes2-bytes) / 1024 / float64(n),
 		Resident:    float64(h.server.memory()-resident) / 1024 / float64(n),
@@ -81,25 +81,27 @@ func idle(n int, profile string) (Idle, error) {
 type Churn struct {
 	Cycles     int     `json:"cycles"`
 	PerSecond  float64 `json:"cyclesPerSecond"`
-	Memory     []int64 `json:"heapAndStackBytes"` // after each tenth
+	Memory     []int64 `json:"heapAndStackBytes"` // after each fifth
 	Goroutines []int   `json:"goroutines"`
 }
 
-func churn(cycles int) (Churn, error) {
+func churn(cycles int) (*Churn, error) {
 	f := &footlight{}
 	h, err := open(f)
 	if err != nil {
-		return Churn{}, err
+		return nil, err
 	}
 	defer h.close()
-	out := Churn{Cycles: cycles}
-	start := time.Now()
-	for tenth := range 10 {
+	const fifths = 5
+	out := &Churn{Cycles: cycles}
+	var took time.Duration
+	for fifth := range fifths {
+		start := time.Now()
 		limit := make(chan struct{}, 8)
 		var work sync.WaitGroup
 		var failed error
 		var once sync.Once
-		for n := range cycles / 10 {
+		for n := range cycles / fifths {
 			limit <- struct{}{}
 			work.Go(func() {
 				defer func() { <-limit }()
@@ -108,7 +110,7 @@ func churn(cycles int) (Churn, error) {
 					once.Do(func() { failed = err })
 					return
 				}
-				p, err := f.subscribe(1000+tenth*cycles+n, at)
+				p, err := f.subscribe(1000+fifth*cycles+n, at)
 				if p != nil {
 					// Half of them say goodbye, as pages do that are closed in order.
 					if n%2 == 0 && p.location != "" {
@@ -129,6 +131,7 @@ func churn(cycles int) (Churn, error) {
 		if failed != nil {
 			return out, failed
 		}
+		took += time.Since(start)
 		time.Sleep(12 * time.Second) // until those are gone that said nothing
 		goroutines, bytes, err := f.state()
 		if err != nil {
@@ -136,6 +139,6 @@ func churn(cycles int) (Churn, error) {
 		}
 		out.Goroutines, out.Memory = append(out.Goroutines, goroutines), append(out.Memory, bytes)
 	}
-	out.PerSecond = float64(cycles) / (time.Since(start) - 120*time.Second).Seconds()
+	out.PerSecond = float64(cycles) / took.Seconds()
 	return out, nil
 }

@@ -68,16 +68,16 @@ func (b *badPort) carry() {
 	}
 }
 
-func lossy(loss float64, trip time.Duration, length time.Duration) (Lossy, error) {
+func lossy(loss float64, trip time.Duration, length time.Duration) (*Lossy, error) {
 	f := &footlight{}
 	h, err := open(f)
 	if err != nil {
-		return Lossy{}, err
+		return nil, err
 	}
 	defer h.close()
 	at, err := h.poller.listen(true)
 	if err != nil {
-		return Lossy{}, err
+		return nil, err
 	}
 	bad := &badPort{port: at, loss: loss, delay: trip / 2, in: make(chan datagram, 4096)}
 	go bad.carry()
@@ -96,7 +96,7 @@ func lossy(loss float64, trip time.Duration, length time.Duration) (Lossy, error
 		return nil
 	})
 	if err != nil {
-		return Lossy{}, err
+		return nil, err
 	}
 	defer p.close()
 	p.pc.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
@@ -119,7 +119,7 @@ func lossy(loss float64, trip time.Duration, length time.Duration) (Lossy, error
 		}
 	})
 	if err := f.watch(p, "bench.lossy.s"); err != nil {
-		return Lossy{}, err
+		return nil, err
 	}
 	time.Sleep(3 * time.Second)
 	frames.reset()
@@ -128,7 +128,7 @@ func lossy(loss float64, trip time.Duration, length time.Duration) (Lossy, error
 	out := frames.judge(length)
 	out.Loss, out.RoundTrip = loss, float64(trip.Milliseconds())
 	out.Sent = float64(h.camera.frames.Load()-sent) / length.Seconds()
-	return out, nil
+	return &out, nil
 }
 
 // frames is what arrived, by sequence number that does not wrap around.

@@ -1,19 +1,23 @@
 // Command stage measures the SFU: how many subscribers one publisher can have, against livekit-server under the same load;
 // what an idle subscriber costs; whether joining and leaving leaves something behind; what loss does to the picture.
 //
-//	go run ./bench/stage
+//	go run ./bench/stage                about five minutes, once livekit-server is built
+//	go run ./bench/stage -parts idle    one part; the results of the others stay (fanout, idle, loss, churn)
 //
 // It writes results.json and results.md. Server and load share the machine's processors.
 package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,15 +40,25 @@ type Results struct {
 	Lossy   *Lossy    `json:"lossy,omitzero"`
 }
 
+// The parts of the benchmark, each of which can be run alone.
+const (
+	fanningOut = "fanout" // subscribers to one publisher, with Footlight and with livekit-server
+	idling     = "idle"   // subscribers to a publisher that is muted
+	losing     = "loss"   // a subscriber over a bad network
+	churning   = "churn"  // joins and leaves
+)
+
+var parts = []string{fanningOut, idling, losing, churning}
+
 func run() error {
 	if len(os.Args) > 1 && os.Args[1] == "serve" {
 		return serve(strings.Join(os.Args[2:], ""))
 	}
 	dir := flag.String("dir", "bench/stage", "where the results go, and livekit's module is")
-	program := flag.String("livekit", "", "a livekit-server to compare with; built from its Go module if empty")
-	only := flag.String("only", "", "measure only what has this in its name: footlight, livekit, idle, churn, loss")
-	profile := flag.String("profile", "", "write our server's profiles there")
-	levels := flag.String("levels", "50,100,200,300,400,500,600,700,800,900,1000,1200,1400,1600,1800,2000", "numbers of subscribers to try")
+	program := flag.String("livekit", "", "a livekit-server to compare with; built from its Go module if empty; none")
+	partsFlag := flag.String("parts", strings.Join(parts, ","), "`parts` to measure; the results of the others stay as they are")
+	profile := flag.String("profile", "", "write our server's profiles there, and no results")
+	levels := flag.String("levels", "50,100,200,300,400,500,600,800,1000,1200,1600,2000", "numbers of subscribers to try")
 	subscribers := flag.Int("idle", 1000, "idle subscribers")
 	cycles := flag.Int("churn", 10_000, "joins and leaves")
 	rate := flag.Float64("loss", 0.1, "share of packets that the bad network loses, each way")
@@ -58,59 +72,38 @@ func run() error {
 		}
 		counts = append(counts, n)
 	}
-	wanted := func(name string) bool { return strings.Contains(name, *only) }
-	out := Results{When: time.Now().UTC().Truncate(time.Second), Machine: machine()}
+	wanted := strings.Split(*partsFlag, ",")
+	for _, p := range wanted {
+		if !slices.Contains(parts, p) {
+			return fmt.Errorf("there is no part %q of %v", p, parts)
+		}
+	}
+	out, err := earlier(*dir)
+	if err != nil {
+		return err
+	}
+	out.When, out.Machine = time.Now().UTC().Truncate(time.Second), machine()
 	lift()
-	if wanted("footlight") {
-		rows, err := fanout(&footlight{profile: *profile}, counts, sayFanout)
-		if err != nil {
-			return err
+	for _, part := range wanted {
+		switch part {
+		case fanningOut:
+			err = out.fanOut(*dir, *program, *profile, counts)
+		case idling:
+			out.Idle, err = idle(*subscribers, *profile)
+			fmt.Printf("%+v\n", out.Idle)
+		case losing:
+			out.Lossy, err = lossy(*rate, *trip, 20*time.Second)
+			fmt.Printf("%+v\n", out.Lossy)
+		case churning:
+			out.Churn, err = churn(*cycles)
+			fmt.Printf("%+v\n", out.Churn)
 		}
-		out.Fanout = append(out.Fanout, rows...)
-	}
-	if wanted("livekit") {
-		var err error
-		if *program == "" {
-			*program, err = buildLiveKit(*dir)
-		}
 		if err != nil {
-			out.LiveKit = "not measured: " + err.Error()
-			fmt.Println(out.LiveKit)
-		} else {
-			out.LiveKit = liveKitVersion(*dir)
-			rows, err := fanout(&livekit{program: *program}, counts, sayFanout)
-			if err != nil {
-				return err
-			}
-			out.Fanout = append(out.Fanout, rows...)
+			return fmt.Errorf("%s: %w", part, err)
 		}
 	}
-	if wanted("idle") {
-		i, err := idle(*subscribers, *profile)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%+v\n", i)
-		out.Idle = &i
-	}
-	if wanted("loss") {
-		l, err := lossy(*rate, *trip, 30*time.Second)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%+v\n", l)
-		out.Lossy = &l
-	}
-	if wanted("churn") {
-		c, err := churn(*cycles)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%+v\n", c)
-		out.Churn = &c
-	}
-	if *only != "" {
-		return nil // a part is for looking at, not for keeping
+	if *profile != "" {
+		return nil // profiling costs too much for the figures to mean anything
 	}
 	b, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
@@ -120,6 +113,45 @@ func run() error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(*dir, "results.md"), []byte(out.markdown()), 0o644)
+}
+
+// earlier reads the results of the last run; zero when there are none.
+func earlier(dir string) (Results, error) {
+	var out Results
+	b, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &out)
+	}
+	return out, err
+}
+
+// fanOut measures our server, then livekit-server.
+func (r *Results) fanOut(dir, program, profile string, counts []int) error {
+	rows, err := fanout(&footlight{profile: profile}, counts, sayFanout)
+	if err != nil {
+		return err
+	}
+	r.Fanout, r.LiveKit = rows, "not measured"
+	if program == "none" {
+		return nil
+	}
+	if program == "" {
+		program, err = buildLiveKit(dir)
+	}
+	if err != nil {
+		r.LiveKit = "not measured: " + err.Error()
+		fmt.Println(r.LiveKit)
+		return nil
+	}
+	r.LiveKit = liveKitVersion(dir)
+	if rows, err = fanout(&livekit{program: program}, counts, sayFanout); err != nil {
+		return err
+	}
+	r.Fanout = append(r.Fanout, rows...)
+	return nil
 }
 
 func sayFanout(f Fanout) {

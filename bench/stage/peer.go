@@ -35,6 +35,10 @@ func newPeer(at *port) (*peer, error) {
 func newPeerWith(at *port, conn net.PacketConn, with func(*webrtc.MediaEngine, *interceptor.Registry) error) (*peer, error) {
 	media, registry := new(webrtc.MediaEngine), new(interceptor.Registry)
 	err := media.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: h264, PayloadType: 102}, webrtc.RTPCodecTypeVideo)
+	if err == nil {
+		err = media.RegisterCodec(webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}}, webrtc.RTPCodecTypeAudio)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -9,22 +9,11 @@ import (
 // markdown is what people read.
 func (r Results) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# The stage, measured\n\nMade by `go run ./bench/stage` on %s, %s. Server and load share the processors; livekit-server is %s.\n\n",
-		r.When.Format("2006-01-02"), r.Machine, r.LiveKit)
-	b.WriteString("## One publisher, 720p30 at 1.5 Mb/s\n\n| server | subscribers | packets/s | loss | CPU per packet | cores | delay p50 | p99 |\n|---|---|---|---|---|---|---|---|\n")
-	for _, f := range r.Fanout {
-		fmt.Fprintf(&b, "| %s | %d | %d | %.3f %% | %.1f µs | %.2f | %.2f ms | %.2f ms |\n",
-			f.Server, f.Subscribers, f.Packets, 100*f.Loss, f.CPU, f.Cores, f.P50, f.P99)
-	}
-	ours, theirs := r.most("footlight"), r.most("livekit-server")
-	fmt.Fprintf(&b, "\nThe most that hold with less than 0.1 %% of loss: **%d** with Footlight", ours.Subscribers)
-	if theirs.Subscribers > 0 {
-		fmt.Fprintf(&b, ", **%d** with livekit-server: %.1f ×", theirs.Subscribers, float64(ours.Subscribers)/float64(theirs.Subscribers))
-	}
-	half := r.near("footlight", ours.Subscribers/2)
-	fmt.Fprintf(&b, ". Near half of that (%d): delay %.2f ms, p99 %.2f ms.\n", half.Subscribers, half.P50, half.P99)
+	fmt.Fprintf(&b, "# The stage, measured\n\nMade by `go run ./bench/stage` on %s, %s. Server and load share the processors.\n",
+		r.When.Format("2006-01-02"), r.Machine)
+	r.fanout(&b)
 	if i := r.Idle; i != nil {
-		fmt.Fprintf(&b, "\n## %d idle subscribers\n\n%.0f KiB each of heap and stacks, %.0f KiB resident; %.1f goroutines each; %.2f cores in all.\n",
+		fmt.Fprintf(&b, "\n## %d idle subscribers\n\nOf sound and picture. %.0f KiB each of heap and stacks, %.0f KiB resident; %.1f goroutines each; %.2f cores in all.\n",
 			i.Subscribers, i.Memory, i.Resident, i.Goroutines, i.CPU)
 	}
 	if l := r.Lossy; l != nil {
@@ -32,13 +21,32 @@ func (r Results) markdown() string {
 			100*l.Loss, l.RoundTrip, l.Sent, l.Whole, playout.Milliseconds(), l.Chain)
 	}
 	if c := r.Churn; c != nil {
-		fmt.Fprintf(&b, "\n## %d joins and leaves\n\n%.0f a second. Heap and stacks in MiB, and goroutines, after each tenth:", c.Cycles, c.PerSecond)
+		fmt.Fprintf(&b, "\n## %d joins and leaves\n\n%.0f a second. Heap and stacks in MiB, and goroutines, after each fifth:", c.Cycles, c.PerSecond)
 		for i, m := range c.Memory {
 			fmt.Fprintf(&b, " %.1f (%d)", float64(m)/(1<<20), c.Goroutines[i])
 		}
 		b.WriteString(".\n")
 	}
 	return b.String()
+}
+
+// fanout writes the levels of both servers, and what follows from them.
+func (r Results) fanout(b *strings.Builder) {
+	if len(r.Fanout) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n## One publisher, 720p30 at 1.5 Mb/s\n\nlivekit-server is %s.\n\n| server | subscribers | packets/s | loss | CPU per packet | cores | delay p50 | p99 |\n|---|---|---|---|---|---|---|---|\n", r.LiveKit)
+	for _, f := range r.Fanout {
+		fmt.Fprintf(b, "| %s | %d | %d | %.3f %% | %.1f µs | %.2f | %.2f ms | %.2f ms |\n",
+			f.Server, f.Subscribers, f.Packets, 100*f.Loss, f.CPU, f.Cores, f.P50, f.P99)
+	}
+	ours, theirs := r.most("footlight"), r.most("livekit-server")
+	fmt.Fprintf(b, "\nThe most that hold with less than 0.1 %% of loss: **%d** with Footlight", ours.Subscribers)
+	if theirs.Subscribers > 0 {
+		fmt.Fprintf(b, ", **%d** with livekit-server: %.1f ×", theirs.Subscribers, float64(ours.Subscribers)/float64(theirs.Subscribers))
+	}
+	half := r.near("footlight", ours.Subscribers/2)
+	fmt.Fprintf(b, ". Near half of that (%d): delay %.2f ms, p99 %.2f ms.\n", half.Subscribers, half.P50, half.P99)
 }
 
 // most is the highest level of a server that holds, with all below it.

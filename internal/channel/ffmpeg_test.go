@@ -145,11 +145,12 @@ func checkCadence(t *testing.T, packets []packet, kind string, want float64) (fi
 // TestFFmpeg publishes with ffmpeg and reads the playlist with ffprobe.
 func TestFFmpeg(t *testing.T) {
 	for _, c := range []struct {
-		fps    int
-		secure bool
-	}{{30, false}, {25, true}, {60, false}} {
-		t.Run(fmt.Sprintf("%d fps", c.fps), func(t *testing.T) {
-			s := start(t, nil)
+		fps        int
+		secure     bool
+		fragmented bool
+	}{{30, false, false}, {30, false, true}, {25, true, true}, {60, false, false}} {
+		t.Run(fmt.Sprintf("%d fps, fragmented MP4 %v", c.fps, c.fragmented), func(t *testing.T) {
+			s := start(t, func(s *Server) { s.Directory = directory{fragmented: c.fragmented} })
 			url := s.plainURL(plainKey)
 			if c.secure {
 				url = s.secureURL(secureKey)

@@ -36,7 +36,7 @@ func (g *gate) ViewerRevoked(channelARN, viewer string, version int64) bool {
 
 // guardedBench is a private channel that is live.
 func guardedBench(t *testing.T, g *gate) *bench {
-	b := newBench(t, directory{authorized: true})
+	b := newBench(t, directory{authorized: true, fragmented: true})
 	if g != nil {
 		b.Gate = g
 	}

@@ -41,10 +41,10 @@ const (
 )
 
 // directory knows one channel under three keys, and another one.
-type directory struct{ authorized, restricted, normal bool }
+type directory struct{ authorized, restricted, normal, fragmented bool }
 
 func (d directory) ResolveStreamKey(_ context.Context, key string) (Publisher, error) {
-	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal}, Source: "encoder", Passphrase: passphrase}
+	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal, FragmentedMP4: d.fragmented}, Source: "encoder", Passphrase: passphrase}
 	switch key {
 	case secureKey:
 	case plainKey:
@@ -61,6 +61,13 @@ func (d directory) ResolveStreamKey(_ context.Context, key string) (Publisher, e
 
 func (directory) ResolveChannel(context.Context, string, string, string) (Channel, error) {
 	return Channel{}, ErrUnknownChannel
+}
+
+// inBoth runs a test for channels of both containers.
+func inBoth(t *testing.T, test func(t *testing.T, d directory)) {
+	for name, d := range map[string]directory{"TS": {}, "fMP4": {fragmented: true}} {
+		t.Run(name, func(t *testing.T) { test(t, d) })
+	}
 }
 
 // recorder keeps the events of a test.

@@ -246,7 +246,8 @@ func (l *live) open(in *ingest, t hls.Tracks, frame int64, began time.Time) (*hl
 		return x, nil
 	}
 	x := hls.New(hls.Config{
-		Prefix: arn.NewID(8), Wall: began, PartTarget: hls.PartTarget(frame), WholeSegments: l.channel.NormalLatency,
+		Prefix: arn.NewID(8), Wall: began, PartTarget: hls.PartTarget(frame),
+		Container: l.channel.container(), WholeSegments: l.channel.NormalLatency,
 		// Seconds, so that neither number falls behind an earlier stream of this channel, across restarts of
 		// the server too: segments and breaks are further apart than a second.
 		Sequence: l.first, Breaks: l.first,

@@ -173,7 +173,7 @@ func discontinuities(m *playlist.Media) (n int) {
 
 func TestReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, directory{})
+		b := newBench(t, directory{fragmented: true})
 		e := b.mustConnect(plainKey)
 		e.run(6)
 		stream, ok := b.Stream(testARN)
@@ -253,7 +253,7 @@ func TestReconnect(t *testing.T) {
 
 func TestGraceRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, directory{})
+		b := newBench(t, directory{fragmented: true})
 		e := b.mustConnect(plainKey)
 		e.run(3)
 		e.leave(false)
@@ -423,7 +423,7 @@ func TestNoVideo(t *testing.T) {
 
 func TestParametersChangeMidStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, directory{})
+		b := newBench(t, directory{fragmented: true})
 		e := b.mustConnect(plainKey)
 		e.run(4)
 		e.write(video180) // the same again, as some encoders send with every key frame

@@ -6,17 +6,21 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bluenviron/gohlslib/v2"
 	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
+	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
 )
 
 // TestPublisherKilled kills ffmpeg without a goodbye and starts another one.
-func TestPublisherKilled(t *testing.T) {
-	s := start(t, nil)
+func TestPublisherKilled(t *testing.T) { inBoth(t, testPublisherKilled) }
+
+func testPublisherKilled(t *testing.T, d directory) {
+	s := start(t, func(s *Server) { s.Directory = d })
 	p := publish(t, s.plainURL(plainKey), 30, 0)
 	s.events.awaitLife(t, 2)
 	media := s.mediaURL(t)
@@ -124,8 +128,10 @@ func TestUnsupportedCodec(t *testing.T) {
 }
 
 // TestGohlslib lets an independent player watch, which knows the stream by its preload hints.
-func TestGohlslib(t *testing.T) {
-	s := start(t, nil)
+func TestGohlslib(t *testing.T) { inBoth(t, testGohlslib) }
+
+func testGohlslib(t *testing.T, d directory) {
+	s := start(t, func(s *Server) { s.Directory = d })
 	p := publish(t, s.plainURL(plainKey), 30, 8, "-x264-params", "bframes=2:keyint=60", "-tune", "film")
 	s.events.awaitLife(t, 2)
 	// A client of its own, so that its idle connections can be closed.
@@ -177,9 +183,12 @@ func TestGohlslib(t *testing.T) {
 	}
 }
 
-// TestDecode decodes a whole stream: no error, no frame missing, and the picture is the one that was sent.
-func TestDecode(t *testing.T) {
-	s := start(t, nil)
+// TestDecode decodes a whole stream: no error, no frame missing, and the picture is the one that was sent. Then it decodes
+// what a playlist says can be decoded by itself.
+func TestDecode(t *testing.T) { inBoth(t, testDecode) }
+
+func testDecode(t *testing.T, d directory) {
+	s := start(t, func(s *Server) { s.Directory = d })
 	p := publish(t, s.plainURL(plainKey), 30, 6)
 	s.events.awaitLife(t, 2)
 	media := s.mediaURL(t)
@@ -209,5 +218,37 @@ func TestDecode(t *testing.T) {
 			t.Errorf("another picture: %s", line)
 			break
 		}
+	}
+	_, _, text := s.get(t, media)
+	p2, err := playlist.Unmarshal([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := p2.(*playlist.Media)
+	file := func(name string) string {
+		_, _, body := s.get(t, path.Dir(media)+"/"+name)
+		return body
+	}
+	head := ""
+	if list.Map != nil {
+		head = file(list.Map.URI)
+	}
+	alone := 0
+	for _, seg := range list.Segments {
+		for _, part := range seg.Parts {
+			if !part.Independent {
+				continue
+			}
+			alone++
+			cmd := exec.Command("ffmpeg", "-v", "error", "-xerror", "-err_detect", "explode", "-i", "-", "-map", "0:v", "-map", "0:a", "-f", "framecrc", "-")
+			cmd.Stdin = strings.NewReader(head + file(part.URI))
+			out, err := cmd.CombinedOutput()
+			if n := strings.Count(string(out), "\n0,"); err != nil || n != 6 {
+				t.Errorf("%s by itself: %v, %d pictures\n%s", part.URI, err, n, out)
+			}
+		}
+	}
+	if alone < 2 {
+		t.Errorf("%d parts can be decoded by themselves", alone)
 	}
 }

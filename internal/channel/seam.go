@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/footlight-live/footlight/internal/channel/hls"
 )
 
 // Channel is what the live side needs to know of a channel resource.
@@ -17,6 +19,15 @@ type Channel struct {
 
 	Basic         bool // of type BASIC, which takes less than STANDARD, see limits.go
 	NormalLatency bool // playback by whole segments only
+	FragmentedMP4 bool // playback in fragmented MP4, not in MPEG-TS
+}
+
+// container is what players get the channel's media in.
+func (c Channel) container() hls.Container {
+	if c.FragmentedMP4 {
+		return hls.FragmentedMP4
+	}
+	return hls.MPEGTS
 }
 
 // guarded tells whether the Gate decides who may watch.

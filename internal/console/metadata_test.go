@@ -7,8 +7,10 @@ import (
 
 // TestWatchMetadata puts a text into a live stream: hls.js must show it as a cue when its picture plays, within the
 // frame that was newest when the server took it, and not twice.
-func TestWatchMetadata(t *testing.T) {
-	s := newStudio(t)
+func TestWatchMetadata(t *testing.T) { inBoth(t, testWatchMetadata) }
+
+func testWatchMetadata(t *testing.T, d oneChannel) {
+	s := newStudioOf(t, d)
 	s.publish(testPicture)
 	p := open(t, s.link("channel="+testChannel), desktop)
 	p.awaitPlaying()

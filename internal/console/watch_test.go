@@ -19,7 +19,7 @@ const (
 )
 
 // oneChannel is the control plane's part (channel.Directory).
-type oneChannel struct{ private, normal bool }
+type oneChannel struct{ private, normal, fragmented bool }
 
 func (d oneChannel) ResolveStreamKey(_ context.Context, key string) (channel.Publisher, error) {
 	if key != testKey {
@@ -33,7 +33,7 @@ func (d oneChannel) ResolveChannel(context.Context, string, string, string) (cha
 }
 
 func (d oneChannel) channel() channel.Channel {
-	return channel.Channel{ARN: "arn:aws:ivs:us-east-1:000000000000:channel/ChAnNeL12345", ID: "ChAnNeL12345", Authorized: d.private, NormalLatency: d.normal}
+	return channel.Channel{ARN: "arn:aws:ivs:us-east-1:000000000000:channel/ChAnNeL12345", ID: "ChAnNeL12345", Authorized: d.private, NormalLatency: d.normal, FragmentedMP4: d.fragmented}
 }
 
 // studio is a real channel with the pages before it, on loopback.
@@ -44,10 +44,12 @@ type studio struct {
 	address string // kept over a restart
 }
 
-func newStudio(t *testing.T) *studio {
+func newStudio(t *testing.T) *studio { return newStudioOf(t, oneChannel{}) }
+
+func newStudioOf(t *testing.T, d oneChannel) *studio {
 	t.Helper()
 	s := &studio{t: t, address: "127.0.0.1:0"}
-	s.start(oneChannel{})
+	s.start(d)
 	t.Cleanup(s.stop)
 	return s
 }
@@ -111,6 +113,13 @@ func (s *studio) publish(filter string) (goodbye func()) {
 	return goodbye
 }
 
+// inBoth runs a test for channels of both containers.
+func inBoth(t *testing.T, test func(t *testing.T, d oneChannel)) {
+	for name, d := range map[string]oneChannel{"TS": {}, "fMP4": {fragmented: true}} {
+		t.Run(name, func(t *testing.T) { test(t, d) })
+	}
+}
+
 const testPicture = "testsrc2=size=320x180:rate=30"
 
 func (s *studio) link(query string) string {
@@ -125,8 +134,10 @@ func (p *page) awaitPlaying() {
 	p.await("time goes on", fmt.Sprintf(`footlight.video.currentTime > %f + 1`, at))
 }
 
-func TestWatch(t *testing.T) {
-	s := newStudio(t)
+func TestWatch(t *testing.T) { inBoth(t, testWatch) }
+
+func testWatch(t *testing.T, d oneChannel) {
+	s := newStudioOf(t, d)
 	p := open(t, s.link("channel="+testChannel), desktop)
 	p.awaitText("curtain", "This channel is offline")
 	p.awaitText("channel-name", "ChAnNeL12345")
@@ -182,9 +193,7 @@ func TestWatchNative(t *testing.T) {
 
 // TestWatchNormalLatency: whole segments play too, and the page stays as far behind as the playlist says.
 func TestWatchNormalLatency(t *testing.T) {
-	s := newStudio(t)
-	s.stop()
-	s.start(oneChannel{normal: true})
+	s := newStudioOf(t, oneChannel{normal: true})
 	s.publish(testPicture)
 	p := open(t, s.link("channel="+testChannel), desktop)
 	p.awaitPlaying()
@@ -200,9 +209,7 @@ func TestWatchNormalLatency(t *testing.T) {
 }
 
 func TestWatchRefused(t *testing.T) {
-	s := newStudio(t)
-	s.stop()
-	s.start(oneChannel{private: true})
+	s := newStudioOf(t, oneChannel{private: true})
 	s.publish(testPicture)
 	p := open(t, s.link("channel="+testChannel), desktop)
 	p.awaitText("curtain", "This channel needs a token")

@@ -69,14 +69,14 @@ func TestSRT(t *testing.T) {
 	urls := testURLs
 	urls.SRTEndpoint = "127.0.0.1:9000"
 	f := start(t, func(c *Control) { c.URLs = func() URLs { return urls } })
-	out := f.must(t, "CreateChannel", `{"latencyMode":"NORMAL","type":"BASIC"}`)
+	out := f.must(t, "CreateChannel", `{"latencyMode":"NORMAL","type":"BASIC","containerFormat":"FRAGMENTED_MP4"}`)
 	name, key := text(t, out, "channel", "arn"), text(t, out, "streamKey", "value")
 	phrase := text(t, out, "channel", "srt", "passphrase")
 	if endpoint := text(t, out, "channel", "srt", "endpoint"); endpoint != "127.0.0.1:9000" || len(phrase) != 64 {
 		t.Errorf("endpoint %s, passphrase %s", endpoint, phrase)
 	}
 	p, err := f.ResolveStreamKey(t.Context(), key)
-	if err != nil || p.Passphrase != phrase || p.AllowPlain || !p.Channel.Basic || !p.Channel.NormalLatency {
+	if err != nil || p.Passphrase != phrase || p.AllowPlain || !p.Channel.Basic || !p.Channel.NormalLatency || !p.Channel.FragmentedMP4 {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if other := text(t, f.must(t, "CreateChannel", `{}`), "channel", "srt", "passphrase"); other == phrase {

@@ -80,6 +80,7 @@ func (c *Control) liveChannel(r channelRecord) channel.Channel {
 		ARN: c.channelARN(r.ID), ID: r.ID, Name: r.Name, Authorized: r.Authorized, Restricted: r.RestrictionPolicy != "",
 		Recorded: r.RecordingConfiguration != "",
 		Basic:    r.Type == ivs.ChannelTypeBasic, NormalLatency: r.LatencyMode == ivs.ChannelLatencyModeNormal,
+		FragmentedMP4: r.Container == ivs.ContainerFormatFragmentedMp4,
 	}
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,9 +145,17 @@ func (c *Control) runParticipantTape(ctx context.Context, e stage.Event, config 
 		})
 	}
 	source := recording.Source()
-	capture.Run(ctx, ear, source, recording.Spec().Segment)
+	capture.Run(ctx, ear, source, keyInterval(recording.Spec()))
 	source.Close()
 	c.endParticipantTape(id, p, run)
+}
+
+// keyInterval is how far apart key frames are wanted: for segments, or for thumbnails where no picture is recorded.
+func keyInterval(s record.Spec) time.Duration {
+	if s.Media == record.AudioVideo {
+		return s.Segment
+	}
+	return cmp.Or(s.Thumbnails.Interval, s.Segment)
 }
 
 // endParticipantTape ends a recording unless its participant publishes again within the window.
@@ -220,20 +229,15 @@ func (c *Control) resumeParticipantTapes(ctx context.Context) error {
 		if s.Kind != record.Participant {
 			continue
 		}
-		p := &participantTape{participant: s.Owner + "/" + s.ParticipantID, recording: recording, sessions: []string{s.SessionID}, runs: 1}
+		p := &participantTape{participant: s.Owner + "/" + s.ParticipantID, recording: recording, runs: 1}
 		if r, _, err := c.stages.Get(ctx, s.Owner); err == nil {
 			p.config = r.Recording
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		people, err := c.participants.List(ctx, s.Owner+"/")
-		if err != nil {
+		var err error
+		if p.sessions, err = c.recordedSessions(ctx, s); err != nil {
 			return err
-		}
-		for _, r := range people {
-			if r.Recording.Prefix == s.Prefix && !slices.Contains(p.sessions, r.SessionID) {
-				p.sessions = append(p.sessions, r.SessionID)
-			}
 		}
 		c.participantTapes.mu.Lock()
 		if c.participantTapes.tapes == nil {
@@ -251,19 +255,40 @@ func (c *Control) resumeParticipantTapes(ctx context.Context) error {
 	return nil
 }
 
+// recordedSessions are the sessions of the stage in which a participant was recorded to one prefix, in order, as the records
+// of an earlier process have them.
+func (c *Control) recordedSessions(ctx context.Context, s record.Spec) ([]string, error) {
+	people, err := c.participants.List(ctx, s.Owner+"/")
+	if err != nil {
+		return nil, err
+	}
+	people = slices.DeleteFunc(people, func(r participantRecord) bool { return r.Recording.Prefix != s.Prefix || r.SessionID == s.SessionID })
+	slices.SortFunc(people, func(a, b participantRecord) int { return a.FirstJoin.Compare(b.FirstJoin) })
+	sessions := []string{s.SessionID}
+	for _, r := range people {
+		sessions = append(sessions, r.SessionID)
+	}
+	return sessions, nil
+}
+
 // noteRecording changes what a participant's record says of its recording. It does not block.
 func (c *Control) noteRecording(stageID, sessionID, participantID string, change func(*participantRecording)) {
 	c.stageJournal.observe(func(ctx context.Context) error {
-		p, _, err := c.participants.Get(ctx, stageID+"/"+sessionID+"/"+participantID)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil // the stage was deleted
-		}
-		if err != nil {
-			return err
-		}
-		change(&p.Recording)
-		return c.participants.Put(ctx, p.key(), p)
+		return c.changeRecording(ctx, stageID, sessionID, participantID, change)
 	})
+}
+
+// changeRecording does that. Only jobs of the stages' journal call it.
+func (c *Control) changeRecording(ctx context.Context, stageID, sessionID, participantID string, change func(*participantRecording)) error {
+	p, _, err := c.participants.Get(ctx, stageID+"/"+sessionID+"/"+participantID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // the stage was deleted
+	}
+	if err != nil {
+		return err
+	}
+	change(&p.Recording)
+	return c.participants.Put(ctx, p.key(), p)
 }
 
 // participantRecordingDetail is the detail of "IVS Participant Recording State Change" (spec/composition.md §6).
@@ -289,7 +314,6 @@ func (c *Control) publishParticipantTape(s record.Spec, at time.Time, d particip
 // observeParticipantTape hears that the store has the first object of a recording, or everything. It does not block.
 func (c *Control) observeParticipantTape(e record.Event) {
 	s := e.Status.Spec
-	sessions := []string{s.SessionID}
 	if e.Kind == record.Started {
 		c.publishParticipantTape(s, e.Time, participantRecordingDetail{SessionID: s.SessionID, EventName: string(record.Started)})
 		c.noteRecording(s.Owner, s.SessionID, s.ParticipantID, func(r *participantRecording) {
@@ -299,23 +323,33 @@ func (c *Control) observeParticipantTape(e record.Event) {
 		})
 		return
 	}
-	if p := c.participantTapes.forget(s.ID); p != nil {
-		sessions = p.sessions
-	}
-	d := participantRecordingDetail{SessionID: sessions[len(sessions)-1], EventName: string(record.Ended), DurationMS: new(e.Status.Duration.Milliseconds())}
+	d := participantRecordingDetail{EventName: string(record.Ended), DurationMS: new(e.Status.Duration.Milliseconds())}
 	state := ivsrealtime.ParticipantRecordingStateStopped
 	if cause := e.Status.Cause; cause.Code != "" {
 		d.EventName, d.ErrorCode, d.Reason = "Recording End Failure", cause.Code, cause.Message
 		state = ivsrealtime.ParticipantRecordingStateFailed
 	}
-	c.publishParticipantTape(s, e.Time, d)
-	for _, session := range sessions {
-		c.noteRecording(s.Owner, session, s.ParticipantID, func(r *participantRecording) {
-			if r.Prefix == s.Prefix {
-				r.State = state
+	tape := c.participantTapes.forget(s.ID)
+	c.stageJournal.observe(func(ctx context.Context) (err error) {
+		var sessions []string
+		if tape != nil {
+			sessions = tape.sessions
+		} else if sessions, err = c.recordedSessions(ctx, s); err != nil { // it had ended before this process began
+			return err
+		}
+		d.SessionID = sessions[len(sessions)-1]
+		c.publishParticipantTape(s, e.Time, d)
+		for _, session := range sessions {
+			if err := c.changeRecording(ctx, s.Owner, session, s.ParticipantID, func(r *participantRecording) {
+				if r.Prefix == s.Prefix {
+					r.State = state
+				}
+			}); err != nil {
+				return err
 			}
-		})
-	}
+		}
+		return nil
+	})
 }
 
 // failParticipantTape tells that a participant cannot be recorded, who publishes all the same.

@@ -69,14 +69,17 @@ func TestStageRecording(t *testing.T) {
 	f.must(t, "DeleteStorageConfiguration", fmt.Sprintf(`{"arn":%q}`, storage))
 }
 
-// TestParticipantPrefixes: two recordings of a participant that begin at once have different prefixes.
+// TestParticipantPrefixes: two recordings of a participant that begin at once have different prefixes, and so have those that
+// begin when the clock was set back, or forth and back.
 func TestParticipantPrefixes(t *testing.T) {
 	var tapes participantTapes
-	now := time.Now()
-	_, _, _, first := tapes.take("stage/alice", "st-1", stageRecording{}, now)
-	_, _, run, second := tapes.take("stage/alice", "st-1", stageRecording{}, now)
-	if run != 1 || !second.After(first) || second.Nanosecond() != 0 {
-		t.Errorf("run %d at %v after %v", run, second, first)
+	now, last := time.Now(), time.Time{}
+	for _, at := range []time.Time{now, now, now.Add(-time.Hour), now.Add(time.Hour), now} {
+		_, _, run, started := tapes.take("stage/alice", "st-1", stageRecording{}, at)
+		if run != 1 || !started.After(last) || started.Nanosecond() != 0 {
+			t.Errorf("at %v: run %d at %v after %v", at, run, started, last)
+		}
+		last = started
 	}
 	if !tapes.active("stage") || tapes.active("stag") {
 		t.Error("which stage is recorded is not known")
@@ -86,7 +89,7 @@ func TestParticipantPrefixes(t *testing.T) {
 // observed gives a Control a recorder that it hears of, with its spool in a folder. See run.
 func observed(dir string) func(*Control) {
 	return func(c *Control) {
-		c.Recorder = &record.Recorder{Dir: filepath.Join(dir, "spool"), Objects: c.Objects, Observe: c.ObserveRecording, Reserve: 1}
+		c.Recorder = &record.Recorder{Dir: filepath.Join(dir, "spool"), Objects: c.Objects, Observe: c.ObserveRecording, Noted: c.RecordingsNoted, Reserve: 1}
 	}
 }
 

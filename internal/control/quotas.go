@@ -34,6 +34,8 @@ type Quotas struct {
 	// What the live side of stages keeps.
 	PublishersPerStage         int // 12
 	SubscribersPerStage        int // 10 000
+	ConcurrentPublishers       int // 1000 of all stages
+	ConcurrentSubscriptions    int // 20 000 of all stages, one for each publisher that somebody watches
 	ReplicationsPerParticipant int // 5
 	PublishBitRate             int // 8 500 000 bits per second, all layers and sound together
 	PublishLines               int // 720: the shorter side of a publisher's pictures; the longer may be 16/9 of it

@@ -89,6 +89,15 @@ type recordingDetail struct {
 	Reason     string `json:"reason,omitzero"`
 }
 
+// RecordingsNoted returns when what ObserveRecording has heard is written down; see record.Recorder.
+func (c *Control) RecordingsNoted(ctx context.Context) error {
+	nothing := func(context.Context) error { return nil }
+	if err := c.stageJournal.do(ctx, nothing); err != nil { // whose jobs tell the other one
+		return err
+	}
+	return c.recordingJournal.do(ctx, nothing)
+}
+
 // ObserveRecording hears what happens to recordings, writes it down and tells it.
 func (c *Control) ObserveRecording(e record.Event) {
 	if e.Status.Spec.Kind == record.Channel && (e.Kind == record.Started || e.Kind == record.Ended) {

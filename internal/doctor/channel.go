@@ -2,16 +2,12 @@ package doctor
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/tryout"
@@ -33,8 +29,9 @@ func (d *Doctor) compose(ctx context.Context) (string, error) {
 	return fmt.Sprintf("playable after %v", time.Since(start).Round(10*time.Millisecond)), err
 }
 
-// play reads the playlist and the newest media, as a player does, and measures how old the newest part is, and how far
-// apart sound and picture begin in it. The age is of the part's beginning: its last picture may last into the future.
+// play reads the playlist and the newest media, as a player does, and measures how long ago the beginning of the newest part was
+// drawn, and how far apart sound and picture begin in it. Only key frames are decoded: the newest of them tells how far what
+// was drawn is from the playlist's time.
 func (d *Doctor) play(ctx context.Context) (string, error) {
 	variant, err := tryout.FirstURI(ctx, *d.channel.PlaybackUrl)
 	if err != nil {
@@ -58,17 +55,44 @@ func (d *Doctor) play(ctx context.Context) (string, error) {
 		return "", err
 	}
 	age := time.Since(edge.began)
-	apart, err := d.apart(ctx, variant, edge)
+	var header []byte
+	if edge.init != "" {
+		if header, err = read(ctx, variant, edge.init); err != nil {
+			return "", err
+		}
+	}
+	newest, err := readPart(ctx, variant, edge.part, header)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("newest part began %d ms ago, sound and picture begin %.1f ms apart in it", age.Milliseconds(), float64(apart.Microseconds())/1000), nil
+	apart, err := newest.apart()
+	if err != nil {
+		return "", err
+	}
+	if edge.key != edge.part {
+		if newest, err = readPart(ctx, variant, edge.key, header); err != nil {
+			return "", err
+		}
+	}
+	key, err := newest.keyFrame()
+	if err != nil {
+		return "", err
+	}
+	drawn, err := d.drawn(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	age += edge.keyBegan.Sub(drawn)
+	return fmt.Sprintf("the newest part begins with what was drawn %d ms ago, its sound and picture begin %.1f ms apart",
+		age.Milliseconds(), float64(apart.Microseconds())/1000), nil
 }
 
 // edge is the live end of a media playlist.
 type edge struct {
-	init, part string
+	init, part string    // init is empty where there is none
 	began      time.Time // the newest part, by the server's clock
+	key        string    // the newest part that begins with a key frame
+	keyBegan   time.Time
 	length     time.Duration
 }
 
@@ -93,6 +117,9 @@ func readEdge(playlist io.Reader) (edge, error) {
 			clock = t
 		case "#EXT-X-PART":
 			e.part = attribute(value, "URI")
+			if attribute(value, "INDEPENDENT") == "YES" {
+				e.key, e.keyBegan = e.part, clock.Add(parts)
+			}
 			last = seconds(attribute(value, "DURATION"))
 			parts += last
 		case "#EXTINF":
@@ -106,8 +133,8 @@ func readEdge(playlist io.Reader) (edge, error) {
 	}
 	e.length += parts
 	e.began = clock.Add(parts - last)
-	if e.part == "" || e.init == "" || clock.IsZero() {
-		return e, fmt.Errorf("the playlist has no parts, no EXT-X-MAP or no date")
+	if e.part == "" || e.key == "" || clock.IsZero() {
+		return e, fmt.Errorf("the playlist has no parts, none with a key frame or no date")
 	}
 	return e, lines.Err()
 }
@@ -125,54 +152,4 @@ func attribute(list, name string) string {
 func seconds(s string) time.Duration {
 	f, _ := strconv.ParseFloat(s, 64) // what is no number is no time
 	return time.Duration(f * float64(time.Second))
-}
-
-// apart is how far the first sound and the first picture of the newest part are apart.
-func (d *Doctor) apart(ctx context.Context, playlist string, e edge) (time.Duration, error) {
-	scales := map[int]uint32{}
-	header, err := read(ctx, playlist, e.init)
-	if err != nil {
-		return 0, err
-	}
-	var movie fmp4.Init
-	if err := movie.Unmarshal(bytes.NewReader(header)); err != nil {
-		return 0, fmt.Errorf("the initialization segment: %w", err)
-	}
-	for _, t := range movie.Tracks {
-		scales[t.ID] = t.TimeScale
-	}
-	data, err := read(ctx, playlist, e.part)
-	if err != nil {
-		return 0, err
-	}
-	var parts fmp4.Parts
-	if err := parts.Unmarshal(data); err != nil {
-		return 0, fmt.Errorf("the part: %w", err)
-	}
-	var starts []time.Duration
-	if len(parts) == 0 {
-		return 0, errors.New("the newest part is empty")
-	}
-	for _, t := range parts[0].Tracks {
-		if scale := scales[t.ID]; scale != 0 {
-			starts = append(starts, time.Duration(float64(t.BaseTime)/float64(scale)*float64(time.Second)))
-		}
-	}
-	if len(starts) != 2 {
-		return 0, fmt.Errorf("the newest part has %d tracks, not sound and picture", len(starts))
-	}
-	return (starts[0] - starts[1]).Abs(), nil
-}
-
-func read(ctx context.Context, base, uri string) ([]byte, error) {
-	address, err := tryout.Resolve(base, uri)
-	if err != nil {
-		return nil, err
-	}
-	body, err := tryout.Get(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	return io.ReadAll(body)
 }

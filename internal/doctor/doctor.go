@@ -20,7 +20,7 @@ import (
 // Doctor examines one server. Set the fields and call Run once.
 type Doctor struct {
 	API tryout.API
-	// Composer is the composer program on this machine: the synthetic participant comes from it.
+	// Composer is the composer program on this machine: the synthetic participant comes from it, and it decodes pictures.
 	Composer string
 	Out      io.Writer
 	Log      *slog.Logger // of the synthetic participant
@@ -104,6 +104,8 @@ func (d *Doctor) checks() []check {
 			advice: "use the key of this server: eval \"$(footlight env --data-dir DIR)\", and unset AWS_SESSION_TOKEN and AWS_PROFILE"},
 		{name: "RTMPS ingest", run: d.rtmps,
 			advice: "open the TCP port of --rtmps-addr (1936); name the host that encoders reach with --public-host"},
+		{name: "SRT ingest", run: d.srt,
+			advice: "open the UDP port of --srt-addr (9000); name the host that encoders reach with --public-host"},
 		{name: "the composer program here", run: d.composer, needed: true,
 			advice: "build it with `make build`, or name it with --composer; on Debian 12 scripts/setup.sh build installs its libraries"},
 		{name: "publishing over WHIP", run: d.publish, needed: true, advice: udp},

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	gosrt "github.com/datarhei/gosrt"
+
 	"github.com/footlight-live/footlight/internal/api/ivs"
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/tryout"
@@ -137,6 +139,35 @@ func (d *Doctor) rtmps(ctx context.Context) (string, error) {
 		return address + ", its certificate trusted by encoders that do not verify (OBS, FFmpeg)", nil
 	}
 	return address, nil
+}
+
+// srt knocks at the port where encoders publish by SRT, under a name that is nobody's: a server that says no is there.
+func (d *Doctor) srt(ctx context.Context) (string, error) {
+	if d.channel.Srt == nil {
+		return "", tryout.NotTried("the server takes no SRT (--srt-addr)")
+	}
+	address := *d.channel.Srt.Endpoint
+	config := gosrt.DefaultConfig()
+	config.StreamId, config.Passphrase = "footlight-doctor", *d.channel.Srt.Passphrase
+	config.ConnectionTimeout = 5 * time.Second
+	refused := make(chan error, 1)
+	go func() {
+		conn, err := gosrt.Dial("srt", address, config)
+		if err == nil {
+			conn.Close()
+			err = errors.New("it lets anybody in")
+		}
+		refused <- err
+	}()
+	select {
+	case err := <-refused:
+		if strings.Contains(err.Error(), "connection rejected") { // the library has no error of its own for it
+			return address, nil
+		}
+		return "", err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 func (d *Doctor) composer(ctx context.Context) (string, error) {

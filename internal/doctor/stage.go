@@ -13,6 +13,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
+	"github.com/footlight-live/footlight/internal/frame"
 	"github.com/footlight-live/footlight/internal/tryout"
 )
 
@@ -142,7 +143,7 @@ func readLinks(headers []string) []webrtc.ICEServer {
 const listening = 2 * time.Second
 
 // subscribe receives the participant over the given kinds of network, for a moment, and tells how long sound and
-// picture took and what was lost.
+// picture took, how old the first picture was when it had come, and what was lost.
 func (d *Doctor) subscribe(ctx context.Context, networks []webrtc.NetworkType, config webrtc.Configuration) (string, error) {
 	id, err := d.publisher(ctx)
 	if err != nil {
@@ -189,8 +190,16 @@ func (d *Doctor) subscribe(ctx context.Context, networks []webrtc.NetworkType, c
 	case <-time.After(listening):
 	case <-ctx.Done():
 	}
-	packets, lost := ear.count()
-	return fmt.Sprintf("sound and picture after %d ms, %d of %d packets lost", first.Milliseconds(), lost, packets+lost), nil
+	packets, lost, key, came := ear.heard()
+	if key == nil {
+		return "", fmt.Errorf("no whole picture within %v, %d of %d packets lost", listening, lost, packets+lost)
+	}
+	drawn, err := d.drawn(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("sound and picture after %d ms, a picture %d ms old, %d of %d packets lost",
+		first.Milliseconds(), came.Sub(drawn).Milliseconds(), lost, packets+lost), nil
 }
 
 // exchange posts the offer and takes the answer.
@@ -229,13 +238,15 @@ func exchange(ctx context.Context, pc *webrtc.PeerConnection, address, token str
 	return pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer)})
 }
 
-// ear counts what arrives on two tracks. Each track has a goroutine, which ends with the connection.
+// ear counts what arrives on two tracks, and keeps the first picture. Each track has a goroutine, which ends with the connection.
 type ear struct {
 	both chan struct{} // closed when sound and picture flow
 
 	mu            sync.Mutex
 	kinds         map[webrtc.RTPCodecType]bool
 	packets, lost int
+	key           []byte // the first key frame, whole, in Annex B form
+	came          time.Time
 }
 
 func newEar() *ear {
@@ -243,6 +254,8 @@ func newEar() *ear {
 }
 
 func (e *ear) listen(t *webrtc.TrackRemote) {
+	var pictures frame.Assembler
+	start := time.Now()
 	var next uint16 // the sequence number behind the newest
 	started := false
 	for {
@@ -267,12 +280,19 @@ func (e *ear) listen(t *webrtc.TrackRemote) {
 		default:
 			e.lost-- // it was late
 		}
+		if t.Kind() == webrtc.RTPCodecTypeVideo && e.key == nil {
+			now := time.Since(start)
+			pictures.Push(frame.Packet{Sequence: p.SequenceNumber, Timestamp: int64(p.Timestamp), Marker: p.Marker, Payload: p.Payload, Arrival: now})
+			if unit, ok := pictures.Pop(now); ok {
+				e.key, e.came = unit.Data, start.Add(unit.Complete)
+			}
+		}
 		e.mu.Unlock()
 	}
 }
 
-func (e *ear) count() (packets, lost int) {
+func (e *ear) heard() (packets, lost int, key []byte, came time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.packets, max(0, e.lost)
+	return e.packets, max(0, e.lost), e.key, e.came
 }

@@ -85,8 +85,7 @@ func (c *checker) run() error {
 	}
 	data, err := c.read(multivariant)
 	if errors.Is(err, objectstore.ErrNotFound) {
-		c.problem("there is no multivariant playlist")
-		return nil
+		return c.without()
 	}
 	if err != nil {
 		return err
@@ -104,6 +103,26 @@ func (c *checker) run() error {
 	}
 	c.lines = strings.Split(strings.TrimSpace(string(data)), "\n")
 	return c.media()
+}
+
+// without looks whether there ought to be media: there are recordings of thumbnails alone, and such for which nothing came.
+func (c *checker) without() error {
+	for _, key := range []string{endedKey, failedKey, startedKey} {
+		data, err := c.read(key)
+		if errors.Is(err, objectstore.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var m metadata
+		if json.Unmarshal(data, &m) == nil && (m.Media.HLS == nil || m.Media.HLS.DurationMS != nil && *m.Media.HLS.DurationMS == 0) {
+			return nil
+		}
+		break
+	}
+	c.problem("there is no multivariant playlist")
+	return nil
 }
 
 // media follows the media playlist.

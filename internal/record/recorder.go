@@ -41,6 +41,8 @@ type Recorder struct {
 	Thumbnail func(ctx context.Context, annexB []byte, maxHeight int) ([]byte, error)
 	// Observe hears what happens to recordings, those of one in order. It must not block, nor call the recording.
 	Observe func(Event)
+	// Noted returns when what Observe has heard is written down, or ctx ends. Without it nobody writes anything down.
+	Noted func(ctx context.Context) error
 	// Limit is how much the spool may take, in bytes; 0: 20 GiB. Reserve is what is left free of its disk; 0: 1 GiB.
 	Limit   int64
 	Reserve int64
@@ -64,7 +66,7 @@ func (rec *Recorder) log() *slog.Logger {
 // Start takes up what is in the spool: everything in it is on its way to the store again. Recordings that are not
 // over wait for their sources, or for End.
 func (rec *Recorder) Start(context.Context) error {
-	if err := os.MkdirAll(rec.Dir, 0o700); err != nil {
+	if err := errors.Join(os.MkdirAll(rec.Dir, 0o700), syncDir(filepath.Dir(rec.Dir))); err != nil {
 		return fmt.Errorf("make the spool of recordings: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(rec.Dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o600)

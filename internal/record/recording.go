@@ -59,6 +59,7 @@ type message struct {
 type Recording struct {
 	recorder *Recorder
 	spec     Spec
+	begun    time.Time // in this process
 	log      *slog.Logger
 	inbox    chan message
 	queued   atomic.Int64  // bytes in the inbox
@@ -88,7 +89,7 @@ type Recording struct {
 
 func newRecording(rec *Recorder, s Spec, sp *spool, h history) *Recording {
 	r := &Recording{
-		recorder: rec, spec: s, log: rec.log().With("recording", s.ID),
+		recorder: rec, spec: s, begun: time.Now(), log: rec.log().With("recording", s.ID),
 		inbox: make(chan message, inboxSize), wake: make(chan struct{}, 1), over: make(chan struct{}), stored: make(chan struct{}),
 		spool: sp, history: h, good: h.mediaEnd(), state: Waiting, width: s.Width, height: s.Height, frameRate: s.FrameRate,
 	}
@@ -126,7 +127,7 @@ func (r *Recording) Stored() <-chan struct{} { return r.stored }
 // End ends the recording and returns when that is on disk; the upload goes on. Ending it again changes nothing.
 func (r *Recording) End(ctx context.Context, c Cause) error {
 	select {
-	case r.inbox <- message{what: endRequest{endEntry{Time: time.Now().UTC(), Code: c.Code, Message: c.Message}}}:
+	case r.inbox <- message{what: endRequest{endEntry{Time: r.endTime(), Code: c.Code, Message: c.Message}}}:
 	case <-r.over:
 		return nil
 	case <-r.recorder.ctx.Done():
@@ -142,6 +143,15 @@ func (r *Recording) End(ctx context.Context, c Cause) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// endTime is now, and not before the start: the machine's clock may have been set back.
+func (r *Recording) endTime() time.Time {
+	now := time.Now().UTC()
+	if now.Before(r.spec.Started) {
+		return r.spec.Started
+	}
+	return now
 }
 
 // run owns the media, until the recording is over or the recorder closes.
@@ -331,7 +341,7 @@ func (r *Recording) openSegment(start int64, broken, key bool, wall time.Time) e
 		return fmt.Errorf("begin segment: %w", err)
 	}
 	if err := r.note(entry{Open: &o}); err != nil {
-		_, _ = r.spool.finish() // it is not in the journal, so there is no such segment
+		_ = r.spool.finish() // it is not in the journal, so there is no such segment
 		return err
 	}
 	if r.state != Active && r.state != Uploading {
@@ -377,22 +387,15 @@ func (r *Recording) closeSegment(end int64) error {
 	if r.history.open == nil {
 		return nil
 	}
-	size := r.spool.size
 	if r.spool.file != nil {
-		var err error
-		if size, err = r.spool.finish(); err != nil {
+		if err := r.spool.finish(); err != nil {
 			return fmt.Errorf("close segment: %w", err)
 		}
-		r.spool.size = size // until the journal has it
 	}
-	if size > 0 && end <= r.history.open.Start {
+	if r.spool.size > 0 && end <= r.history.open.Start {
 		end = r.history.open.Start + 1
 	}
-	err := r.note(entry{Close: &closeEntry{End: end, Size: size}})
-	if err == nil {
-		r.spool.size = 0
-	}
-	return err
+	return r.note(entry{Close: &closeEntry{End: end, Size: r.spool.size}})
 }
 
 // note appends to the journal and to what follows from it. It is called with the lock held.

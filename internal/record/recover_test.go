@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/footlight-live/footlight/internal/objectstore"
 )
 
@@ -196,6 +198,51 @@ func TestTorn(t *testing.T) {
 				t.Errorf("decoded %+v", f)
 			}
 		})
+	}
+}
+
+// TestNoted: a recording stays in the spool until its end was noted, so that the next start tells it again.
+func TestNoted(t *testing.T) {
+	c, store, dir := testClip(t), folder(t), t.TempDir()
+	spec := compositeSpec("noted")
+	heard, asked := make(chan EventKind, 8), make(chan struct{})
+	first := startRecorder(t, dir, store, func(r *Recorder) {
+		r.Observe = func(e Event) { heard <- e.Kind }
+		r.Noted = func(ctx context.Context) error {
+			close(asked)
+			<-ctx.Done() // as a crash before anything was written
+			return ctx.Err()
+		}
+	})
+	r, source := open(t, first, spec)
+	c.play(source, 0, 3*time.Second, 0)
+	source.Close()
+	if err := r.End(t.Context(), Cause{}); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	select {
+	case <-r.Stored():
+		t.Error("stored, and its end is not noted")
+	default:
+	}
+	first.Close()
+
+	second := startRecorder(t, dir, store, func(r *Recorder) {
+		r.Observe = func(e Event) { heard <- e.Kind }
+		r.Noted = func(context.Context) error { return nil }
+	})
+	eventually(t, "the end is told again", func() bool { return second.Get("noted") == nil })
+	close(heard)
+	var all []EventKind
+	for kind := range heard {
+		all = append(all, kind)
+	}
+	if diff := cmp.Diff([]EventKind{Started, Ended, Started, Ended}, all); diff != "" {
+		t.Error(diff)
+	}
+	if f := decode(t, stored(t, store, spec), "multivariant.m3u8"); f.frames != 3*clipRate {
+		t.Errorf("decoded %+v", f)
 	}
 }
 

@@ -24,7 +24,7 @@ type spool struct {
 	budget  *budget
 
 	file *os.File // the segment that grows
-	size int64    // of it
+	size int64    // of the newest one
 }
 
 // createSpool makes the folder of a new recording. It appears under its name only when it is whole.
@@ -38,7 +38,8 @@ func createSpool(root string, s Spec, b *budget) (*spool, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(building) // gone after the rename
-	if err := writeFile(filepath.Join(building, specFile), data); err != nil {
+	// The names of both files are on disk before the folder has its own.
+	if err := errors.Join(writeFile(filepath.Join(building, journalFile), nil), writeFile(filepath.Join(building, specFile), data)); err != nil {
 		return nil, err
 	}
 	dir := filepath.Join(root, s.ID)
@@ -126,10 +127,11 @@ func (sp *spool) put(name string, data []byte) error {
 // grow begins the file of a segment.
 func (sp *spool) grow(name string) error {
 	f, err := os.OpenFile(sp.path(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err == nil {
-		err = syncDir(sp.dir)
-	}
 	if err != nil {
+		return err
+	}
+	if err := syncDir(sp.dir); err != nil {
+		f.Close()
 		return err
 	}
 	sp.file, sp.size = f, 0
@@ -151,15 +153,14 @@ func (sp *spool) append(data []byte) error {
 	return nil
 }
 
-// finish closes the file of the segment and returns its size; an empty one is removed.
-func (sp *spool) finish() (int64, error) {
-	size, name := sp.size, sp.file.Name()
-	err := sp.file.Close()
-	sp.file, sp.size = nil, 0
-	if size == 0 {
+// finish closes the file of the segment; an empty one is removed. Whatever the error, what was appended is there.
+func (sp *spool) finish() error {
+	name, err := sp.file.Name(), sp.file.Close()
+	sp.file = nil
+	if sp.size == 0 {
 		err = errors.Join(err, os.Remove(name))
 	}
-	return size, err
+	return err
 }
 
 // remove takes a file out, once it is stored. Nobody waits for the disk: after a crash it is stored again.

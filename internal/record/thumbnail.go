@@ -65,7 +65,8 @@ func (r *Recording) wantThumbnail(ctx context.Context, f VideoFrame) {
 	})
 }
 
-// mediaTime is the time of a frame in the recording, or since its first thumbnail where no media is recorded.
+// mediaTime is the time of a frame in the recording. Where no media is recorded it is the time since this process took the
+// recording up, which does not jump as wall clocks do.
 func (r *Recording) mediaTime(f VideoFrame) int64 {
 	switch {
 	case r.spec.Media == AudioVideo && r.segmenter.running:
@@ -73,7 +74,7 @@ func (r *Recording) mediaTime(f VideoFrame) int64 {
 	case r.spec.Media == AudioVideo:
 		return r.segmenter.end
 	}
-	return max(0, ticks(time.Since(r.spec.Started)))
+	return ticks(time.Since(r.begun))
 }
 
 // keepThumbnail puts a picture into the spool.

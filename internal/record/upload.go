@@ -54,9 +54,7 @@ func (r *Recording) resumeUploads() {
 			continue
 		}
 		u.files = append(u.files, name)
-	}
-	for _, s := range r.history.segments {
-		if slices.Contains(u.files, segmentName(s.Number)) {
+		if isSegment(name) {
 			u.segments--
 		}
 	}
@@ -91,7 +89,7 @@ func (r *Recording) upload(ctx context.Context) {
 		case err != nil:
 			r.log.Error("cannot render what is to be stored", "error", err)
 		case !ok:
-			if r.complete() {
+			if r.complete(ctx) {
 				return
 			}
 			select {
@@ -185,14 +183,17 @@ func (r *Recording) nextFile(name, rendition string) object {
 		}
 		o.key = "media/thumbnails/" + r.spec.thumbnailFolder(t.Width, t.Height) + name
 	}
-	segment := strings.HasSuffix(name, ".mp4") && !strings.HasPrefix(name, "init-")
 	o.done = func(u *uploads) {
 		u.files = u.files[1:]
-		if segment {
+		if isSegment(name) {
 			u.segments++
 		}
 	}
 	return o
+}
+
+func isSegment(file string) bool {
+	return strings.HasSuffix(file, ".mp4") && !strings.HasPrefix(file, "init-")
 }
 
 func (r *Recording) latestThumbnail() object {
@@ -331,17 +332,24 @@ func (r *Recording) storeFailed(o object, err error) {
 	r.tell(StoreAway)
 }
 
-// complete tells whether the store has everything; then the recording leaves the spool.
-func (r *Recording) complete() bool {
+// complete tells whether the store has everything. Then the recording leaves the spool, once that was noted: after a
+// crash in between the next start stores the end again, and tells it.
+func (r *Recording) complete(ctx context.Context) bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.state != Stored {
+	all := r.state == Stored
+	if all {
+		r.tell(Ended)
+	}
+	r.mu.Unlock()
+	if !all {
 		return false
+	}
+	if noted := r.recorder.Noted; noted != nil && noted(ctx) != nil {
+		return true // the recorder closes
 	}
 	if err := r.spool.discard(); err != nil {
 		r.log.Error("a stored recording stays in the spool", "error", err)
 	}
-	r.tell(Ended)
 	r.recorder.forget(r)
 	close(r.stored)
 	return true

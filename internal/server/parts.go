@@ -69,7 +69,7 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 		return err
 	}
 	s.onClose(s.control.Close)
-	s.recorder.Observe = s.control.ObserveRecording
+	s.recorder.Observe, s.recorder.Noted = s.control.ObserveRecording, s.control.RecordingsNoted
 	if err := s.recorder.Start(ctx); err != nil {
 		return err
 	}
@@ -120,6 +120,7 @@ func (s *Server) startStages(ctx, background context.Context) error {
 		TURNAddr:  s.TURNAddr,
 
 		MaxPublishers: q.PublishersPerStage, MaxSubscribers: q.SubscribersPerStage, MaxReplications: q.ReplicationsPerParticipant,
+		MaxAllPublishers: q.ConcurrentPublishers, MaxSubscriptions: q.ConcurrentSubscriptions,
 		MaxBitRate: q.PublishBitRate, MaxLines: q.PublishLines, MaxDuration: time.Duration(q.ConnectionHours) * time.Hour,
 	}
 	if s.TURNAddr != "" && s.TLSCert != "" {

@@ -313,11 +313,12 @@ func TestDecide(t *testing.T) {
 		go l.track.run(t.Context())
 		_, w := l.sink()
 		sps := []byte{0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x00, 0xa0, 0x2f, 0xf9, 0x70, 0x11, 0x00, 0x00, 0x03, 0x00, 0x01, 0x00, 0x00, 0x03, 0x00, 0x3c, 0x0f, 0x16, 0x2e, 0x48} // 640x360
+		key := aggregate(sps, []byte{0x65, 0x88})
 		hi, low := uint16(0), uint16(0)
 		both := func(n int, withHi bool) {
 			for range n {
 				if withHi {
-					feed(l.hi, hi, sps)
+					feed(l.hi, hi, key)
 					hi++
 				}
 				feed(l.low, low, []byte{0x65, 0x88})
@@ -353,4 +354,13 @@ func TestDecide(t *testing.T) {
 			t.Errorf("the numbers are %v", s)
 		}
 	})
+}
+
+// aggregate is a payload of several NAL units (RFC 6184 section 5.7.1).
+func aggregate(units ...[]byte) []byte {
+	out := []byte{0x60 | nalSTAPA}
+	for _, u := range units {
+		out = append(append(out, byte(len(u)>>8), byte(len(u))), u...)
+	}
+	return out
 }

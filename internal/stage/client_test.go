@@ -1,9 +1,11 @@
 package stage
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,10 +22,10 @@ import (
 
 // client is a real WebRTC client of the stage.
 type client struct {
-	t        *testing.T
+	t        testing.TB
 	rig      *rig
 	pc       *webrtc.PeerConnection
-	conn     *deadableConn
+	conn     *cable
 	location string
 	etag     string
 	answer   string
@@ -34,12 +36,13 @@ type client struct {
 type clientOptions struct {
 	drop func(outgoing bool, h *rtp.Header) bool // packets that get lost on the wire
 	tcp  bool
+	host string // address of the client, 127.0.0.1 by default
 	// relay is a TURN server over which everything goes.
 	relay *webrtc.ICEServer
 }
 
 // newClient makes a peer connection with the usual codecs of browsers, NACK and nothing else.
-func (r *rig) newClient(t *testing.T, opt clientOptions) *client {
+func (r *rig) newClient(t testing.TB, opt clientOptions) *client {
 	t.Helper()
 	media := new(webrtc.MediaEngine)
 	if err := media.RegisterDefaultCodecs(); err != nil {
@@ -58,22 +61,19 @@ func (r *rig) newClient(t *testing.T, opt clientOptions) *client {
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.LoggerFactory = pionLog{log: testLog()}
 	var config webrtc.Configuration
+	host := netip.MustParseAddr(cmp.Or(opt.host, "127.0.0.1"))
 	if opt.relay != nil {
 		relayOnly(&e)
 		config.ICEServers, config.ICETransportPolicy = []webrtc.ICEServer{*opt.relay}, webrtc.ICETransportPolicyRelay
 	} else if opt.tcp {
-		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
-		e.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() })
+		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6})
+		e.SetIPFilter(func(ip net.IP) bool { return ip.Equal(host.AsSlice()) })
 	} else {
-		udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.conn = &deadableConn{PacketConn: udp}
-		mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: c.conn, Logger: logging.NewDefaultLoggerFactory().NewLogger("test")})
-		e.SetICEUDPMux(mux)
-		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-		t.Cleanup(func() { mux.Close(); udp.Close() })
+		c.conn = new(cable)
+		c.conn.plug(t, host)
+		e.SetICEUDPMux(c.conn)
+		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+		t.Cleanup(func() { c.conn.Close() })
 	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(e))
 	var err error
@@ -135,7 +135,7 @@ type camera struct {
 }
 
 // publish connects a camera and waits until the stage says that it publishes.
-func (r *rig) publish(t *testing.T, token string, opt clientOptions) *camera {
+func (r *rig) publish(t testing.TB, token string, opt clientOptions) *camera {
 	t.Helper()
 	c := r.newCamera(t, opt)
 	g, _ := testAdmission{}.Admit(t.Context(), token)
@@ -152,7 +152,7 @@ func (r *rig) publish(t *testing.T, token string, opt clientOptions) *camera {
 	return c
 }
 
-func (r *rig) newCamera(t *testing.T, opt clientOptions) *camera {
+func (r *rig) newCamera(t testing.TB, opt clientOptions) *camera {
 	t.Helper()
 	c := &camera{client: r.newClient(t, opt), sent: make(map[uint16][]byte), pliTimes: make(chan time.Time, 100)}
 	c.video = c.add(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: 90000, SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"})
@@ -262,7 +262,7 @@ type screen struct {
 	videoTrack   chan *webrtc.TrackRemote
 }
 
-func (r *rig) newScreen(t *testing.T, opt clientOptions, kinds ...webrtc.RTPCodecType) *screen {
+func (r *rig) newScreen(t testing.TB, opt clientOptions, kinds ...webrtc.RTPCodecType) *screen {
 	t.Helper()
 	s := &screen{
 		client: r.newClient(t, opt),
@@ -311,7 +311,7 @@ func (r *rig) newScreen(t *testing.T, opt clientOptions, kinds ...webrtc.RTPCode
 }
 
 // subscribe connects a screen to a publisher.
-func (r *rig) subscribe(t *testing.T, token, publisher string, opt clientOptions, kinds ...webrtc.RTPCodecType) *screen {
+func (r *rig) subscribe(t testing.TB, token, publisher string, opt clientOptions, kinds ...webrtc.RTPCodecType) *screen {
 	t.Helper()
 	s := r.newScreen(t, opt, kinds...)
 	if res, body := s.connect("/whip/subscribe/"+publisher, token); res != nil {
@@ -321,7 +321,7 @@ func (r *rig) subscribe(t *testing.T, token, publisher string, opt clientOptions
 }
 
 // next waits for the next packet.
-func next(t *testing.T, c <-chan *rtp.Packet) *rtp.Packet {
+func next(t testing.TB, c <-chan *rtp.Packet) *rtp.Packet {
 	t.Helper()
 	select {
 	case p := <-c:
@@ -333,7 +333,7 @@ func next(t *testing.T, c <-chan *rtp.Packet) *rtp.Packet {
 }
 
 // closed waits for a channel to be closed.
-func closed(t *testing.T, what string, c <-chan struct{}) {
+func closed(t testing.TB, what string, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
@@ -342,23 +342,64 @@ func closed(t *testing.T, what string, c <-chan struct{}) {
 	}
 }
 
-// deadableConn is a socket whose cable can be cut.
-type deadableConn struct {
-	net.PacketConn
-	dead atomic.Bool
+// cable is how a client gets onto UDP. It can be cut, and plugged in elsewhere.
+type cable struct {
+	socket atomic.Pointer[socketMux]
+	dead   atomic.Bool
 }
 
-func (c *deadableConn) WriteTo(b []byte, a net.Addr) (int, error) {
-	if c.dead.Load() {
+// socketMux is ICE on one address.
+type socketMux struct {
+	*ice.UDPMuxDefault
+	conn net.PacketConn
+}
+
+// plug gives the client another address, as a change of network does. The old one hears and says nothing more.
+func (c *cable) plug(t testing.TB, host netip.Addr) {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: deadable{conn, &c.dead}, Logger: logging.NewDefaultLoggerFactory().NewLogger("test")})
+	c.unplug(c.socket.Swap(&socketMux{mux, conn}))
+}
+
+func (c *cable) unplug(s *socketMux) {
+	if s != nil {
+		_ = s.Close()
+		_ = s.conn.Close()
+	}
+}
+
+// Close and what follows make it an ice.UDPMux.
+func (c *cable) Close() error {
+	c.unplug(c.socket.Load())
+	return nil
+}
+func (c *cable) GetConn(ufrag string, at net.Addr) (net.PacketConn, error) {
+	return c.socket.Load().GetConn(ufrag, at)
+}
+func (c *cable) RemoveConnByUfrag(ufrag string) { c.socket.Load().RemoveConnByUfrag(ufrag) }
+func (c *cable) GetListenAddresses() []net.Addr { return c.socket.Load().GetListenAddresses() }
+
+// deadable is a socket on which nothing passes while it is dead.
+type deadable struct {
+	net.PacketConn
+	dead *atomic.Bool
+}
+
+func (w deadable) WriteTo(b []byte, a net.Addr) (int, error) {
+	if w.dead.Load() {
 		return len(b), nil
 	}
-	return c.PacketConn.WriteTo(b, a)
+	return w.PacketConn.WriteTo(b, a)
 }
 
-func (c *deadableConn) ReadFrom(b []byte) (int, net.Addr, error) {
+func (w deadable) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
-		n, a, err := c.PacketConn.ReadFrom(b)
-		if err != nil || !c.dead.Load() {
+		n, a, err := w.PacketConn.ReadFrom(b)
+		if err != nil || !w.dead.Load() {
 			return n, a, err
 		}
 	}

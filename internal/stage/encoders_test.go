@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -75,15 +76,7 @@ func TestWHIPSink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	certificate, print := newCertificate(t)
-	section := "c=IN IP4 0.0.0.0\r\na=setup:actpass\r\na=ice-ufrag:gstu\r\na=ice-pwd:gstgstgstgstgstgstgstgst\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=sendonly\r\n" +
-		"a=fingerprint:sha-256 " + print + "\r\n"
-	offer := "v=0\r\no=- 4120385102947384601 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=ice-options:trickle\r\na=group:BUNDLE video0 audio1\r\n" +
-		"m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" + section + "a=mid:video0\r\na=rtpmap:96 H264/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 ccm fir\r\n" +
-		"a=rtcp-fb:96 transport-cc\r\na=framerate:30\r\na=fmtp:96 packetization-mode=1;profile-level-id=42c01f;sprop-parameter-sets=Z0LAH5WgFAFuQA==,aM48gA==\r\n" +
-		"a=ssrc:9002 msid:user0@host webrtctransceiver0\r\na=ssrc:9002 cname:user0@host\r\n" +
-		"m=audio 0 UDP/TLS/RTP/SAVPF 97\r\n" + section + "a=bundle-only\r\na=mid:audio1\r\na=rtpmap:97 OPUS/48000/2\r\na=rtcp-fb:97 transport-cc\r\n" +
-		"a=fmtp:97 sprop-maxcapturerate=48000;sprop-stereo=1\r\na=ssrc:9001 msid:user0@host webrtctransceiver1\r\na=ssrc:9001 cname:user0@host\r\n"
-	e, res := r.encode(t, "gst", offer, "gstu", "gstgstgstgstgstgstgstgst", certificate)
+	e, res := r.encode(t, "gst", webrtcbinOffer(print), "gstu", "gstgstgstgstgstgstgstgst", certificate)
 	defer e.close()
 	if res.Header.Get("Location") == "" {
 		t.Error("no Location")
@@ -91,8 +84,47 @@ func TestWHIPSink(t *testing.T) {
 	r.watchEncoder(t, e, "gst", 9002, 96, 9001, 97)
 }
 
+// TestSimpleWHIPClient is simple-whip-client, which is made of webrtcbin too: it asks for ICE servers, posts an offer without
+// candidates, trickles them with the ETag that it got, and takes the session back. That of Debian 12 does not start.
+func TestSimpleWHIPClient(t *testing.T) {
+	t.Parallel()
+	r, servers := newRelayRig(t)
+	if len(servers) == 0 {
+		t.Error("no ICE servers")
+	}
+	certificate, print := newCertificate(t)
+	e, res := r.encode(t, "simple", webrtcbinOffer(print), "gstu", "gstgstgstgstgstgstgstgst", certificate)
+	defer e.close()
+	session, token := res.Header.Get("Location"), []string{"Authorization", "Bearer stage1.simple.p"}
+	at := e.wire.LocalAddr().(*net.UDPAddr)
+	for _, attribute := range []string{fmt.Sprintf("candidate:1 1 UDP 2015363327 127.0.0.1 %d typ host", at.Port), "end-of-candidates"} {
+		body := "a=ice-ufrag:gstu\r\na=ice-pwd:gstgstgstgstgstgstgstgst\r\nm=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:video0\r\na=" + attribute + "\r\n"
+		res, said := r.do(t, "PATCH", session, body, append(token, "Content-Type", typeFragment, "If-Match", res.Header.Get("ETag"))...)
+		if res.StatusCode != http.StatusNoContent {
+			t.Errorf("PATCH %s: %s %s", attribute, res.Status, said)
+		}
+	}
+	r.watchEncoder(t, e, "simple", 9002, 96, 9001, 97)
+	if res, said := r.do(t, "DELETE", session, "", token...); res.StatusCode != http.StatusOK {
+		t.Errorf("DELETE: %s %s", res.Status, said)
+	}
+	r.observer.wait(t, PublishStopped, "simple", 1)
+}
+
+// webrtcbinOffer is an offer of GStreamer's webrtcbin.
+func webrtcbinOffer(print string) string {
+	section := "c=IN IP4 0.0.0.0\r\na=setup:actpass\r\na=ice-ufrag:gstu\r\na=ice-pwd:gstgstgstgstgstgstgstgst\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=sendonly\r\n" +
+		"a=fingerprint:sha-256 " + print + "\r\n"
+	return "v=0\r\no=- 4120385102947384601 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=ice-options:trickle\r\na=group:BUNDLE video0 audio1\r\n" +
+		"m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" + section + "a=mid:video0\r\na=rtpmap:96 H264/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 ccm fir\r\n" +
+		"a=rtcp-fb:96 transport-cc\r\na=framerate:30\r\na=fmtp:96 packetization-mode=1;profile-level-id=42c01f;sprop-parameter-sets=Z0LAH5WgFAFuQA==,aM48gA==\r\n" +
+		"a=ssrc:9002 msid:user0@host webrtctransceiver0\r\na=ssrc:9002 cname:user0@host\r\n" +
+		"m=audio 0 UDP/TLS/RTP/SAVPF 97\r\n" + section + "a=bundle-only\r\na=mid:audio1\r\na=rtpmap:97 OPUS/48000/2\r\na=rtcp-fb:97 transport-cc\r\n" +
+		"a=fmtp:97 sprop-maxcapturerate=48000;sprop-stereo=1\r\na=ssrc:9001 msid:user0@host webrtctransceiver1\r\na=ssrc:9001 cname:user0@host\r\n"
+}
+
 // newCertificate makes a certificate and its fingerprint.
-func newCertificate(t *testing.T) (tls.Certificate, string) {
+func newCertificate(t testing.TB) (tls.Certificate, string) {
 	t.Helper()
 	certificate, err := selfsign.GenerateSelfSigned()
 	if err != nil {
@@ -106,7 +138,7 @@ func newCertificate(t *testing.T) (tls.Certificate, string) {
 }
 
 // encode posts an offer and connects.
-func (r *rig) encode(t *testing.T, name, offer, ufrag, pwd string, certificate tls.Certificate) (*encoder, *http.Response) {
+func (r *rig) encode(t testing.TB, name, offer, ufrag, pwd string, certificate tls.Certificate) (*encoder, *http.Response) {
 	t.Helper()
 	res, answer := r.do(t, "POST", "/whip", offer, "Content-Type", typeSDP, "Authorization", "Bearer stage1."+name+".p")
 	if res.StatusCode != 201 || !strings.HasPrefix(answer, "v=") {
@@ -118,16 +150,13 @@ func (r *rig) encode(t *testing.T, name, offer, ufrag, pwd string, certificate t
 	if strings.Contains(answer, "m=audio 0 ") || strings.Contains(answer, "m=video 0 ") {
 		t.Errorf("a section is refused:\n%s", answer)
 	}
-	var first, user, theirs string
+	user, theirs := credentials(answer)
+	var first string
 	for line := range strings.Lines(answer) {
 		line = strings.TrimSpace(line)
 		switch f := strings.Fields(line); {
 		case strings.HasPrefix(line, "a=candidate:") && first == "" && strings.Contains(line, " udp ") && strings.Contains(line, " typ host"):
 			first = net.JoinHostPort(f[4], f[5])
-		case strings.HasPrefix(line, "a=ice-ufrag:"):
-			user = line[12:]
-		case strings.HasPrefix(line, "a=ice-pwd:"):
-			theirs = line[10:]
 		}
 	}
 	wire, err := net.Dial("udp", first)
@@ -188,16 +217,21 @@ func (e *encoder) check() {
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(e.user), stun.RawAttribute{Type: stun.AttrUseCandidate},
-			stun.NewShortTermIntegrity(e.theirs), stun.Fingerprint)
-		if err == nil {
-			_, _ = e.wire.Write(m.Raw)
-		}
+		e.ask()
 		select {
 		case <-ticker.C:
 		case <-e.done:
 			return
 		}
+	}
+}
+
+// ask sends one of them.
+func (e *encoder) ask() {
+	m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(e.user), stun.RawAttribute{Type: stun.AttrUseCandidate},
+		stun.NewShortTermIntegrity(e.theirs), stun.Fingerprint)
+	if err == nil {
+		_, _ = e.wire.Write(m.Raw)
 	}
 }
 
@@ -249,7 +283,7 @@ func (d dtlsSide) SetReadDeadline(time.Time) error           { return nil }
 func (d dtlsSide) SetWriteDeadline(time.Time) error          { return nil }
 
 // dtlsServer waits for the stage's handshake and keys SRTP.
-func (e *encoder) dtlsServer(t *testing.T, certificate tls.Certificate) {
+func (e *encoder) dtlsServer(t testing.TB, certificate tls.Certificate) {
 	t.Helper()
 	select {
 	case <-e.answers:

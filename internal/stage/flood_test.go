@@ -110,7 +110,7 @@ func TestFloodOfPackets(t *testing.T) {
 	}
 }
 
-// FuzzFeedback takes any RTCP of a subscriber.
+// FuzzFeedback takes any RTCP of a subscriber, and any report of a publisher.
 func FuzzFeedback(f *testing.F) {
 	add := func(p rtcp.Packet) {
 		b, err := p.Marshal()
@@ -122,6 +122,7 @@ func FuzzFeedback(f *testing.F) {
 	add(&rtcp.PictureLossIndication{MediaSSRC: 42})
 	add(&rtcp.TransportLayerNack{MediaSSRC: 42, Nacks: []rtcp.NackPair{{PacketID: 65535, LostPackets: 0xffff}}})
 	add(&rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 42, LastSenderReport: 1, Delay: 1 << 31}}})
+	add(&rtcp.SenderReport{SSRC: 42, NTPTime: 1 << 63, RTPTime: 7})
 	nothing := func([]rtcp.Packet) error { return nil }
 	f.Fuzz(func(t *testing.T, data []byte) {
 		pkts, err := rtcp.Unmarshal(data)
@@ -136,6 +137,11 @@ func FuzzFeedback(f *testing.F) {
 		k.aimAt(src)
 		feed(src, 65534, keyPayload(1))
 		feed(src, 65535, deltaPayload(2))
+		for _, p := range pkts {
+			if report, ok := p.(*rtcp.SenderReport); ok {
+				src.setReport(report)
+			}
+		}
 		k.feedback(pkts, time.Now())
 		k.drain()
 	})

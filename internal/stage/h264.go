@@ -9,16 +9,16 @@ const (
 	nalFUA   = 28
 )
 
-// startsKeyFrame reports whether a decoder that has nothing yet can start with this RTP payload of
-// packetization mode 0 or 1: a sequence parameter set, which is returned too, or the first slice of an
-// IDR picture. Encoders that send SPS and PPS in packets of their own start at the SPS.
-func startsKeyFrame(payload []byte) (sps []byte, starts bool) {
+// startsKeyFrame finds what a decoder that has nothing yet can start with in an RTP payload of packetization mode
+// 0 or 1: a sequence parameter set, nil if there is none, and the first slice of an IDR picture. Encoders that send SPS
+// and PPS in packets of their own start at the SPS.
+func startsKeyFrame(payload []byte) (sps []byte, idr bool) {
 	if len(payload) < 2 {
 		return nil, false
 	}
 	switch typ := payload[0] & 0x1f; typ {
 	case nalSPS:
-		return payload, true
+		return payload, false
 	case nalIDR:
 		return nil, firstSlice(payload[1])
 	case nalFUA:
@@ -28,18 +28,18 @@ func startsKeyFrame(payload []byte) (sps []byte, starts bool) {
 			size := int(rest[0])<<8 | int(rest[1])
 			rest = rest[2:]
 			if size == 0 || size > len(rest) {
-				return nil, false
+				break
 			}
 			switch rest[0] & 0x1f {
 			case nalSPS:
-				return rest[:size], true
+				sps = rest[:size]
 			case nalIDR:
-				return nil, size > 1 && firstSlice(rest[1])
+				return sps, size > 1 && firstSlice(rest[1])
 			}
 			rest = rest[size:]
 		}
 	}
-	return nil, false
+	return sps, false
 }
 
 // startsB reports whether an RTP payload of packetization mode 0 or 1 begins or contains a B slice (ITU-T H.264 sections
@@ -74,7 +74,7 @@ func sliceB(header []byte) bool {
 	b := bits{data: header[:min(len(header), 16)]}
 	b.ue()
 	typ := b.ue()
-	return !b.short && typ%5 == 1
+	return !b.short && (typ == 1 || typ == 6)
 }
 
 // firstSlice reports whether a slice header begins with first_mb_in_slice = 0, which ue(v) codes as a 1 bit.

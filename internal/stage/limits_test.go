@@ -2,6 +2,7 @@ package stage
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"os/exec"
 	"slices"
 	"testing"
@@ -63,23 +64,38 @@ func TestDurations(t *testing.T) {
 // TestPictureLimits: who sends pictures that are too large, or out of order, is ended.
 func TestPictureLimits(t *testing.T) {
 	large := []byte{0x67, 0x64, 0x00, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0xc0, 0x44, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xf0, 0x3c, 0x60, 0xc6, 0x58}
+	idr, b := []byte{0x65, 0x88}, []byte{0x01, 0x9c, 0}
+	type pictures [][][]byte // by picture and packet
+	garbage := make(pictures, 300)
+	for i, random := 0, rand.NewChaCha8([32]byte{}); i < len(garbage); i++ {
+		noise := make([]byte, 1000)
+		_, _ = random.Read(noise) // never fails
+		garbage[i] = [][]byte{noise}
+	}
 	for _, c := range []struct {
-		name    string
-		payload []byte
-		lines   int
-		want    Code
+		name  string
+		shows pictures
+		lines int
+		want  Code
 	}{
-		{"1080p", large, 0, ResolutionExceeded},
-		{"1080p where it is allowed", large, 1080, ""},
-		{"a B slice", []byte{0x01, 0x9c, 0}, 0, BFramePresent},
-		{"a P slice", []byte{0x41, 0x9a, 0}, 0, ""},
+		{"1080p", pictures{{large, idr}}, 0, ResolutionExceeded},
+		{"1080p in one packet", pictures{{aggregate(large, idr)}}, 0, ResolutionExceeded},
+		{"1080p, repaired", pictures{{idr, large}}, 0, ResolutionExceeded},
+		{"1080p where it is allowed", pictures{{large, idr}}, 1080, ""},
+		{"1080p without a key frame", pictures{{large}, {idr}}, 0, ""},
+		{"B slices", pictures{{b}, {b}, {b}, {b}}, 0, BFramePresent},
+		{"what looks like a B slice, now and then", pictures{{b}, {b}, {b}}, 0, ""},
+		{"a P slice", pictures{{{0x41, 0x9a, 0}}}, 0, ""},
+		{"garbage", garbage, 0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, o := newQuietServer(t)
 				s.MaxLines = c.lines
 				f := onAir(t, s, "stage1.ann.p")
-				f.Video(0, [][]byte{c.payload})
+				for i, picture := range c.shows {
+					f.Video(time.Duration(i)*time.Second/30, picture)
+				}
 				time.Sleep(2 * measureInterval)
 				synctest.Wait()
 				if c.want == "" {

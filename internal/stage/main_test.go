@@ -63,7 +63,7 @@ func (o *testObserver) Observe(e Event) {
 }
 
 // wait returns the nth event (from 1) of a kind and participant.
-func (o *testObserver) wait(t *testing.T, kind EventKind, participant string, nth int) Event {
+func (o *testObserver) wait(t testing.TB, kind EventKind, participant string, nth int) Event {
 	t.Helper()
 	timeout := time.After(patience)
 	for {
@@ -104,7 +104,7 @@ type rig struct {
 	http     *httptest.Server
 }
 
-func newRig(t *testing.T, configure func(*Server)) *rig {
+func newRig(t testing.TB, configure func(*Server)) *rig {
 	t.Helper()
 	r := &rig{observer: newTestObserver()}
 	r.Server = &Server{
@@ -136,7 +136,7 @@ func testLog() *slog.Logger {
 }
 
 // do sends a request and returns the response with its body read. header is in pairs.
-func (r *rig) do(t *testing.T, method, path, body string, header ...string) (*http.Response, string) {
+func (r *rig) do(t testing.TB, method, path, body string, header ...string) (*http.Response, string) {
 	t.Helper()
 	if !strings.HasPrefix(path, "http") {
 		path = r.http.URL + path
@@ -161,7 +161,7 @@ func (r *rig) do(t *testing.T, method, path, body string, header ...string) (*ht
 }
 
 // eventually waits for a condition that no channel tells of.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()

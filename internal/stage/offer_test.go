@@ -183,10 +183,10 @@ func TestStartsKeyFrame(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		payload []byte
-		want    bool
+		idr     bool
 	}{
 		{"empty", nil, false},
-		{"SPS", []byte{0x67, 0x42}, true},
+		{"SPS", []byte{0x67, 0x42}, false},
 		{"PPS", []byte{0x68, 0xce}, false},
 		{"IDR, first slice", []byte{0x65, 0x88}, true},
 		{"IDR, second slice", []byte{0x65, 0x44}, false},
@@ -195,14 +195,16 @@ func TestStartsKeyFrame(t *testing.T) {
 		{"FU-A, start of its second slice", []byte{0x7c, 0x85, 0x44}, false},
 		{"FU-A, middle of an IDR", []byte{0x7c, 0x05, 0x88}, false},
 		{"FU-A, start of a delta", []byte{0x5c, 0x81, 0x88}, false},
-		{"STAP-A, SPS and PPS", []byte{0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce}, true},
+		{"STAP-A, SPS and PPS", []byte{0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce}, false},
+		{"STAP-A, SPS, PPS and IDR", []byte{0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce, 0, 2, 0x65, 0x88}, true},
+		{"STAP-A, SPS and what lies about a length", []byte{0x78, 0, 2, 0x67, 0x42, 0xff, 0xff, 0x65}, false},
 		{"STAP-A, SEI and IDR", []byte{0x78, 0, 1, 0x06, 0, 2, 0x65, 0x88}, true},
 		{"STAP-A, deltas", []byte{0x78, 0, 2, 0x41, 0x9a, 0, 2, 0x41, 0x9a}, false},
-		{"STAP-A, lies about a length", []byte{0x78, 0xff, 0xff, 0x67}, false},
+		{"STAP-A, lies about a length", []byte{0x78, 0xff, 0xff, 0x65}, false},
 	} {
-		sps, got := startsKeyFrame(c.payload)
-		if got != c.want || (sps != nil) != strings.Contains(c.name, "SPS") {
-			t.Errorf("%s: %v, SPS % x", c.name, got, sps)
+		sps, idr := startsKeyFrame(c.payload)
+		if idr != c.idr || (sps != nil) != strings.Contains(c.name, "SPS") {
+			t.Errorf("%s: %v, SPS % x", c.name, idr, sps)
 		}
 	}
 }
@@ -287,9 +289,8 @@ func FuzzPacket(f *testing.F) {
 				t.Errorf("parsed %+v, want %+v", p, want.Header)
 			}
 		}
-		if sps, _ := startsKeyFrame(p.payload); sps != nil {
-			pictureSize(sps)
-		}
+		sps, _ := startsKeyFrame(p.payload)
+		pictureSize(sps)
 		p.restore()
 	})
 }

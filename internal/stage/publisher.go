@@ -23,6 +23,7 @@ type publisher struct {
 
 	// These are the stage's goroutine's.
 	connected bool
+	seated    bool // it has one of the server's seats
 	resumes   bool // it took over from a session of the participant's that was connected
 	audience  int  // its subscribers that are connected, but hidden ones
 

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/pion/rtp"
 )
 
 // TestReplica: a subscriber of another stage gets what the publisher sends, packet by packet, with its losses healed and
@@ -83,7 +81,7 @@ func TestReplicaKeyFrames(t *testing.T) {
 	defer stop()
 	for i := range 6 {
 		s := r.subscribe(t, fmt.Sprintf("%s.s%d.s", []string{"src", "d1", "d2"}[i%3], i), "ann", clientOptions{})
-		if p := next(t, s.video); !keyStart(p) {
+		if p := next(t, s.video); !keyStart(p.Payload) {
 			t.Errorf("subscriber %d begins with % x", i, p.Payload[:4])
 		}
 	}
@@ -98,9 +96,9 @@ func TestReplicaKeyFrames(t *testing.T) {
 	}
 }
 
-func keyStart(p *rtp.Packet) bool {
-	_, starts := startsKeyFrame(p.Payload)
-	return starts
+func keyStart(payload []byte) bool {
+	sps, idr := startsKeyFrame(payload)
+	return sps != nil || idr
 }
 
 // onAir is a publisher without a network.

@@ -85,7 +85,7 @@ func (st *stage) addPublisher(pub *publisher) error {
 	return nil
 }
 
-// roomFor refuses a publisher beyond the limit.
+// roomFor makes room for a publisher, or refuses it beyond a limit.
 func (st *stage) roomFor(pub *publisher) *Error {
 	g := pub.grant
 	others := 0
@@ -95,10 +95,15 @@ func (st *stage) roomFor(pub *publisher) *Error {
 		}
 	}
 	limit := st.server.maxPublishers()
+	var err *Error
 	if others < limit || g.Backstage || g.Hidden {
+		err = st.seatPublisher(pub)
+	} else {
+		err = refuse(QuotaExceeded, "the stage has its %d publishers already; try again when one has left", limit)
+	}
+	if err == nil {
 		return nil
 	}
-	err := refuse(QuotaExceeded, "the stage has its %d publishers already; try again when one has left", limit)
 	st.emit(Event{Kind: PublishError, Grant: g, Protocol: pub.protocol, ErrorCode: err.Code, Reason: err.Message, Origin: pub.origin})
 	return err
 }
@@ -172,6 +177,9 @@ func (r addSubscriber) apply(st *stage) {
 	refusal := st.vet(u.grant)
 	if limit := st.server.maxSubscribers(); refusal == nil && len(st.audience) >= limit && st.audience[u.grant.ParticipantID] == 0 && !u.grant.Hidden {
 		refusal = refuse(QuotaExceeded, "the stage has its %d subscribers already; try again later", limit)
+	}
+	if refusal == nil {
+		refusal = st.seatSubscriber(u)
 	}
 	if refusal != nil {
 		u.fail(refusal)

@@ -28,6 +28,9 @@ const (
 	defaultPublishers = 12
 	// defaultSubscribers is IVS's limit of subscribers on a stage.
 	defaultSubscribers = 10_000
+	// defaultAllPublishers and defaultSubscriptions are IVS's limits of all stages of a region together.
+	defaultAllPublishers = 1000
+	defaultSubscriptions = 20_000
 	// defaultReplications is IVS's limit of replications of one participant.
 	defaultReplications = 5
 	// defaultLines is IVS's limit of a publisher's resolution: 720p, landscape or portrait.
@@ -71,6 +74,10 @@ type Server struct {
 	// MaxPublishers and MaxSubscribers limit the participants of one stage that publish, replicas included, and that
 	// subscribe; 0 means IVS's 12 and 10000. Hidden participants do not count.
 	MaxPublishers, MaxSubscribers int
+	// MaxAllPublishers and MaxSubscriptions limit all stages together: the participants that publish, replicas included, and
+	// the subscriptions, of which a participant has one to each publisher that it watches; 0 means IVS's 1000 and 20000.
+	// Hidden participants do not count.
+	MaxAllPublishers, MaxSubscriptions int
 	// MaxReplications limits those of one participant; 0 means IVS's 5.
 	MaxReplications int
 	// MaxDuration ends who has published, or subscribed to one publisher, for so long; 0 means IVS's 24 h. Hidden
@@ -90,7 +97,10 @@ type Server struct {
 	certificate *webrtc.Certificate
 	pionLog     logging.LoggerFactory
 	counters    counters
-	unbind      sync.Once
+
+	publisherSeats, subscriberSeats seats
+
+	unbind sync.Once
 
 	mu        sync.Mutex
 	stages    map[string]*stage   // by stage id
@@ -210,6 +220,9 @@ func (s *Server) askStage(stageID string, with func(reply chan<- error) request)
 func (s *Server) maxBitRate() int     { return cmp.Or(s.MaxBitRate, defaultBitRate) }
 func (s *Server) maxPublishers() int  { return cmp.Or(s.MaxPublishers, defaultPublishers) }
 func (s *Server) maxSubscribers() int { return cmp.Or(s.MaxSubscribers, defaultSubscribers) }
+
+func (s *Server) maxAllPublishers() int { return cmp.Or(s.MaxAllPublishers, defaultAllPublishers) }
+func (s *Server) maxSubscriptions() int { return cmp.Or(s.MaxSubscriptions, defaultSubscriptions) }
 
 func (s *Server) maxReplications() int       { return cmp.Or(s.MaxReplications, defaultReplications) }
 func (s *Server) maxLines() int              { return cmp.Or(s.MaxLines, defaultLines) }

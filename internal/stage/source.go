@@ -38,13 +38,13 @@ type source struct {
 	bytes   atomic.Uint64 // of payload
 	bitRate atomic.Uint64 // of payload, over the newest second
 
-	reordered atomic.Bool // there was a B slice
+	bSlices atomic.Uint64 // since measure has looked
 
 	history *history
 
 	view sync.Mutex // guards timing and size; taken last
 	timing
-	size size
+	sizing
 
 	mu      sync.Mutex
 	sinks   []*sink
@@ -85,11 +85,12 @@ func (s *source) bind(ssrc uint32) bool {
 // The caller keeps its own reference.
 func (s *source) receive(p *packet, now time.Time) {
 	var sps []byte
+	var idr bool
 	if s.video {
-		sps, p.key = startsKeyFrame(p.payload)
-		p.parameters = sps != nil
+		sps, idr = startsKeyFrame(p.payload)
+		p.key, p.parameters = sps != nil || idr, sps != nil
 		if startsB(p.payload) {
-			s.reordered.Store(true)
+			s.bSlices.Add(1)
 		}
 	}
 	s.mu.Lock()
@@ -98,7 +99,7 @@ func (s *source) receive(p *packet, now time.Time) {
 		s.mu.Unlock()
 		return
 	}
-	resized := s.observe(p, sps, first, now)
+	resized := s.observe(p, sps, idr, first, now)
 	repairable := s.losses.arrived(p.index, now)
 	var ask []rtcp.NackPair
 	if s.nack {
@@ -153,11 +154,37 @@ func (s *source) place(p *packet) bool {
 	return true
 }
 
+// sizing is how large the pictures are. A parameter set counts only together with a key frame of its picture, in whichever
+// order the two come: garbage has one of them now and then.
+type sizing struct {
+	size   size // zero before the first key frame
+	said   size // by the newest parameter set
+	saidAt uint32
+	idr    bool   // there was a key frame
+	idrAt  uint32 // the newest one's time
+}
+
+// see takes a parameter set, if sps is one, and the start of an IDR picture, if idr says that there is one, of an RTP time. It
+// reports whether pictures are of another size from now on.
+func (z *sizing) see(sps []byte, idr bool, time uint32) (resized bool) {
+	if is, ok := pictureSize(sps); ok {
+		z.said, z.saidAt = is, time
+	}
+	if idr {
+		z.idr, z.idrAt = true, time
+	}
+	if !z.idr || z.said == (size{}) || z.saidAt != z.idrAt || z.said == z.size {
+		return false
+	}
+	z.size = z.said
+	return true
+}
+
 // observe keeps when the newest picture came and how large the pictures are. It reports whether they are
 // of another size from this packet on.
-func (s *source) observe(p *packet, sps []byte, first bool, now time.Time) (resized bool) {
+func (s *source) observe(p *packet, sps []byte, idr, first bool, now time.Time) (resized bool) {
 	newer := first || p.index == s.highest && p.time != s.timing.time
-	if !newer && sps == nil {
+	if !newer && !p.key {
 		return false
 	}
 	s.view.Lock()
@@ -165,12 +192,7 @@ func (s *source) observe(p *packet, sps []byte, first bool, now time.Time) (resi
 	if newer {
 		s.timing.time, s.timing.arrived = p.time, now
 	}
-	if sps != nil {
-		if is, ok := pictureSize(sps); ok && is != s.size {
-			s.size, resized = is, true
-		}
-	}
-	return resized
+	return p.key && s.see(sps, idr, p.time)
 }
 
 // clock returns what is known of the stream's timing.

@@ -20,6 +20,7 @@ func pictureSize(sps []byte) (s size, ok bool) {
 	b.ue() // seq_parameter_set_id
 	chroma, separate := uint32(1), false
 	switch profile {
+	case 66, 77, 88: // baseline, main and extended say nothing of these
 	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135:
 		if chroma = b.ue(); chroma == 3 {
 			separate = b.u(1) == 1
@@ -38,6 +39,8 @@ func pictureSize(sps []byte) (s size, ok bool) {
 				}
 			}
 		}
+	default:
+		return size{}, false // a profile that does not exist
 	}
 	b.ue() // log2_max_frame_num_minus4
 	switch b.ue() {

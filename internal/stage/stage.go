@@ -239,6 +239,9 @@ func (st *stage) retire(p *participant, reason string) {
 	pub.ended.Store(&reason)
 	pub.expiry.stop()
 	st.server.counters.publishers.Add(-1)
+	if pub.seated {
+		st.server.publisherSeats.leave()
+	}
 	if pub.connected {
 		pub.log.Info("publisher stopped", "reason", reason)
 		st.emit(Event{Kind: PublishStopped, Grant: p.grant, Protocol: pub.protocol, Reason: reason, Origin: pub.origin})
@@ -268,6 +271,9 @@ func (st *stage) endSubscriber(u *subscriber, reason string) {
 	}
 	u.expiry.stop()
 	st.server.counters.subscribers.Add(-1)
+	if u.seated {
+		st.server.subscriberSeats.leave()
+	}
 	if u.connected {
 		st.counted(u, -1)
 		u.log.Debug("subscriber stopped", "publisher", u.publisher.grant.ParticipantID, "reason", reason)

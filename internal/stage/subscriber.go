@@ -21,6 +21,7 @@ type subscriber struct {
 	shows     atomic.Uint64 // the size that the subscriber shows pictures in: width in the upper half
 
 	connected bool // of the stage's goroutine
+	seated    bool // it has one of the server's seats; of that goroutine too
 	order     int  // among all subscriptions of the stage; of its goroutine too
 }
 

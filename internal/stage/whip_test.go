@@ -250,73 +250,6 @@ func TestTrickle(t *testing.T) {
 	r.observer.wait(t, PublishStarted, "alice", 1)
 }
 
-// TestRestart restarts ICE: media goes on in the same session.
-func TestRestart(t *testing.T) {
-	r := newRig(t, nil)
-	cam := r.publish(t, "stage1.alice.p", clientOptions{})
-	scr := r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})
-	defer cam.roll(1)()
-	next(t, scr.video)
-
-	o, err := cam.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	gathered := webrtc.GatheringCompletePromise(cam.pc)
-	if err := cam.pc.SetLocalDescription(o); err != nil {
-		t.Fatal(err)
-	}
-	<-gathered
-	var frag strings.Builder
-	seen := map[string]bool{}
-	for line := range strings.Lines(cam.pc.LocalDescription().SDP) {
-		for _, key := range []string{"a=ice-ufrag", "a=ice-pwd", "a=candidate"} {
-			if strings.HasPrefix(line, key) && !seen[line] {
-				seen[line] = true
-				frag.WriteString(line)
-			}
-		}
-	}
-	res, body := r.do(t, "PATCH", cam.location, frag.String(), "Content-Type", typeFragment, "If-Match", "*")
-	if res.StatusCode != 200 || res.Header.Get("Content-Type") != typeFragment || res.Header.Get("ETag") == cam.etag {
-		t.Fatalf("%s %v: %s", res.Status, res.Header, body)
-	}
-	f, err := parseFragment([]byte(body))
-	if err != nil || f.ufrag == "" || len(f.candidates) == 0 || res.Header.Get("ETag") != `"`+f.ufrag+`"` {
-		t.Fatalf("answer %q: %v", body, err)
-	}
-	// What a WHIP client does: the old answer with the new credentials and candidates.
-	var answer strings.Builder
-	for line := range strings.Lines(cam.answer) {
-		switch {
-		case strings.HasPrefix(line, "a=ice-ufrag"):
-			fmt.Fprintf(&answer, "a=ice-ufrag:%s\r\n", f.ufrag)
-		case strings.HasPrefix(line, "a=ice-pwd"):
-			fmt.Fprintf(&answer, "a=ice-pwd:%s\r\n", f.pwd)
-		default:
-			answer.WriteString(line)
-		}
-	}
-	connected := make(chan struct{})
-	cam.pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) {
-		if s == webrtc.ICEConnectionStateConnected {
-			close(connected)
-		}
-	})
-	if err := cam.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer.String()}); err != nil {
-		t.Fatal(err)
-	}
-	closed(t, "ICE is connected again", connected)
-	last := next(t, scr.video).SequenceNumber
-	for len(scr.video) > 0 {
-		last = next(t, scr.video).SequenceNumber
-	}
-	eventually(t, "newer packets come", func() bool { return int16(next(t, scr.video).SequenceNumber-last) > 50 })
-	if kinds := r.observer.kinds(); strings.Contains(fmt.Sprint(kinds), string(PublishStopped)) {
-		t.Errorf("the session ended: %v", kinds)
-	}
-}
-
 // TestPublisherLimit fills a stage.
 func TestPublisherLimit(t *testing.T) {
 	r := newRig(t, func(s *Server) { s.MaxPublishers = 2 })
@@ -339,6 +272,37 @@ func TestPublisherLimit(t *testing.T) {
 	if defaults := new(Server); defaults.maxPublishers() != 12 {
 		t.Errorf("limit of IVS is 12, ours %d", defaults.maxPublishers())
 	}
+}
+
+// TestLimitOfAllStages fills the server with publishers and with subscriptions, over two stages.
+func TestLimitOfAllStages(t *testing.T) {
+	r := newRig(t, func(s *Server) { s.MaxAllPublishers, s.MaxSubscriptions = 2, 2 })
+	first := r.publish(t, "stage1.a.p", clientOptions{})
+	r.publish(t, "stage2.b.p", clientOptions{})
+	res, body := r.newCamera(t, clientOptions{}).connect("/whip", "stage1.c.p")
+	if res == nil || res.StatusCode != 503 || !strings.Contains(body, "all stages together") {
+		t.Fatalf("third publisher of two: %v %s", res, body)
+	}
+	if e := r.observer.wait(t, PublishError, "c", 1); e.ErrorCode != QuotaExceeded {
+		t.Errorf("event %+v", e)
+	}
+	// One that is there already may come again, without another seat; who leaves makes room for one.
+	r.publish(t, "stage1.a.p", clientOptions{})
+	closed(t, "the older publisher's connection ends", first.ended)
+	r.Disconnect("stage1", "a", "make room")
+	r.publish(t, "stage3.c.p", clientOptions{})
+	if res, body := r.newCamera(t, clientOptions{}).connect("/whip", "stage1.d.p"); res == nil || res.StatusCode != 503 {
+		t.Fatalf("third publisher of two, after one has left: %v %s", res, body)
+	}
+
+	r.subscribe(t, "stage2.x.s", "b", clientOptions{})
+	r.subscribe(t, "stage3.y.s", "c", clientOptions{})
+	r.subscribe(t, "stage3.composer.sh", "c", clientOptions{})
+	if res, body := r.newScreen(t, clientOptions{}).connect("/whip/subscribe/b", "stage2.z.s"); res == nil || res.StatusCode != 503 || !strings.Contains(body, "all stages together") {
+		t.Fatalf("third subscription of two: %v %s", res, body)
+	}
+	r.Disconnect("stage3", "y", "make room")
+	r.subscribe(t, "stage2.z.s", "b", clientOptions{})
 }
 
 // TestResuming: a participant whose newer publish session is not connected yet resumes, for those who asked for the

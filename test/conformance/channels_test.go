@@ -65,6 +65,7 @@ func channels(c *check) {
 		}
 		return nil
 	})
+	c.packaged(playbackURL, "TS")
 	c.shows("effect", "CreateChannel", "GetStream")
 	c.listed(arn, str(stream, "stream", "streamId"))
 	c.whileLive(arn, key, variant)
@@ -98,7 +99,8 @@ func channels(c *check) {
 	c.is("the event log", strings.Join(told, ", "), "~Session Created, Stream Start, Ad Break Inserted, Stream End, Session Ended")
 	c.shows("effect", "StopStream", "GetStreamSession")
 
-	c.secondSession(rtmp, channel, str(created, "streamKey", "value"), str(session, "streamId"))
+	c.do("UpdateChannel", M{"arn": str(arn, "arn"), "adConfigurationArn": "", "containerFormat": "FRAGMENTED_MP4"})
+	c.secondSession(rtmp, channel, str(created, "streamKey", "value"), str(session, "streamId"), playbackURL)
 	c.do("DeleteChannel", arn)
 	c.refused("ResourceNotFoundException", "GetStreamSession", session)
 	c.shows("effect", "DeleteChannel")
@@ -204,8 +206,27 @@ func (c *check) whileLive(arn, key M, variant string) {
 	c.shows("round trip", "CreateStreamKey")
 }
 
-// secondSession is live again with the new key, since the old one opens nothing, and reads the sessions page by page.
-func (c *check) secondSession(rtmp string, channel M, oldKey, first string) {
+// packaged looks at what container the media of a live channel is in.
+func (c *check) packaged(playbackURL, container string) {
+	c.Helper()
+	harness.WaitPlayable(c.T, playbackURL)
+	variant, err := harness.Variant(c.Context(), playbackURL)
+	if err != nil {
+		c.Fatal(err)
+	}
+	playlist, err := harness.Get(c.Context(), variant)
+	if err != nil {
+		c.Fatal(err)
+	}
+	ts, mp4 := strings.Contains(playlist, ".ts\n"), strings.Contains(playlist, ".m4s\n") && strings.Contains(playlist, "#EXT-X-MAP")
+	if ts != (container == "TS") || mp4 != (container == "FRAGMENTED_MP4") {
+		c.Errorf("the media of a channel with containerFormat %s:\n%s", container, playlist)
+	}
+}
+
+// secondSession is live again with the new key, since the old one opens nothing, and in the other container, and reads the
+// sessions page by page.
+func (c *check) secondSession(rtmp string, channel M, oldKey, first, playbackURL string) {
 	c.Helper()
 	newKey := str(c.do("ListStreamKeys", channel), "streamKeys", 0, "arn")
 	value := str(c.do("GetStreamKey", M{"arn": newKey}), "streamKey", "value")
@@ -220,6 +241,7 @@ func (c *check) secondSession(rtmp string, channel M, oldKey, first string) {
 	if second == first {
 		c.Errorf("the second stream has the id of the first, %s", first)
 	}
+	c.packaged(playbackURL, "FRAGMENTED_MP4")
 	stop()
 	stopOld()
 	c.try("StopStream", channel) // unless the end of ffmpeg has ended it already

@@ -79,6 +79,13 @@ func WatchPage(t testing.TB, tab context.Context, s *Server, playbackURL string,
 		}
 		return err
 	})
+	return WatchVideo(t, tab, "footlight.video", tiles, length)
+}
+
+// WatchVideo returns what the video element that a script names shows in a tab for the given time: each picture with the moment
+// of its showing and the clocks drawn in the tiles.
+func WatchVideo(t testing.TB, tab context.Context, video string, tiles []image.Rectangle, length time.Duration) []judge.WatchSample {
+	t.Helper()
 	type rect struct {
 		X      int `json:"x"`
 		Y      int `json:"y"`
@@ -93,10 +100,10 @@ func WatchPage(t testing.TB, tab context.Context, s *Server, playbackURL string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := fmt.Sprintf("(%s)(%s, footlight.video, %s, %d)", judge.WatchJS, judge.StripJS, list, length.Milliseconds())
+	script := fmt.Sprintf("(%s)(%s, %s, %s, %d)", judge.WatchJS, judge.StripJS, video, list, length.Milliseconds())
 	samples, err := chromedp.Run(tab, chromedp.Evaluate[[]judge.WatchSample](script, AwaitPromise))
 	if err != nil {
-		t.Fatalf("read the picture on the watch page: %v", err)
+		t.Fatalf("read the picture in the browser: %v", err)
 	}
 	return samples
 }

@@ -18,14 +18,23 @@ import (
 	"github.com/footlight-live/footlight/internal/synth"
 )
 
-// CreateChannel makes a channel and fails the test when it cannot.
-func (s *Server) CreateChannel(name string) *ivstypes.Channel {
+// CreateChannel makes a channel and fails the test when it cannot. change, when given, adjusts it before.
+func (s *Server) CreateChannel(name string, change ...func(*ivs.CreateChannelInput)) *ivstypes.Channel {
 	s.t.Helper()
-	out, err := s.IVS.CreateChannel(context.Background(), &ivs.CreateChannelInput{Name: &name})
+	in := &ivs.CreateChannelInput{Name: &name}
+	for _, f := range change {
+		f(in)
+	}
+	out, err := s.IVS.CreateChannel(context.Background(), in)
 	if err != nil {
 		s.t.Fatalf("create-channel: %v", err)
 	}
 	return out.Channel
+}
+
+// FragmentedMP4 is a change for CreateChannel.
+func FragmentedMP4(in *ivs.CreateChannelInput) {
+	in.ContainerFormat = ivstypes.ContainerFormatFragmentedMP4
 }
 
 // CreateStage makes a stage and fails the test when it cannot.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/footlight-live/footlight/internal/synth/signal"
 )
 
 // readFrames reads yuv4mpeg with luma only and judges each picture. A cut-off last picture is left out.
@@ -63,14 +65,13 @@ func y4mSize(header string) (width, height int, err error) {
 }
 
 func judgeFrame(picture *image.Gray, tiles []image.Rectangle) Frame {
-	luma := lumaOf(picture, picture.Rect)
 	frame := Frame{Arrived: time.Now(), Tiles: make([]TileReading, len(tiles))}
-	frame.Mean, frame.Max = luma.survey(picture.Rect)
+	frame.Mean, frame.Max = survey(picture, picture.Rect)
 	for i, tile := range tiles {
 		reading := &frame.Tiles[i]
-		reading.Index, reading.TimeMS, reading.OK = readStrip(luma, tile)
-		reading.Lamp = readLamp(luma, tile)
-		reading.Mean, _ = luma.survey(tile)
+		reading.Index, reading.TimeMS, reading.OK = signal.ReadStrip(picture, tile)
+		reading.Lamp = readLamp(picture, tile)
+		reading.Mean, _ = survey(picture, tile)
 	}
 	return frame
 }

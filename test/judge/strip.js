@@ -1,5 +1,5 @@
 (function (imageData, rect) {
-  // The same steps as readStrip in strip.go; geometry as in package signal.
+  // The same steps as ReadStrip of package signal; geometry as in package signal.
   const columns = 16, rows = 4, left = 0.308, top = 0.082, width = 0.384, height = 0.168;
   const none = { index: 0, timeMS: 0, ok: false };
   const data = imageData.data;

@@ -112,7 +112,7 @@ func TestReadLamp(t *testing.T) {
 	}{{0, true}, {90 * time.Millisecond, true}, {110 * time.Millisecond, false}, {500 * time.Millisecond, false}} {
 		for index := range signal.Participants {
 			picture := paint(t, index, 320, 180, when.Truncate(time.Second).Add(test.after))
-			if lit := readLamp(lumaOf(picture, picture.Rect), picture.Rect); lit != test.lit {
+			if lit := readLamp(signal.Luma(picture, picture.Rect), picture.Rect); lit != test.lit {
 				t.Errorf("participant %d after %v: lit = %v", index, test.after, lit)
 			}
 		}
@@ -126,7 +126,7 @@ func FuzzReadStrip(f *testing.F) {
 		copy(img.Pix, pix)
 		rect := image.Rect(x%2000, y%2000, x%2000+width%2000, y%2000+height%2000)
 		ReadStrip(img, rect)
-		readLamp(lumaOf(img, rect), rect)
+		readLamp(signal.Luma(img, rect), rect)
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/footlight-live/footlight/internal/channel/hls/ts"
 )
 
 // breakClass is the CLASS of the date ranges that mark ad breaks.
@@ -75,21 +77,5 @@ func spliceInsert(a adBreak, out bool) []byte {
 	b = append(b, 0xff, 0xf0|byte(len(command)>>8), byte(len(command)), 5)
 	b = append(b, command...)
 	b = append(b, 0, 0) // no descriptors
-	return binary.BigEndian.AppendUint32(b, crcMPEG(b))
-}
-
-// crcMPEG is the CRC_32 of MPEG-2 systems (ISO/IEC 13818-1 annex A).
-func crcMPEG(data []byte) uint32 {
-	crc := uint32(0xffffffff)
-	for _, x := range data {
-		crc ^= uint32(x) << 24
-		for range 8 {
-			if crc>>31 == 1 {
-				crc = crc<<1 ^ 0x04c11db7
-			} else {
-				crc <<= 1
-			}
-		}
-	}
-	return crc
+	return binary.BigEndian.AppendUint32(b, ts.CRC(b))
 }

@@ -10,92 +10,102 @@ import (
 	"time"
 
 	"github.com/abema/go-mp4"
+
+	"github.com/footlight-live/footlight/internal/channel/hls/ts"
 )
 
-// events reads the emsg boxes of a piece of the stream.
-func events(t *testing.T, data []byte) (list []*mp4.Emsg) {
-	t.Helper()
-	_, err := mp4.ReadBoxStructure(bytes.NewReader(data), func(h *mp4.ReadHandle) (any, error) {
-		if h.BoxInfo.Type == mp4.BoxTypeEmsg() {
-			box, _, err := h.ReadPayload()
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, box.(*mp4.Emsg))
+// tagsIn returns the tags of a piece of the stream.
+func (s *source) tagsIn(data []byte) (list []tag) {
+	s.t.Helper()
+	if s.m.cfg.Container == MPEGTS {
+		for _, u := range demux(s.t, data).tags {
+			list = append(list, tag{u.pts - timeOffset, u.data})
 		}
+		return list
+	}
+	_, err := mp4.ReadBoxStructure(bytes.NewReader(data), func(h *mp4.ReadHandle) (any, error) {
+		if h.BoxInfo.Type != mp4.BoxTypeEmsg() {
+			return nil, nil
+		}
+		box, _, err := h.ReadPayload()
+		if err != nil {
+			return nil, err
+		}
+		e := box.(*mp4.Emsg)
+		if e.Version != 1 || e.Timescale != ClockRate || e.SchemeIdUri != "https://aomedia.org/emsg/ID3" || e.Value != "" || e.EventDuration != 0xffffffff {
+			s.t.Errorf("event %+v", e)
+		}
+		if e.Id != s.events {
+			s.t.Errorf("event %d, want %d", e.Id, s.events)
+		}
+		s.events++
+		list = append(list, tag{int64(e.PresentationTime), e.MessageData})
 		return nil, nil
 	})
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	return list
 }
 
 func TestTagsAreInTheirPart(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
-	s.run(3 * 30)
-	var want []int64
-	for i := range 20 {
-		want = append(want, s.m.EndTime())
-		s.m.WriteTag(TextTag(string(rune('a' + i))))
-		s.run(7)
-	}
-	s.run(30)
-	v := s.m.current.Load()
-	n := 0
-	for _, seg := range v.segments {
-		whole := 0
-		start := seg.start
-		for _, p := range seg.parts {
-			for _, e := range events(t, p.data) {
-				at := int64(e.PresentationTime)
-				if e.Version != 1 || e.Timescale != ClockRate || e.SchemeIdUri != "https://aomedia.org/emsg/ID3" || e.Value != "" || e.Id != uint32(n) || e.EventDuration != 0xffffffff {
-					t.Errorf("event %+v", e)
+	inBoth(t, func(t *testing.T, c Container) {
+		s := newSource(t, c, 30, 1, 60)
+		s.run(3 * 30)
+		var want []int64
+		for i := range 20 {
+			want = append(want, s.m.EndTime())
+			s.m.WriteTag(TextTag(string(rune('a' + i))))
+			s.run(7)
+		}
+		s.run(30)
+		n := 0
+		for _, seg := range s.m.current.Load().segments {
+			start := seg.start
+			for _, p := range seg.parts {
+				for _, e := range s.tagsIn(p.data) {
+					if e.at != want[n] || e.at < start || e.at >= start+p.duration {
+						t.Errorf("tag %d at %d, want %d, in the part from %d to %d", n, e.at, want[n], start, start+p.duration)
+					}
+					if !bytes.Equal(e.data, TextTag(string(rune('a'+n)))) {
+						t.Errorf("tag %d: %q", n, e.data)
+					}
+					n++
 				}
-				if at != want[n] || at < start || at >= start+p.duration {
-					t.Errorf("event %d at %d, want %d, in the part from %d to %d", n, at, want[n], start, start+p.duration)
-				}
-				if !bytes.Equal(e.MessageData, TextTag(string(rune('a'+n)))) {
-					t.Errorf("event %d: %q", n, e.MessageData)
-				}
-				n++
-				whole++
+				start += p.duration
 			}
-			start += p.duration
 		}
-		if seg.complete() && len(events(t, seg.data)) != whole {
-			t.Error("the segment does not have the events of its parts")
+		if n != 20 {
+			t.Errorf("%d tags, want 20", n)
 		}
-	}
-	if n != 20 {
-		t.Errorf("%d events, want 20", n)
-	}
-	checkMedia(t, s)
+		checkMedia(t, s)
+	})
 }
 
 func TestTagsWaitForMedia(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
-	s.run(30)
-	if err := s.m.Break(); err != nil {
-		t.Fatal(err)
-	}
-	for i := range maxEvents + 10 {
-		s.m.WriteTag(TextTag(strings.Repeat("x", i)))
-	}
-	s.restart(ClockRate * 5)
-	s.run(30)
-	v := s.m.current.Load()
-	for _, seg := range v.segments {
-		if !seg.discontinuity {
-			continue
+	inBoth(t, func(t *testing.T, c Container) {
+		s := newSource(t, c, 30, 1, 60)
+		s.run(30)
+		if err := s.m.Break(); err != nil {
+			t.Fatal(err)
 		}
-		got := events(t, seg.parts[0].data)
-		if len(got) != maxEvents || int64(got[0].PresentationTime) != seg.start || len(got[0].MessageData) != len(TextTag(strings.Repeat("x", 10))) {
-			t.Errorf("%d events", len(got))
+		for i := range maxTags + 10 {
+			s.m.WriteTag(TextTag(strings.Repeat("x", i)))
 		}
-		return
-	}
-	t.Error("no segment after the break")
+		s.restart(ClockRate * 5)
+		s.run(30)
+		for _, seg := range s.m.current.Load().segments {
+			if !seg.discontinuity {
+				continue
+			}
+			got := s.tagsIn(seg.parts[0].data)
+			if len(got) != maxTags || got[0].at != seg.start || len(got[0].data) != len(TextTag(strings.Repeat("x", 10))) {
+				t.Errorf("%d tags", len(got))
+			}
+			return
+		}
+		t.Error("no segment after the break")
+	})
 }
 
 func TestTextTag(t *testing.T) {
@@ -116,7 +126,7 @@ func TestCRC(t *testing.T) {
 	}
 	a := adBreak{number: 0x01020304, length: 1<<32 + 90000}
 	for _, b := range [][]byte{example, spliceInsert(a, true), spliceInsert(a, false)} {
-		if crcMPEG(b) != 0 || int(b[1]&0xf)<<8|int(b[2]) != len(b)-3 {
+		if ts.CRC(b) != 0 || int(b[1]&0xf)<<8|int(b[2]) != len(b)-3 {
 			t.Errorf("% x", b)
 		}
 	}
@@ -127,7 +137,7 @@ func TestCRC(t *testing.T) {
 }
 
 func TestAdBreak(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+	s := newSource(t, MPEGTS, 30, 1, 60)
 	s.run(3 * 30)
 	if s.m.InBreak() {
 		t.Error("in a break at the start")
@@ -162,7 +172,7 @@ func TestAdBreak(t *testing.T) {
 }
 
 func TestPrivateAudience(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+	s := newSource(t, FragmentedMP4, 30, 1, 60)
 	s.run(90)
 	m := s.playlist()
 	for target, want := range map[string]string{

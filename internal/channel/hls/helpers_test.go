@@ -28,6 +28,13 @@ var (
 
 var wall = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
+// inBoth runs a test for each container.
+func inBoth(t *testing.T, test func(t *testing.T, c Container)) {
+	for name, c := range map[string]Container{"TS": MPEGTS, "fMP4": FragmentedMP4} {
+		t.Run(name, func(t *testing.T) { test(t, c) })
+	}
+}
+
 // source feeds a muxer with a constant frame rate and sound beside it.
 type source struct {
 	t        testing.TB
@@ -40,11 +47,12 @@ type source struct {
 	silent   bool
 	each     func() // after each frame
 	audience Audience
+	events   uint32 // that tagsIn has seen
 }
 
-func newSource(t testing.TB, num, den, gop int64) *source {
+func newSource(t testing.TB, c Container, num, den, gop int64) *source {
 	s := &source{t: t, num: num, den: den, gop: gop}
-	s.m = New(Config{Prefix: "abc", Wall: wall, PartTarget: PartTarget(s.ticks(1)), Sequence: 1000, Breaks: 50})
+	s.m = New(Config{Prefix: "abc", Wall: wall, PartTarget: PartTarget(s.ticks(1)), Sequence: 1000, Breaks: 50, Container: c})
 	if err := s.m.SetTracks(tracks180); err != nil {
 		t.Fatal(err)
 	}

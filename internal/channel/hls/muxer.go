@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 )
 
 const (
@@ -35,6 +33,8 @@ type Config struct {
 	Sequence   int64     // media sequence number of the first segment
 	Breaks     int64     // EXT-X-DISCONTINUITY-SEQUENCE to begin with
 
+	Container Container
+
 	// WholeSegments leaves out the parts: players stay three target durations behind, and no request waits for media.
 	WholeSegments bool
 
@@ -52,7 +52,7 @@ func PartTarget(frame int64) int64 {
 	return max(1, (ideal+frame/2)/frame) * frame
 }
 
-// VideoFrame is one access unit, times in ticks.
+// VideoFrame is one access unit, times in ticks. Its NAL units must not change any more.
 type VideoFrame struct {
 	DTS, PTS int64
 	Duration int64 // as expected: until the next frame's DTS
@@ -61,7 +61,7 @@ type VideoFrame struct {
 	Arrived  time.Time // for Delay; zero: unknown
 }
 
-// AudioFrame is one AAC access unit.
+// AudioFrame is one AAC access unit, which must not change any more.
 type AudioFrame struct {
 	DTS int64 // in samples since media time 0
 	AU  []byte
@@ -70,17 +70,18 @@ type AudioFrame struct {
 type videoSample struct {
 	dts, pts int64
 	key      bool
-	payload  []byte
+	nalus    [][]byte
 	arrived  time.Time
 }
 
 // Muxer cuts a stream into parts and segments and publishes the playlists.
 // One goroutine owns the writing side; the serving side (serve.go) is for everyone.
 type Muxer struct {
-	cfg    Config
-	tracks Tracks
-	initID int64
-	inits  map[int64][]byte // replaced, never changed: views share it
+	cfg      Config
+	packager packager
+	tracks   Tracks
+	initID   int64
+	inits    map[int64][]byte // without those that are empty; replaced, never changed: views share it
 
 	segments []segment // complete ones, older and listed
 	open     *segment  // nil between streams
@@ -100,8 +101,7 @@ type Muxer struct {
 	lastEnd    int64       // expected end of the newest frame
 	arrived    []time.Time // of the frames in parts that are not published yet
 
-	events    []event // on their way into a part
-	nextEvent int64
+	tags      []tag     // on their way into a part
 	adBreaks  []adBreak // that the playlist tells of
 	nextBreak uint32
 
@@ -114,10 +114,12 @@ func New(cfg Config) *Muxer {
 	cfg.Window = cmp.Or(cfg.Window, 10)
 	cfg.SegmentLimit = cmp.Or(cfg.SegmentLimit, 32<<20)
 	m := &Muxer{
-		cfg: cfg, initID: -1, inits: map[int64][]byte{},
+		cfg: cfg, packager: cfg.Container.packager(), initID: -1, inits: map[int64][]byte{},
 		sequence: cfg.Sequence, breaks: cfg.Breaks,
 	}
-	m.current.Store(&view{changed: make(chan struct{}), prefix: cfg.Prefix, target: targetSeconds * ClockRate})
+	m.current.Store(&view{
+		changed: make(chan struct{}), prefix: cfg.Prefix, format: m.packager.format(), target: targetSeconds * ClockRate,
+	})
 	return m
 }
 
@@ -127,7 +129,7 @@ func (m *Muxer) SetTracks(t Tracks) error {
 	if m.initID >= 0 && m.tracks.Equal(t) {
 		return nil
 	}
-	data, err := t.initialization()
+	data, err := m.packager.initialization(t)
 	if err != nil {
 		return err
 	}
@@ -136,9 +138,12 @@ func (m *Muxer) SetTracks(t Tracks) error {
 			return err
 		}
 	}
-	m.tracks = t
+	m.tracks, m.audio = t, nil
 	m.initID++
-	inits := map[int64][]byte{m.initID: data}
+	inits := map[int64][]byte{}
+	if data != nil {
+		inits[m.initID] = data
+	}
 	for _, s := range m.segments {
 		if old, ok := m.inits[s.initID]; ok {
 			inits[s.initID] = old
@@ -205,17 +210,17 @@ func (m *Muxer) WriteVideo(f VideoFrame) error {
 		m.openSegment(f)
 		m.publish()
 	}
-	payload, err := h264.AVCC(f.NALUs).Marshal()
-	if err != nil {
-		return fmt.Errorf("package video frame: %w", err)
-	}
 	if len(m.video) == 0 && len(m.audio) == 0 {
 		m.gridFor(f)
 	}
-	if err := m.grow(len(payload)); err != nil {
+	size := 0
+	for _, n := range f.NALUs {
+		size += len(n)
+	}
+	if err := m.grow(size); err != nil {
 		return err
 	}
-	m.video = append(m.video, videoSample{dts: f.DTS, pts: f.PTS, key: f.Key, payload: payload, arrived: f.Arrived})
+	m.video = append(m.video, videoSample{dts: f.DTS, pts: f.PTS, key: f.Key, nalus: f.NALUs, arrived: f.Arrived})
 	m.lastEnd = max(m.lastEnd, f.DTS+f.Duration)
 	if f.Key {
 		m.lastKey = f.DTS
@@ -252,7 +257,7 @@ func (m *Muxer) WriteAudio(f AudioFrame) error {
 	}
 	// The picture stands still: parts go on with sound alone.
 	before := m.nextPart
-	if err := m.passGrid(m.audioTicks(f.DTS) - audioSlack); err != nil {
+	if err := m.passGrid(m.tracks.ticks(f.DTS) - audioSlack); err != nil {
 		return err
 	}
 	if m.nextPart != before {
@@ -260,10 +265,6 @@ func (m *Muxer) WriteAudio(f AudioFrame) error {
 	}
 	m.audio = m.audio[max(0, len(m.audio)-pendingAudio):]
 	return nil
-}
-
-func (m *Muxer) audioTicks(samples int64) int64 {
-	return samples * ClockRate / int64(m.tracks.Audio.SampleRate)
 }
 
 func (m *Muxer) grow(n int) error {
@@ -310,7 +311,7 @@ func (m *Muxer) gridFor(f VideoFrame) {
 func (m *Muxer) passGrid(dts int64) error {
 	for dts >= m.partStart+m.partLength {
 		end := m.partStart + m.partLength
-		if len(m.video) == 0 && (len(m.audio) == 0 || m.audioTicks(m.audio[0].DTS) >= end) {
+		if len(m.video) == 0 && (len(m.audio) == 0 || m.tracks.ticks(m.audio[0].DTS) >= end) {
 			if next := m.nothingUntil(dts); next > m.partStart {
 				m.partStart = next
 				continue
@@ -329,7 +330,7 @@ func (m *Muxer) nothingUntil(dts int64) int64 {
 	if len(m.audio) == 0 {
 		return dts
 	}
-	return min(dts, m.audioTicks(m.audio[0].DTS))
+	return min(dts, m.tracks.ticks(m.audio[0].DTS))
 }
 
 func (m *Muxer) openSegment(f VideoFrame) {
@@ -354,7 +355,7 @@ func (m *Muxer) openSegment(f VideoFrame) {
 }
 
 func (m *Muxer) dropAudioBefore(dts int64) {
-	for len(m.audio) > 0 && m.audioTicks(m.audio[0].DTS) < dts {
+	for len(m.audio) > 0 && m.tracks.ticks(m.audio[0].DTS) < dts {
 		m.audio = m.audio[1:]
 	}
 }

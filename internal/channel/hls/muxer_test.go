@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -59,7 +60,9 @@ func checkPlaylist(t *testing.T, m *playlist.Media) {
 	}
 }
 
-func TestFrameRates(t *testing.T) {
+func TestFrameRates(t *testing.T) { inBoth(t, testFrameRates) }
+
+func testFrameRates(t *testing.T, container Container) {
 	for _, c := range []struct {
 		num, den, gop int64
 		part          float64 // seconds
@@ -72,7 +75,7 @@ func TestFrameRates(t *testing.T) {
 		{30, 1, 1, 0.2},
 	} {
 		t.Run(fmt.Sprintf("%d:%d every %d", c.num, c.den, c.gop), func(t *testing.T) {
-			s := newSource(t, c.num, c.den, c.gop)
+			s := newSource(t, container, c.num, c.den, c.gop)
 			last := int64(-1)
 			s.each = func() {
 				v := s.m.current.Load()
@@ -99,42 +102,74 @@ func TestFrameRates(t *testing.T) {
 	}
 }
 
-// checkMedia parses the boxes of every segment in the window and asserts that video and sound have no holes.
+// checkMedia reads every segment in the window and asserts that it is its parts, and that video and sound have no holes.
 func checkMedia(t *testing.T, s *source) {
 	t.Helper()
-	v := s.m.current.Load()
-	nextVideo, nextAudio := int64(-1), int64(-1)
-	for _, seg := range v.segments {
+	var video, audio timeline
+	for _, seg := range s.m.current.Load().segments {
 		if seg.data == nil {
 			continue
 		}
-		var parts fmp4.Parts
-		if err := parts.Unmarshal(seg.data); err != nil {
+		var parts [][]byte
+		for _, p := range seg.parts {
+			parts = append(parts, p.data)
+		}
+		if !bytes.Equal(bytes.Join(parts, nil), seg.data) {
+			t.Error("a segment is not its parts")
+		}
+		if seg.discontinuity {
+			video, audio = timeline{}, timeline{}
+		}
+		if s.m.cfg.Container == MPEGTS {
+			m := demux(t, seg.data)
+			for _, u := range m.video {
+				video.goesOn(t, "video", u.dts, s.ticks(1))
+			}
+			for _, u := range frames(t, m.sound) {
+				audio.goesOn(t, "sound", u.pts, samplesPerAU*ClockRate/48000)
+			}
+			continue
+		}
+		var fragments fmp4.Parts
+		if err := fragments.Unmarshal(seg.data); err != nil {
 			t.Fatal(err)
 		}
-		if len(parts) != len(seg.parts) {
-			t.Fatalf("%d fragments in a segment of %d parts", len(parts), len(seg.parts))
+		if len(fragments) != len(seg.parts) {
+			t.Fatalf("%d fragments in a segment of %d parts", len(fragments), len(seg.parts))
 		}
-		for _, p := range parts {
-			for _, track := range p.Tracks {
-				next := &nextVideo
+		for _, f := range fragments {
+			for _, track := range f.Tracks {
+				line, name := &video, "video"
 				if track.ID == audioTrackID {
-					next = &nextAudio
+					line, name = &audio, "sound"
 				}
-				if *next >= 0 && int64(track.BaseTime) != *next {
-					t.Errorf("track %d goes on at %d, want %d", track.ID, track.BaseTime, *next)
-				}
-				*next = int64(track.BaseTime)
+				at := int64(track.BaseTime)
 				for _, sample := range track.Samples {
-					*next += int64(sample.Duration)
+					line.goesOn(t, name, at, int64(sample.Duration))
+					at += int64(sample.Duration)
 				}
 			}
 		}
 	}
 }
 
+// timeline is where a track goes on.
+type timeline struct {
+	known bool
+	next  int64
+}
+
+// goesOn asserts that something begins there, and lasts for a time. It forgives a tick of rounding.
+func (l *timeline) goesOn(t *testing.T, what string, at, length int64) {
+	t.Helper()
+	const bits = 64 - 33 // above those of the times in MPEG-TS
+	if d := (at - l.next) << bits >> bits; l.known && (d < -1 || d > 1) {
+		t.Errorf("%s goes on at %d, want %d", what, at, l.next)
+	}
+	l.known, l.next = true, at+length
+}
 func TestFirstPart(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+	s := newSource(t, FragmentedMP4, 30, 1, 60)
 	s.run(5)
 	if s.m.Ready() {
 		t.Fatal("ready without a part")
@@ -162,7 +197,7 @@ func TestFirstPart(t *testing.T) {
 }
 
 func TestSequenceAndNames(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+	s := newSource(t, MPEGTS, 30, 1, 60)
 	content := map[string]string{} // by name: a name never changes its content
 	sequence, start := 0, map[int]string{}
 	s.each = func() {
@@ -211,7 +246,7 @@ func TestSequenceAndNames(t *testing.T) {
 }
 
 func TestDelta(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+	s := newSource(t, MPEGTS, 30, 1, 60)
 	s.run(300)
 	s.restart(0)
 	var before *playlist.Media
@@ -259,7 +294,7 @@ func TestDelta(t *testing.T) {
 }
 
 func TestDiscontinuities(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+	s := newSource(t, FragmentedMP4, 30, 1, 60)
 	number := map[int]int{} // discontinuity number of each segment
 	seen := 0
 	s.each = func() {
@@ -296,37 +331,45 @@ func TestDiscontinuities(t *testing.T) {
 }
 
 func TestParametersChange(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
-	s.run(60)
-	for i, next := range []Tracks{tracks180, tracks360, tracks360, {SPS: sps360, PPS: pps360}, tracks180} {
-		if err := s.m.SetTracks(next); err != nil {
+	inBoth(t, func(t *testing.T, container Container) {
+		s := newSource(t, container, 30, 1, 60)
+		s.run(60)
+		for i, next := range []Tracks{tracks180, tracks360, tracks360, {SPS: sps360, PPS: pps360}, tracks180} {
+			if err := s.m.SetTracks(next); err != nil {
+				t.Fatal(err)
+			}
+			if wantBreak := i == 1 || i == 3 || i == 4; (s.m.open == nil) != wantBreak {
+				t.Errorf("change %d: break is %v", i, !wantBreak)
+			}
+			s.offset, s.frame = s.m.EndTime(), 0
+			s.run(60)
+		}
+		text := string(s.m.current.Load().full)
+		maps := 4
+		if container == MPEGTS {
+			maps = 0
+		}
+		if n := strings.Count(text, "#EXT-X-MAP:"); n != maps {
+			t.Errorf("%d maps, want %d\n%s", n, maps, text)
+		}
+		if n := strings.Count(text, "#EXT-X-DISCONTINUITY\n"); n != 3 {
+			t.Errorf("%d discontinuities, want 3", n)
+		}
+		// Sections that no segment needs any more go.
+		s.run(60 * 30)
+		if err := s.m.SetTracks(tracks360); err != nil {
 			t.Fatal(err)
 		}
-		if wantBreak := i == 1 || i == 3 || i == 4; (s.m.open == nil) != wantBreak {
-			t.Errorf("change %d: break is %v", i, !wantBreak)
+		if n := len(s.m.inits); n > 2 {
+			t.Errorf("%d initialisation sections are kept", n)
 		}
-		s.offset, s.frame = s.m.EndTime(), 0
-		s.run(60)
-	}
-	text := string(s.m.current.Load().full)
-	if n := strings.Count(text, "#EXT-X-MAP:"); n != 4 {
-		t.Errorf("%d maps, want 4\n%s", n, text)
-	}
-	if n := strings.Count(text, "#EXT-X-DISCONTINUITY\n"); n != 3 {
-		t.Errorf("%d discontinuities, want 3", n)
-	}
-	// Sections that no segment needs any more go.
-	s.run(60 * 30)
-	if err := s.m.SetTracks(tracks360); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(s.m.inits); n > 2 {
-		t.Errorf("%d initialisation sections are kept", n)
-	}
+	})
 }
 
-func TestPictureStandsStill(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+func TestPictureStandsStill(t *testing.T) { inBoth(t, testPictureStandsStill) }
+
+func testPictureStandsStill(t *testing.T, container Container) {
+	s := newSource(t, container, 30, 1, 60)
 	s.run(150)
 	_, parts := s.m.Position()
 	for range 300 { // 6.4 s of sound alone
@@ -344,8 +387,10 @@ func TestPictureStandsStill(t *testing.T) {
 	checkPlaylist(t, s.playlist())
 }
 
-func TestHole(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+func TestHole(t *testing.T) { inBoth(t, testHole) }
+
+func testHole(t *testing.T, container Container) {
+	s := newSource(t, container, 30, 1, 60)
 	s.run(95)
 	s.frame += 85 // almost three seconds of nothing, then a key frame
 	s.sound += 132 * samplesPerAU
@@ -357,7 +402,7 @@ func TestHole(t *testing.T) {
 }
 
 func TestEnd(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+	s := newSource(t, MPEGTS, 30, 1, 60)
 	s.run(100)
 	if err := s.m.End(); err != nil {
 		t.Fatal(err)
@@ -374,7 +419,7 @@ func TestEnd(t *testing.T) {
 }
 
 func TestSegmentLimit(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+	s := newSource(t, MPEGTS, 30, 1, 60)
 	s.m.cfg.SegmentLimit = 1000
 	err := s.m.WriteVideo(VideoFrame{Duration: 3000, Key: true, NALUs: [][]byte{make([]byte, 2000)}})
 	if !errors.Is(err, ErrTooMuchData) {
@@ -387,33 +432,39 @@ func FuzzMuxer(f *testing.F) {
 	f.Add([]byte{1, 33, 0, 33, 0, 34, 2, 200, 1, 33})
 	f.Add([]byte{1, 255, 0, 255, 0, 255, 1, 0, 0, 0, 2, 9, 3, 1, 1, 40})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m := New(Config{Prefix: "f", Wall: wall, PartTarget: PartTarget(3000), SegmentLimit: 1 << 20})
-		if err := m.SetTracks(tracks180); err != nil {
-			t.Fatal(err)
-		}
-		dts, samples := int64(0), int64(0)
-		for i := 0; i+1 < len(data); i += 2 {
-			switch data[i] % 5 {
-			case 0, 1:
-				dts += int64(data[i+1])*90 + 1
-				m.WriteVideo(VideoFrame{DTS: dts, PTS: dts, Duration: 3000, Key: data[i]%5 == 1, NALUs: [][]byte{{0x65}}})
-			case 2:
-				samples += int64(data[i+1]) * 48
-				m.WriteAudio(AudioFrame{DTS: samples, AU: []byte{1}})
-			case 3:
-				m.Break()
-			case 4:
-				dts += int64(data[i+1]) * 9000
-			}
-		}
-		if m.Ready() {
-			p := parse(t, m.current.Load().full)
-			for _, s := range p.Segments {
-				if s.Duration.Seconds() >= 2.5 {
-					t.Errorf("segment of %v", s.Duration)
-				}
-			}
-			parse(t, m.current.Load().delta)
+		for _, container := range []Container{MPEGTS, FragmentedMP4} {
+			fuzzMuxer(t, container, data)
 		}
 	})
+}
+
+func fuzzMuxer(t *testing.T, container Container, data []byte) {
+	m := New(Config{Prefix: "f", Wall: wall, PartTarget: PartTarget(3000), SegmentLimit: 1 << 20, Container: container})
+	if err := m.SetTracks(tracks180); err != nil {
+		t.Fatal(err)
+	}
+	dts, samples := int64(0), int64(0)
+	for i := 0; i+1 < len(data); i += 2 {
+		switch data[i] % 5 {
+		case 0, 1:
+			dts += int64(data[i+1])*90 + 1
+			m.WriteVideo(VideoFrame{DTS: dts, PTS: dts, Duration: 3000, Key: data[i]%5 == 1, NALUs: [][]byte{{0x65}}})
+		case 2:
+			samples += int64(data[i+1]) * 48
+			m.WriteAudio(AudioFrame{DTS: samples, AU: []byte{1}})
+		case 3:
+			m.Break()
+		case 4:
+			dts += int64(data[i+1]) * 9000
+		}
+	}
+	if m.Ready() {
+		p := parse(t, m.current.Load().full)
+		for _, s := range p.Segments {
+			if s.Duration.Seconds() >= 2.5 {
+				t.Errorf("segment of %v", s.Duration)
+			}
+		}
+		parse(t, m.current.Load().delta)
+	}
 }

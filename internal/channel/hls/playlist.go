@@ -26,7 +26,7 @@ type segment struct {
 	start         int64 // ticks
 	duration      int64 // ticks; of an open segment so far
 	discontinuity bool  // a break before it
-	initID        int64 // its EXT-X-MAP
+	initID        int64 // its EXT-X-MAP, where there is one
 	parts         []part
 	data          []byte // nil while open
 }
@@ -36,6 +36,7 @@ func (s *segment) complete() bool { return s.data != nil }
 // view is everything that a request can see: an immutable snapshot of the stream.
 type view struct {
 	prefix      string
+	format      format
 	whole       bool      // Config.WholeSegments
 	wall        time.Time // of media time 0
 	target      int64     // EXT-X-TARGETDURATION in ticks
@@ -55,9 +56,13 @@ type view struct {
 	peak, mean  int              // bits per second of complete segments, or of the parts so far
 }
 
-func (v *view) initName(id int64) string     { return fmt.Sprintf("%s_init%d.mp4", v.prefix, id) }
-func (v *view) segmentName(seq int64) string { return fmt.Sprintf("%s_s%d.m4s", v.prefix, seq) }
-func (v *view) partName(id int64) string     { return fmt.Sprintf("%s_p%d.m4s", v.prefix, id) }
+func (v *view) initName(id int64) string { return fmt.Sprintf("%s_init%d.mp4", v.prefix, id) }
+func (v *view) segmentName(seq int64) string {
+	return fmt.Sprintf("%s_s%d%s", v.prefix, seq, v.format.extension)
+}
+func (v *view) partName(id int64) string {
+	return fmt.Sprintf("%s_p%d%s", v.prefix, id, v.format.extension)
+}
 
 // last returns the sequence number and the number of parts of the segment that has the newest part.
 func (v *view) last() (sequence int64, parts int) {
@@ -150,7 +155,7 @@ func renderMedia(v *view, skip bool) []byte {
 		if s.discontinuity {
 			b.WriteString("#EXT-X-DISCONTINUITY\n")
 		}
-		if s.initID != initID {
+		if _, ok := v.inits[s.initID]; ok && s.initID != initID {
 			initID = s.initID
 			fmt.Fprintf(&b, "#EXT-X-MAP:URI=%q\n", v.initName(initID))
 		}

@@ -112,7 +112,7 @@ func (m *Muxer) ServePlaylist(w http.ResponseWriter, r *http.Request, a Audience
 // next blocks until it is there. It reports false, having written nothing, for a name that it does not have.
 func (m *Muxer) ServeFile(w http.ResponseWriter, r *http.Request, name string, a Audience) bool {
 	v := m.current.Load()
-	kind, n, ok := parseName(v.prefix, name)
+	kind, n, ok := v.parseName(name)
 	if !ok || kind == 'p' && v.whole {
 		return false
 	}
@@ -128,7 +128,7 @@ func (m *Muxer) ServeFile(w http.ResponseWriter, r *http.Request, name string, a
 		return false
 	}
 	h := w.Header()
-	h.Set("Content-Type", "video/mp4")
+	h.Set("Content-Type", v.format.mediaType)
 	h.Set("Cache-Control", string(a)+", max-age=31536000, immutable")
 	// The zero time leaves Last-Modified out; the name alone tells versions apart.
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
@@ -161,12 +161,12 @@ func (v *view) file(kind byte, n int64) []byte {
 }
 
 // parseName takes a name of ours apart: 'i' for an initialisation section, 's' for a segment, 'p' for a part.
-func parseName(prefix, name string) (kind byte, n int64, ok bool) {
-	rest, ok := strings.CutPrefix(name, prefix+"_")
+func (v *view) parseName(name string) (kind byte, n int64, ok bool) {
+	rest, ok := strings.CutPrefix(name, v.prefix+"_")
 	if !ok {
 		return 0, 0, false
 	}
-	for _, form := range []struct{ kind, ext string }{{"init", ".mp4"}, {"s", ".m4s"}, {"p", ".m4s"}} {
+	for _, form := range []struct{ kind, ext string }{{"init", ".mp4"}, {"s", v.format.extension}, {"p", v.format.extension}} {
 		digits, ok := strings.CutPrefix(rest, form.kind)
 		if !ok {
 			continue

@@ -25,7 +25,7 @@ func pending(c <-chan *httptest.ResponseRecorder) bool {
 
 func TestBlockingReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSource(t, 30, 1, 60)
+		s := newSource(t, MPEGTS, 30, 1, 60)
 		s.run(60 + 15) // the segments of the first two seconds, then two parts and a half
 		last, parts := s.m.current.Load().last()
 		if parts != 2 {
@@ -75,7 +75,7 @@ func TestBlockingReload(t *testing.T) {
 
 func TestBlockingBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSource(t, 30, 1, 60)
+		s := newSource(t, MPEGTS, 30, 1, 60)
 		s.run(66)
 		last, _ := s.m.current.Load().last()
 		for _, target := range []string{fmt.Sprintf("live.m3u8?_HLS_msn=%d&_HLS_part=1", last), s.playlist().PreloadHint.URI} {
@@ -123,7 +123,7 @@ func TestBlockingBound(t *testing.T) {
 
 func TestAbandon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSource(t, 30, 1, 60)
+		s := newSource(t, MPEGTS, 30, 1, 60)
 		s.run(66)
 		last, _ := s.m.current.Load().last()
 		c := s.blocked(fmt.Sprintf("live.m3u8?_HLS_msn=%d", last+1))
@@ -138,7 +138,7 @@ func TestAbandon(t *testing.T) {
 }
 
 func TestBadDirectives(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
+	s := newSource(t, MPEGTS, 30, 1, 60)
 	s.run(66)
 	last, _ := s.m.current.Load().last()
 	for _, q := range []string{
@@ -158,52 +158,67 @@ func TestBadDirectives(t *testing.T) {
 }
 
 func TestHeaders(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
-	s.run(600)
-	last, _ := s.m.current.Load().last()
-	m := s.playlist()
-	immutable := "public, max-age=31536000, immutable"
-	for _, c := range []struct{ target, kind, cache string }{
-		{"live.m3u8", "application/vnd.apple.mpegurl", "no-cache"},
-		{"live.m3u8?_HLS_skip=YES", "application/vnd.apple.mpegurl", "no-cache"},
-		{fmt.Sprintf("live.m3u8?_HLS_msn=%d&_HLS_part=0", last), "application/vnd.apple.mpegurl", "public, max-age=1"},
-		{m.Map.URI, "video/mp4", immutable},
-		{m.Segments[0].URI, "video/mp4", immutable},
-		{m.Parts[0].URI, "video/mp4", immutable},
-	} {
-		for _, method := range []string{"GET", "HEAD"} {
-			w := s.request(method, c.target)
-			h := w.Header()
-			if w.Code != 200 || h.Get("Content-Type") != c.kind || h.Get("Cache-Control") != c.cache {
-				t.Errorf("%s %s: status %d, header %v", method, c.target, w.Code, h)
+	inBoth(t, func(t *testing.T, container Container) {
+		s := newSource(t, container, 30, 1, 60)
+		s.run(600)
+		last, _ := s.m.current.Load().last()
+		m := s.playlist()
+		immutable := "public, max-age=31536000, immutable"
+		media, init := "video/mp2t", ""
+		if container == FragmentedMP4 {
+			media, init = "video/mp4", m.Map.URI
+		}
+		for _, c := range []struct{ target, kind, cache string }{
+			{"live.m3u8", "application/vnd.apple.mpegurl", "no-cache"},
+			{"live.m3u8?_HLS_skip=YES", "application/vnd.apple.mpegurl", "no-cache"},
+			{fmt.Sprintf("live.m3u8?_HLS_msn=%d&_HLS_part=0", last), "application/vnd.apple.mpegurl", "public, max-age=1"},
+			{init, media, immutable},
+			{m.Segments[0].URI, media, immutable},
+			{m.Parts[0].URI, media, immutable},
+		} {
+			if c.target == "" {
+				continue
 			}
-			if method == "HEAD" && w.Body.Len() != 0 {
-				t.Errorf("HEAD %s has a body", c.target)
-			}
-			if h.Get("Content-Length") == "" || h.Get("Content-Length") == "0" {
-				t.Errorf("%s %s: content length %q", method, c.target, h.Get("Content-Length"))
+			for _, method := range []string{"GET", "HEAD"} {
+				w := s.request(method, c.target)
+				h := w.Header()
+				if w.Code != 200 || h.Get("Content-Type") != c.kind || h.Get("Cache-Control") != c.cache {
+					t.Errorf("%s %s: status %d, header %v", method, c.target, w.Code, h)
+				}
+				if method == "HEAD" && w.Body.Len() != 0 {
+					t.Errorf("HEAD %s has a body", c.target)
+				}
+				if h.Get("Content-Length") == "" || h.Get("Content-Length") == "0" {
+					t.Errorf("%s %s: content length %q", method, c.target, h.Get("Content-Length"))
+				}
 			}
 		}
-	}
-	if w := s.request("GET", m.Segments[0].URI, "Range", "bytes=4-7"); w.Code != http.StatusPartialContent || w.Body.String() != "moof" {
-		t.Errorf("range: status %d, %q", w.Code, w.Body)
-	}
-	if w := s.request("GET", "live.m3u8?_HLS_skip=YES"); !strings.Contains(w.Body.String(), "#EXT-X-SKIP:SKIPPED-SEGMENTS=") {
-		t.Error("no delta update")
-	}
-	for _, name := range []string{
-		"abc_p99999.m4s", "abc_p.m4s", "abc_p-1.m4s", "abc_s1.m4s", "abc_init9.mp4", "abc_init0.m4s", "xyz_p1.m4s", "abc_", "", "abc_p1", "abc_q1.m4s",
-	} {
-		if w := s.request("GET", name); w.Code != 404 {
-			t.Errorf("%q: status %d", name, w.Code)
+		whole := s.request("GET", m.Segments[0].URI).Body.String()
+		if w := s.request("GET", m.Segments[0].URI, "Range", "bytes=4-7"); w.Code != http.StatusPartialContent || w.Body.String() != whole[4:8] {
+			t.Errorf("range: status %d, %q", w.Code, w.Body)
 		}
-	}
+		if w := s.request("GET", "live.m3u8?_HLS_skip=YES"); !strings.Contains(w.Body.String(), "#EXT-X-SKIP:SKIPPED-SEGMENTS=") {
+			t.Error("no delta update")
+		}
+		ext, other := ".ts", ".m4s"
+		if container == FragmentedMP4 {
+			ext, other = other, ext
+		}
+		for _, name := range []string{
+			"abc_p99999" + ext, "abc_p" + ext, "abc_p-1" + ext, "abc_s1" + ext, "abc_init9.mp4", "abc_init0" + ext, "xyz_p1" + ext, "abc_", "", "abc_p1", "abc_q1" + ext,
+			strings.TrimSuffix(m.Segments[0].URI, ext) + other,
+		} {
+			if w := s.request("GET", name); w.Code != 404 {
+				t.Errorf("%q: status %d", name, w.Code)
+			}
+		}
+	})
 }
 
 // TestWaitersAreCheap parks many dead clients: they must leave nothing behind (goleak looks).
 func TestWaitersAreCheap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSource(t, 30, 1, 60)
+		s := newSource(t, MPEGTS, 30, 1, 60)
 		s.run(66)
 		last, _ := s.m.current.Load().last()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -239,8 +254,9 @@ func FuzzDirectives(f *testing.F) {
 func FuzzName(f *testing.F) {
 	f.Add("abc_p5.m4s")
 	f.Add("abc_init0.mp4")
+	v := view{prefix: "abc", format: format{extension: ".m4s"}}
 	f.Fuzz(func(t *testing.T, name string) {
-		if _, n, ok := parseName("abc", name); ok && n < 0 {
+		if _, n, ok := v.parseName(name); ok && n < 0 {
 			t.Errorf("%q is %d", name, n)
 		}
 	})

@@ -7,29 +7,21 @@ import (
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 )
 
-// ClockRate is the unit of media time: ticks per second of the video track.
+// ClockRate is the unit of media time: ticks per second.
 const ClockRate = 90000
 
 // samplesPerAU is the length of an AAC access unit in samples.
 const samplesPerAU = 1024
 
-const (
-	videoTrackID = 1
-	audioTrackID = 2
-)
-
-// Tracks are the parameters of a stream's media: what an EXT-X-MAP holds.
+// Tracks are the parameters of a stream's media.
 type Tracks struct {
 	SPS, PPS []byte
 	Audio    *mpeg4audio.AudioSpecificConfig // nil: no sound
 }
 
-// Equal tells whether one initialisation section serves both.
+// Equal tells whether a stream can go on from one to the other without a break.
 func (t Tracks) Equal(o Tracks) bool {
 	if !bytes.Equal(t.SPS, o.SPS) || !bytes.Equal(t.PPS, o.PPS) || (t.Audio == nil) != (o.Audio == nil) {
 		return false
@@ -70,19 +62,5 @@ func (t Tracks) Size() (width, height int) {
 	return sps.Width(), sps.Height()
 }
 
-// initialization renders the EXT-X-MAP section.
-func (t Tracks) initialization() ([]byte, error) {
-	init := fmp4.Init{Tracks: []*fmp4.InitTrack{{
-		ID: videoTrackID, TimeScale: ClockRate, Codec: &codecs.H264{SPS: t.SPS, PPS: t.PPS},
-	}}}
-	if t.Audio != nil {
-		init.Tracks = append(init.Tracks, &fmp4.InitTrack{
-			ID: audioTrackID, TimeScale: uint32(t.Audio.SampleRate), Codec: &codecs.MPEG4Audio{Config: *t.Audio},
-		})
-	}
-	var buf seekablebuffer.Buffer
-	if err := init.Marshal(&buf); err != nil {
-		return nil, fmt.Errorf("render initialisation section: %w", err)
-	}
-	return buf.Bytes(), nil
-}
+// ticks converts a time in samples of the sound.
+func (t Tracks) ticks(samples int64) int64 { return samples * ClockRate / int64(t.Audio.SampleRate) }

@@ -1,7 +1,6 @@
 package hls
 
 import (
-	"fmt"
 	"math"
 	"net/http"
 	"strings"
@@ -9,9 +8,11 @@ import (
 )
 
 // TestWholeSegments: without parts, the playlist tells of complete segments only, and players stay behind.
-func TestWholeSegments(t *testing.T) {
-	s := newSource(t, 30, 1, 60)
-	s.m = New(Config{Prefix: "abc", Wall: wall, PartTarget: PartTarget(s.ticks(1)), Sequence: 1000, Breaks: 50, WholeSegments: true})
+func TestWholeSegments(t *testing.T) { inBoth(t, testWholeSegments) }
+
+func testWholeSegments(t *testing.T, container Container) {
+	s := newSource(t, container, 30, 1, 60)
+	s.m = New(Config{Container: container, Prefix: "abc", Wall: wall, PartTarget: PartTarget(s.ticks(1)), Sequence: 1000, Breaks: 50, WholeSegments: true})
 	if err := s.m.SetTracks(tracks180); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestWholeSegments(t *testing.T) {
 	checkMedia(t, s)
 	// Nothing waits for parts, which have no names here.
 	for _, n := range []int64{0, s.m.nextPart} {
-		if w := s.request("GET", fmt.Sprintf("abc_p%d.m4s", n)); w.Code != http.StatusNotFound {
+		if w := s.request("GET", s.m.current.Load().partName(n)); w.Code != http.StatusNotFound {
 			t.Errorf("part %d: status %d", n, w.Code)
 		}
 	}

@@ -54,7 +54,8 @@ func (m *Muxer) closeSegment() {
 // publish shows the current state to everyone and wakes those who wait.
 func (m *Muxer) publish() {
 	v := &view{
-		prefix: m.cfg.Prefix, whole: m.cfg.WholeSegments, wall: m.cfg.Wall, target: targetSeconds * ClockRate, partTarget: m.cfg.PartTarget,
+		prefix: m.cfg.Prefix, format: m.packager.format(), whole: m.cfg.WholeSegments, wall: m.cfg.Wall,
+		target: targetSeconds * ClockRate, partTarget: m.cfg.PartTarget,
 		sequence: m.sequence, breaks: m.breaks, nextPart: m.nextPart, inits: m.inits,
 		older: m.segments[:m.listed:m.listed],
 	}

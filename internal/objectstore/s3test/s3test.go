@@ -75,6 +75,14 @@ func (s *Server) MakeBucket(t *testing.T, name string) {
 	}
 }
 
+// RemoveBucket removes a bucket with all that is in it.
+func (s *Server) RemoveBucket(t *testing.T, name string) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 var build = sync.OnceValues(func() (string, error) {
 	_, self, _, _ := runtime.Caller(0)
 	module := filepath.Join(filepath.Dir(self), "..", "..", "..", "test", "versitygw")

@@ -9,5 +9,5 @@
 //   - each participant has its own hue, its own quiet steady tone and its own beep frequency.
 //
 // The package draws and encodes nothing but pixels and samples: no cgo, no clock, no goroutine.
-// Package judge under test/ is the reader.
+// ReadStrip reads the strip back; package judge under test/ reads the rest.
 package signal

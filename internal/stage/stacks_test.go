@@ -10,21 +10,32 @@ import (
 	"testing"
 )
 
-// TestAiortc has aiortc, a WebRTC stack of its own, publish and subscribe: what arrives is decoded and judged there.
+// Other WebRTC stacks publish and subscribe: what arrives is decoded and judged there.
+
 func TestAiortc(t *testing.T) {
 	t.Parallel()
+	tryStack(t, "import aiortc", "testdata/aiortc_client.py")
+}
+
+func TestWebRTCBin(t *testing.T) {
+	t.Parallel()
+	tryStack(t, "import gi; gi.require_version('GstWebRTC', '1.0'); gi.require_version('Nice', '0.1')", "testdata/webrtcbin_client.py")
+}
+
+// tryStack runs a Python program as publisher, and another one of it as subscriber, if the imports say that it can run.
+func tryStack(t *testing.T, imports, program string) {
 	if testing.Short() {
 		t.Skip("starts two Python programs")
 	}
 	const python = "/usr/bin/python3" // Debian's, which has Debian's packages
-	if err := exec.CommandContext(t.Context(), python, "-c", "import aiortc").Run(); err != nil {
-		t.Skip("no aiortc: ", err)
+	if out, err := exec.CommandContext(t.Context(), python, "-c", imports).CombinedOutput(); err != nil {
+		t.Skipf("not installed: %v\n%s", err, out)
 	}
 	r := newRig(t, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	client := func(errors *bytes.Buffer, does, path, token string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, python, "testdata/aiortc_client.py", does, r.http.URL+path, token)
+		cmd := exec.CommandContext(ctx, python, program, does, r.http.URL+path, token)
 		cmd.Stderr = errors
 		return cmd
 	}
@@ -48,7 +59,7 @@ func TestAiortc(t *testing.T) {
 		}
 		ended <- err
 	}()
-	eventually(t, "aiortc publishes, or fails", func() bool {
+	eventually(t, "it publishes, or fails", func() bool {
 		return ctx.Err() != nil || slices.Contains(r.observer.kinds(), "PUBLISH_STARTED camera")
 	})
 	if ctx.Err() != nil {
