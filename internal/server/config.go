@@ -107,6 +107,13 @@ func (c *Config) validate() error {
 	} else if ip := net.ParseIP(host); c.PublicURL == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
 		return fmt.Errorf("configuration: --http-addr %s listens on every address of the machine: say with --public-url under which one clients reach it", c.HTTPAddr)
 	}
+	for _, f := range [][2]string{
+		{"--webrtc-addr", c.WebRTCAddr}, {"--turn-addr", c.TURNAddr}, {"--rtmp-addr", c.RTMPAddr}, {"--rtmps-addr", c.RTMPSAddr}, {"--srt-addr", c.SRTAddr},
+	} {
+		if _, _, err := net.SplitHostPort(f[1]); f[1] != "" && err != nil {
+			return fmt.Errorf("configuration: %s %q must be HOST:PORT", f[0], f[1])
+		}
+	}
 	for _, ip := range c.PublicIPs {
 		if net.ParseIP(ip) == nil {
 			return fmt.Errorf("configuration: --public-ip %q is not an IP address", ip)

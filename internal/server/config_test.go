@@ -19,6 +19,9 @@ func TestConfigRefuses(t *testing.T) {
 		"--max-composer-memory": func(c *Config) { c.MaxComposerMemory = 1024 },
 		"--webhook":             func(c *Config) { c.Webhooks = []string{"https://example.com/a", "example.com"} },
 		"--account-id":          func(c *Config) { c.AccountID = "me" },
+		"--http-addr":           func(c *Config) { c.HTTPAddr = "4080" },
+		"--rtmp-addr":           func(c *Config) { c.RTMPAddr = "10.0.0.1" },
+		"--srt-addr":            func(c *Config) { c.SRTAddr = "9000" },
 		"--public-url":          func(c *Config) { c.HTTPAddr = ":80" },
 	} {
 		c := good()
