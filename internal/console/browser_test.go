@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -50,6 +51,7 @@ func startChromium() {
 		chromedp.Flag("use-fake-ui-for-media-stream", true),
 		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
 		chromedp.WindowSize(1280, 800),
+		chromedp.WSURLReadTimeout(time.Minute), // it starts slowly on a busy machine
 	)
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stop := chromedp.NewContext(allocator)
@@ -83,8 +85,11 @@ func open(t *testing.T, url string, v view) *page {
 		t.Skip("page tests need a browser and some time")
 	}
 	chromium.once.Do(startChromium)
+	if errors.Is(chromium.err, exec.ErrNotFound) {
+		t.Skip("no chromium on PATH; scripts/setup.sh test installs it")
+	}
 	if chromium.err != nil {
-		t.Skipf("no browser, scripts/setup.sh test installs it: %v", chromium.err)
+		t.Fatalf("start chromium: %v", chromium.err)
 	}
 	ctx, stop := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(stop)
