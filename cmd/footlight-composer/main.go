@@ -15,13 +15,14 @@ import (
 	"github.com/footlight-live/footlight/internal/composer/video/preview"
 	"github.com/footlight-live/footlight/internal/synth"
 	"github.com/footlight-live/footlight/internal/transcode/worker"
+	"github.com/footlight-live/footlight/internal/version"
 )
 
 const help = `footlight-composer mixes everyone on a Footlight stage into one picture and one sound.
 
 "footlight serve" starts one of these for each composition and tells it over an inherited socket
-what to do; it takes no arguments and is not started by hand. It must lie beside the footlight
-program, or be named by "footlight serve --composer FILE".
+what to do; it takes no arguments but --version and is not started by hand. It must lie beside the
+footlight program, or be named by "footlight serve --composer FILE".
 `
 
 func main() {
@@ -44,6 +45,10 @@ func main() {
 			err = preview.Thumbnail(os.Stdin, os.Stdout, maxHeight)
 		}
 		exit(err)
+	}
+	if len(os.Args) == 2 && os.Args[1] == "--version" {
+		fmt.Println("footlight-composer", version.String())
+		return
 	}
 	if len(os.Args) > 1 {
 		out, code := os.Stderr, 2

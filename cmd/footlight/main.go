@@ -9,9 +9,13 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/footlight-live/footlight/internal/version"
 )
 
 type commands struct {
+	Version kong.VersionFlag `help:"Print which build this is."`
+
 	Serve     serveCommand     `cmd:"" help:"Run the server."`
 	Env       envCommand       `cmd:"" help:"Print the environment that points the AWS CLI and SDKs at the server: eval \"$(footlight env)\"."`
 	Keys      keysCommand      `cmd:"" help:"Create, list and delete the access keys of a data dir."`
@@ -27,6 +31,7 @@ var options = []kong.Option{
 	kong.Description("Self-hosted live video with the Amazon IVS APIs: stages, server-side composition, low-latency channels.\n\nStart with `footlight demo`, or run `footlight serve` and point the AWS CLI at it with `footlight env`."),
 	kong.ShortUsageOnError(), // the error is what one is to read, not a screen of flags before it
 	kong.ValueFormatter(describe),
+	kong.Vars{"version": "footlight " + version.String()},
 }
 
 // describe is the help of a flag, with its default where kong shows the placeholder instead.
