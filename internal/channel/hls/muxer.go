@@ -18,6 +18,9 @@ const (
 	roundedTicks = 30
 	// audioSlack is how far sound may run ahead of the picture before a part goes out without picture.
 	audioSlack = ClockRate
+	// unitOverhead is what a NAL unit takes beyond its own bytes while it waits for its part to end, so that a great many
+	// tiny ones count as the memory that they are.
+	unitOverhead = 24
 	// pendingAudio bounds the sound that waits for picture, in access units (about 10 s at 48 kHz).
 	pendingAudio = 500
 )
@@ -215,7 +218,7 @@ func (m *Muxer) WriteVideo(f VideoFrame) error {
 	}
 	size := 0
 	for _, n := range f.NALUs {
-		size += len(n)
+		size += len(n) + unitOverhead
 	}
 	if err := m.grow(size); err != nil {
 		return err
