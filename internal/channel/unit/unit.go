@@ -23,11 +23,15 @@ type Metadata struct {
 // VideoParams is an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1): the parameter sets
 // for the frames that follow.
 type VideoParams struct {
+	Track    int      // see VideoFrame
 	SPS, PPS [][]byte // NAL units without start code or length; at least one of each
 }
 
 // VideoFrame is one H.264 access unit.
 type VideoFrame struct {
+	// Track is 0 for the first or only picture of a publisher. Others show the same in other sizes, from the
+	// same clock, with key frames at the same times; the sound belongs to all of them.
+	Track    int
 	DTS, PTS time.Duration // since an origin of the encoder's choice; RTMP has whole milliseconds
 	Key      bool          // the encoder calls it a key frame
 	NALUs    [][]byte      // without start code or length; at least one
