@@ -1,4 +1,4 @@
-// Scaling by 3:1 with a box, and by 3:2 and 1:2 with the bicubic filter (a = -0.6, as swscale's), both ways
+// Scaling by 2:1 and 3:1 with a box, and by 3:2 and 1:2 with the bicubic filter (a = -0.6, as swscale's), both ways
 // separately. Each output row is made at once: the input rows above one another first, then along the row.
 //
 // This is the reference and what machines without AVX2 run; there the loops are left to the vectoriser, with
@@ -49,12 +49,21 @@ static int has_avx2(void) {
 #ifndef FL_HAS_AVX2
 #define fl_filter_column_avx2(f, rows, out, n) 0
 #define fl_filter_row_avx2(f, row, out, n) 0
+#define fl_box2_avx2(rows, out, n) 0
 #define fl_box3_avx2(rows, width, out, n) 0
 #endif
 
 static inline const uint8_t *row_at(const FLPlaneIn *in, int y) {
 	y = y < 0 ? 0 : y >= in->height ? in->height - 1 : y;
 	return in->data + (size_t)y * in->stride;
+}
+
+// fetch has n rows from y on brought into the cache. The decoders of many pictures leave little of each there, and
+// the processor does not see by itself that a row is followed by the next: without this, drawing waits for memory.
+static inline void fetch(const FLPlaneIn *in, int y, int n) {
+	for (int end = y + n < in->height ? y + n : in->height; y < end; y++)
+		for (int x = 0; x < in->width; x += 64)
+			__builtin_prefetch(in->data + (size_t)y * in->stride + x);
 }
 
 // tap is the product of a tap and a sample, less 128.
@@ -98,6 +107,8 @@ static inline __attribute__((always_inline)) void scale(const FLFilter *f, FLPla
 	uint8_t *row = column + MARGIN;
 	int avx2 = has_avx2();
 	for (int y = 0; y < out.height; y++) {
+		if (!(y & 1))
+			fetch(&in, f->step * (y / 2 + 1) + f->taps / 2, f->step);
 		const uint8_t *rows[6] = {0};
 		for (int t = 0; t < f->taps; t++)
 			rows[t] = row_at(&in, f->step * (y / 2) + (y & 1 ? f->mirror - f->at[t] : f->at[t]));
@@ -115,9 +126,21 @@ void fl_scale_3to2(FLPlaneIn in, FLPlaneOut out) { scale(&three_to_two, in, out)
 
 void fl_scale_1to2(FLPlaneIn in, FLPlaneOut out) { scale(&one_to_two, in, out); }
 
+void fl_scale_2to1(FLPlaneIn in, FLPlaneOut out) {
+	int avx2 = has_avx2();
+	for (int y = 0; y < out.height; y++) {
+		fetch(&in, 2 * y + 2, 2);
+		const uint8_t *rows[2] = {row_at(&in, 2 * y), row_at(&in, 2 * y + 1)};
+		uint8_t *to = out.data + (size_t)y * out.stride;
+		for (int x = avx2 ? fl_box2_avx2(rows, to, out.width) : 0; x < out.width; x++)
+			to[x] = (rows[0][2 * x] + rows[0][2 * x + 1] + rows[1][2 * x] + rows[1][2 * x + 1] + 2) >> 2;
+	}
+}
+
 void fl_scale_3to1(FLPlaneIn in, FLPlaneOut out) {
 	int avx2 = has_avx2();
 	for (int y = 0; y < out.height; y++) {
+		fetch(&in, 3 * y + 3, 3);
 		const uint8_t *rows[3] = {row_at(&in, 3 * y), row_at(&in, 3 * y + 1), row_at(&in, 3 * y + 2)};
 		uint8_t *to = out.data + (size_t)y * out.stride;
 		for (int x = avx2 ? fl_box3_avx2(rows, in.width, to, out.width) : 0; x < out.width; x++) {

@@ -1,4 +1,4 @@
-// Scaling by exactly 3:1, 3:2 and 1:2, planes of 8 bits.
+// Scaling by exactly 2:1, 3:1, 3:2 and 1:2, planes of 8 bits.
 #pragma once
 
 #include <stddef.h>
@@ -14,7 +14,9 @@ typedef struct {
 	int stride, width, height;
 } FLPlaneOut;
 
-// The sides of in are 3, 3/2 or 1/2 of those of out, rounded; beyond the edges its last samples count.
+// The sides of in are 2, 3, 3/2 or 1/2 of those of out. Those of 2:1 are exact, the others rounded; beyond the edges the
+// last samples count.
+void fl_scale_2to1(FLPlaneIn in, FLPlaneOut out);
 void fl_scale_3to1(FLPlaneIn in, FLPlaneOut out);
 void fl_scale_3to2(FLPlaneIn in, FLPlaneOut out);
 void fl_scale_1to2(FLPlaneIn in, FLPlaneOut out);
@@ -37,5 +39,6 @@ typedef struct {
 #define FL_HAS_AVX2 1
 int fl_filter_column_avx2(const FLFilter *f, const uint8_t *const *rows, uint8_t *out, int n);
 int fl_filter_row_avx2(const FLFilter *f, const uint8_t *row, uint8_t *out, int n);
+int fl_box2_avx2(const uint8_t *const *rows, uint8_t *out, int n);
 int fl_box3_avx2(const uint8_t *const *rows, int width, uint8_t *out, int n);
 #endif

@@ -1,4 +1,4 @@
-// Scaling: libyuv where the ratio is exactly 1, 2 or 4, our own filters where it is exactly 3, 3/2 or 1/2 (all
+// Scaling: libyuv where the ratio is exactly 1 or 4, our own filters where it is exactly 2, 3, 3/2 or 1/2 (all
 // several times cheaper than a general filter), swscale elsewhere.
 #include "scale.h"
 
@@ -92,11 +92,15 @@ int fl_scale(FLScaler *s, const FLPlanes *from, int sw, int sh, const FLPlanes *
 		copy(from, to, dw, dh);
 		return FL_OK;
 	}
-	if ((sw == 2 * dw && sh == 2 * dh) || (sw == 4 * dw && sh == 4 * dh)) {
+	if (sw == 4 * dw && sh == 4 * dh) {
 		int r = I420Scale(from->data[0], from->stride[0], from->data[1], from->stride[1], from->data[2],
 		                  from->stride[2], sw, sh, to->data[0], to->stride[0], to->data[1], to->stride[1],
 		                  to->data[2], to->stride[2], dw, dh, kFilterBox);
 		return r == 0 ? FL_OK : FL_INVALID;
+	}
+	if (sw == 2 * dw && sh == 2 * dh) {
+		each_plane(fl_scale_2to1, from, sw, sh, to, dw, dh);
+		return FL_OK;
 	}
 	if (sw == 3 * dw && sh == 3 * dh) {
 		each_plane(fl_scale_3to1, from, sw, sh, to, dw, dh);
