@@ -103,7 +103,7 @@ func (s *stream) take(u rtmp.Unit, arrived time.Time) *stage.Error {
 		s.audio.Config(config)
 	case rtmp.AudioFrame:
 		s.heard = arrived
-		if len(u.AU) == 0 || len(u.AU) > transcode.MaxData {
+		if len(u.AU) == 0 || len(u.AU) > transcode.MaxSound {
 			return nil // no access unit of two channels is so long
 		}
 		s.audio.Unit(s.clock.at(u.PTS, now), u.AU)
