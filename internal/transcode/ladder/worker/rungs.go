@@ -1,10 +1,10 @@
 package worker
 
 import (
+	"cmp"
 	"fmt"
 	"image"
 	"math"
-	"sync"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
@@ -55,7 +55,6 @@ type rung struct {
 	from    *rung           // that it is drawn from; nil: the picture
 	src     image.Rectangle // what of that
 	avcc    []byte
-	err     error
 }
 
 const (
@@ -140,34 +139,35 @@ func (rs *rungs) fit(p *av.Picture, rate float64, key bool) bool {
 }
 
 // code encodes a picture in the rungs that are to have it: all have the key frames. What it returns is valid until the
-// next call.
+// next call. The first rung takes about as long as the others together, and is encoded beside them.
 func (rs *rungs) code(p *av.Picture, key bool) ([]ladder.Coded, error) {
 	if key {
 		rs.since = 0
 	}
 	n := rs.since
 	rs.since++
-	var running sync.WaitGroup
-	for _, r := range rs.all {
-		if n%r.Every != 0 {
-			continue
-		}
-		if err := r.draw(p); err != nil {
-			running.Wait()
-			return nil, err
-		}
-		running.Go(func() { r.encode(p.PTS, key) })
+	first := rs.all[0]
+	if err := first.draw(p); err != nil {
+		return nil, err
 	}
-	running.Wait()
+	beside := make(chan error, 1)
+	go func() { beside <- first.encode(p.PTS, key) }()
+	var err error
+	for _, r := range rs.all[1:] {
+		if err == nil && n%r.Every == 0 {
+			if err = r.draw(p); err == nil {
+				err = r.encode(p.PTS, key)
+			}
+		}
+	}
+	if err := cmp.Or(<-beside, err); err != nil {
+		return nil, err
+	}
 	var coded []ladder.Coded
 	for i, r := range rs.all {
-		if n%r.Every != 0 {
-			continue
+		if n%r.Every == 0 {
+			coded = append(coded, ladder.Coded{Track: i, AVCC: r.avcc})
 		}
-		if r.err != nil {
-			return nil, fmt.Errorf("rung %dx%d: %w", r.Width, r.Height, r.err)
-		}
-		coded = append(coded, ladder.Coded{Track: i, AVCC: r.avcc})
 	}
 	return coded, nil
 }
@@ -179,17 +179,21 @@ func (r *rung) draw(p *av.Picture) error {
 	return r.canvas.DrawSamples(p, r.src, r.canvas.Bounds())
 }
 
-func (r *rung) encode(pts int64, key bool) {
+func (r *rung) encode(pts int64, key bool) error {
 	coded, err := r.encoder.Encode(r.canvas, pts, key)
 	if err == nil {
 		r.avcc, err = h264.AVCC(coded.NALUs).Marshal()
 	}
-	r.err = err
+	if err != nil {
+		return fmt.Errorf("rung %dx%d: %w", r.Width, r.Height, err)
+	}
+	return nil
 }
 
+// hurry takes less care, which is hardly seen where pictures are as they came: those are coded so at all times.
 func (rs *rungs) hurry(yes bool) {
 	for _, r := range rs.all {
-		r.encoder.Hurry(yes)
+		r.encoder.Hurry(yes || r.from == nil && r.src.Size() == r.canvas.Bounds().Size())
 	}
 }
 
