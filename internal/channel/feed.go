@@ -1,11 +1,12 @@
 package channel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
@@ -29,33 +30,33 @@ const (
 	soundApart = 5 * time.Second
 )
 
-var errNoVideo = errors.New("no H.264 parameters before the first frame")
+var (
+	errNoVideo       = errors.New("no H.264 parameters before the first frame")
+	errTooFarApart   = errors.New("the picture is too far behind or ahead of the others")
+	errNewParameters = errors.New("the picture has other parameters than before")
+)
 
-// feed turns what one publisher sends into frames on the stream's media time.
-// The live channel's goroutine owns it.
+// feed turns what one publisher sends into frames on the stream's media time: one picture, or several sizes of it that
+// keep step with the leading one. The live channel's goroutine owns it.
 type feed struct {
-	// open returns the stream's muxer, or refuses these tracks. Frame is the length of one in ticks, began is when the
-	// first one came.
-	open func(t hls.Tracks, frame int64, began time.Time) (Sink, error)
+	outlet outlet
 
-	muxer Sink // nil until the first frame is on its way
+	meta     unit.Metadata
+	hasMeta  bool
+	audio    *mpeg4audio.AudioSpecificConfig
+	newAudio bool // audio differs from what the sinks were told
 
-	meta    unit.Metadata
-	hasMeta bool
-	sets    parameterSets
-	audio   *mpeg4audio.AudioSpecificConfig
-	tracks  hls.Tracks // what the muxer was told
-	changed bool       // sets or audio differ from tracks
+	pictures []*picture // by track
+	lead     *picture   // nil until the first key frame
 
+	running bool // sinks have been open
 	started bool
-	probe   []held    // back until the start; the first is a key frame
-	millis  []int64   // DTS of its video frames
+	probe   []held    // back until the start; the first is a key frame of the leading picture
 	began   time.Time // when its first frame came
 
 	placed       bool  // the origin is known
 	originMillis int64 // the encoder's time ...
 	originTicks  int64 // ... of this media time
-	video        cadence
 	sound        audioCadence
 	lastDTS      time.Duration
 
@@ -75,17 +76,28 @@ func (f *feed) write(u unit.Unit, now time.Time) error {
 	case unit.Metadata:
 		f.meta, f.hasMeta = u, true
 	case unit.VideoParams:
-		f.setParameters(parameterSets{sps: u.SPS, pps: u.PPS})
+		p, err := f.picture(u.Track)
+		if err != nil {
+			return err
+		}
+		p.setParameters(parameterSets{sps: u.SPS, pps: u.PPS})
 	case unit.AudioParams:
 		if f.audio == nil || *f.audio != u.Config {
-			f.audio, f.changed = &u.Config, true
+			f.audio, f.newAudio = &u.Config, true
 		}
 	case unit.VideoFrame:
-		f.received.frames++
+		p, err := f.picture(u.Track)
+		if err != nil {
+			return err
+		}
+		if p == f.lead || f.lead == nil {
+			f.received.frames++ // those of the others are the same again
+		}
 		for _, n := range u.NALUs {
 			f.received.video += uint64(len(n))
+			p.bytes += uint64(len(n))
 		}
-		return f.frame(u, now)
+		return f.frame(p, u, now)
 	case unit.AudioFrame:
 		f.received.audio += uint64(len(u.AU))
 		if f.started {
@@ -99,101 +111,161 @@ func (f *feed) write(u unit.Unit, now time.Time) error {
 	return nil
 }
 
-func (f *feed) setParameters(p parameterSets) {
-	if !f.sets.equal(p) {
-		f.sets, f.changed = p, true
+// picture finds the picture of a track, which may be new.
+func (f *feed) picture(track int) (*picture, error) {
+	i, found := slices.BinarySearchFunc(f.pictures, track, func(p *picture, track int) int { return p.track - track })
+	if !found {
+		if len(f.pictures) == mostPictures {
+			return nil, inputError{codeTrackCount, fmt.Sprintf("a publisher brings %d video tracks at most", mostPictures)}
+		}
+		f.pictures = slices.Insert(f.pictures, i, &picture{track: track})
 	}
+	return f.pictures[i], nil
 }
 
-// frame holds a video frame back until the start, and writes it afterwards.
-func (f *feed) frame(u unit.VideoFrame, now time.Time) error {
+// frame holds a video frame back until the start, and places it afterwards.
+func (f *feed) frame(p *picture, u unit.VideoFrame, now time.Time) error {
 	au := sortNALUs(u.NALUs)
 	if len(au.inband.sps) > 0 && len(au.inband.pps) > 0 && (u.Key || au.random) {
-		f.setParameters(au.inband)
+		p.setParameters(au.inband)
 	}
 	if len(au.nalus) == 0 {
 		return nil
 	}
-	key := u.Key || au.random
-	u.Key = key
+	u.Key = u.Key || au.random
 	u.NALUs = au.nalus
-
-	if step := u.DTS - f.lastDTS; (f.started || len(f.probe) > 0) && (step > leapForward || step < -leapBack) {
+	if f.leaps(p, u.DTS) {
 		if err := f.interrupt(); err != nil {
 			return err
 		}
 		f.placed = false
 	}
-	if f.started && key && f.changed {
-		f.stop()
+	if f.started && u.Key && p == f.lead && (p.changed || f.newAudio) {
+		f.restart(held{u, now})
+		return nil
 	}
-	f.lastDTS = u.DTS
+	p.lastDTS, p.seen = u.DTS, true
 	if f.started {
-		return f.writeVideo(u, now)
+		return f.place(p, held{u, now})
 	}
-	if len(f.probe) == 0 {
-		if !key {
+	if !p.begun {
+		if !u.Key {
 			return nil
 		}
-		if len(f.sets.sps) == 0 {
+		if len(p.sets.sps) == 0 {
 			return errNoVideo
 		}
-		f.began = now
+		p.begun = true
+	}
+	f.lastDTS = u.DTS
+	if len(f.probe) == 0 {
+		f.began, f.lead = now, p
 	}
 	f.probe = append(f.probe, held{u, now})
-	f.millis = append(f.millis, u.DTS.Milliseconds())
+	p.millis = append(p.millis, u.DTS.Milliseconds())
 	return f.startWhenReady()
+}
+
+// leaps tells whether a timestamp is far from the newest of its picture, and of all.
+func (f *feed) leaps(p *picture, dts time.Duration) bool {
+	leap := func(from time.Duration) bool { return dts-from > leapForward || dts-from < -leapBack }
+	return (f.started || len(f.probe) > 0) && leap(f.lastDTS) && p.seen && leap(p.lastDTS)
 }
 
 // interrupt breaks the stream; it starts again at the next key frame.
 func (f *feed) interrupt() error {
 	f.stop()
-	if f.muxer == nil {
-		return nil
+	for _, p := range f.open() {
+		if err := p.sink.Break(); err != nil && p == f.lead {
+			return err
+		}
 	}
-	return f.muxer.Break()
+	return nil
+}
+
+// open are the pictures that have a sink, the leading one first.
+func (f *feed) open() []*picture {
+	var open []*picture
+	for _, p := range f.pictures {
+		switch {
+		case p.sink == nil:
+		case p == f.lead:
+			open = slices.Insert(open, 0, p)
+		default:
+			open = append(open, p)
+		}
+	}
+	return open
 }
 
 func (f *feed) stop() {
-	f.started, f.probe, f.millis = false, nil, nil
+	f.started, f.probe = false, nil
+	for _, p := range f.pictures {
+		p.stop()
+	}
+}
+
+// restart begins a probe with a key frame of the leading picture, which brings new parameters. What the others are
+// ahead belongs to it.
+func (f *feed) restart(key held) {
+	p, ahead := f.lead, []held(nil)
+	for _, o := range f.pictures {
+		if o != p {
+			ahead = append(ahead, o.held...)
+		}
+	}
+	f.stop()
+	for _, h := range append([]held{key}, ahead...) {
+		u := h.unit.(unit.VideoFrame)
+		o, err := f.picture(u.Track)
+		if err != nil || !u.Key && !o.begun {
+			continue // there is a picture for what was held
+		}
+		o.begun, o.seen, o.lastDTS = true, true, u.DTS
+		o.millis = append(o.millis, u.DTS.Milliseconds())
+		f.probe = append(f.probe, h)
+	}
+	f.began, f.lastDTS = key.arrived, p.lastDTS
 }
 
 // startWhenReady starts the stream once enough is known of it, and writes what was held back.
 func (f *feed) startWhenReady() error {
-	n := len(f.millis)
-	span := time.Duration(f.millis[n-1]-f.millis[0]) * time.Millisecond
+	millis := f.lead.millis
+	n := len(millis)
+	span := time.Duration(millis[n-1]-millis[0]) * time.Millisecond
 	enough := n >= probeFrames || span >= probeTime
+	for _, p := range f.pictures {
+		// A second picture comes with the first one, if it comes.
+		enough = enough && (len(p.millis) > 1 || len(p.sets.sps) == 0 || span >= probeTime)
+	}
 	sound := f.audio != nil || f.hasMeta && !f.meta.HasAudio || span >= probeSound
-	if !(enough && sound) && len(f.probe) < probeLimit {
+	if !(enough && sound) && len(f.probe) < probeLimit*len(f.pictures) {
 		return nil
 	}
-	f.video = cadence{hints: f.rateHints()}
-	f.video.start(f.millis)
-	f.sound = audioCadence{}
-	tracks := hls.Tracks{SPS: f.sets.sps[0], PPS: f.sets.pps[0], Audio: f.audio}
-	muxer, err := f.open(tracks, f.meanFrame(), f.began)
-	if err != nil {
+	if err := f.openSinks(); err != nil {
 		return err
 	}
-	f.muxer, f.tracks = muxer, tracks
-	if err := f.muxer.SetTracks(f.tracks); err != nil {
-		return fmt.Errorf("set up the stream: %w", err)
-	}
-	f.changed = false
+	f.newAudio, f.sound = false, audioCadence{}
 	if !f.placed {
 		// A new timeline goes on where the wall clock is, as the pictures in it do.
 		f.placed = true
-		f.originMillis = f.millis[0]
-		f.originTicks = max(f.muxer.EndTime(), int64(f.began.Sub(f.muxer.Wall()).Seconds()*hls.ClockRate))
+		f.originMillis = millis[0]
+		f.originTicks = int64(f.began.Sub(f.lead.sink.Wall()).Seconds() * hls.ClockRate)
+		for _, p := range f.open() {
+			f.originTicks = max(f.originTicks, p.sink.EndTime())
+		}
 	}
 	probe := f.probe
 	f.stop()
-	f.started = true
+	f.started, f.running = true, true
 	for _, h := range probe {
 		var err error
 		switch u := h.unit.(type) {
 		case unit.VideoFrame:
-			err = f.writeVideo(u, h.arrived)
+			var p *picture
+			if p, err = f.picture(u.Track); err == nil {
+				err = f.place(p, h)
+			}
 		case unit.AudioFrame:
 			err = f.writeSound(u)
 		}
@@ -204,54 +276,179 @@ func (f *feed) startWhenReady() error {
 	return nil
 }
 
-// rateHints are the frame rates that the encoder claims: in onMetaData and in the SPS.
-func (f *feed) rateHints() []rate {
-	var hints []rate
-	if f.meta.FrameRate > 0 {
-		hints = append(hints, rateOf(f.meta.FrameRate))
-	}
-	var sps h264.SPS
-	if sps.Unmarshal(f.sets.sps[0]) == nil && sps.VUI != nil && sps.VUI.TimingInfo != nil {
-		if fps := sps.FPS(); fps > 0 && fps < 1000 {
-			hints = append(hints, rateOf(fps))
+// openSinks asks where the pictures of the probe go.
+func (f *feed) openSinks() error {
+	begun := []*picture{f.lead}
+	for _, p := range f.pictures {
+		if p != f.lead {
+			p.sink = nil
+			if p.begun {
+				begun = append(begun, p)
+			}
 		}
 	}
-	return hints
+	for _, p := range begun {
+		p.judge(f.meta)
+	}
+	if err := f.outlet.open(begun, f.began); err != nil {
+		return err
+	}
+	anew := false // Other parameters than before, of any of them, are a break for all
+	for _, p := range begun {
+		if p.sink == nil {
+			continue
+		}
+		t := f.tracksOf(p)
+		anew = anew || f.running && len(begun) > 1 && !t.Equal(p.tracks)
+		p.tracks, p.changed = t, false
+	}
+	for _, p := range f.open() {
+		var err error
+		if anew {
+			err = p.sink.Break()
+		}
+		if err = cmp.Or(err, p.sink.SetTracks(p.tracks)); err != nil {
+			return fmt.Errorf("set up the stream: %w", err)
+		}
+	}
+	return nil
 }
 
-// meanFrame is the length of a frame in ticks as the probe shows it.
-func (f *feed) meanFrame() int64 {
-	if f.video.rate.known() {
-		return f.video.rate.frame()
-	}
-	n := int64(len(f.millis))
-	if n < 2 || f.millis[n-1] <= f.millis[0] {
-		return 0
-	}
-	return (f.millis[n-1] - f.millis[0]) * ticksPerMilli / (n - 1)
+func (f *feed) tracksOf(p *picture) hls.Tracks {
+	return hls.Tracks{SPS: p.sets.sps[0], PPS: p.sets.pps[0], Audio: f.audio}
 }
 
-func (f *feed) writeVideo(u unit.VideoFrame, arrived time.Time) error {
+// place writes a frame of the leading picture, and what the others have held up to it; of another one when the leading
+// one has come as far.
+func (f *feed) place(p *picture, h held) error {
+	u := h.unit.(unit.VideoFrame)
+	if p == f.lead {
+		f.lastDTS, p.lastDTS, p.lastPTS = u.DTS, u.DTS, max(p.lastPTS, u.PTS)
+		if err := f.writeVideo(p, h); err != nil {
+			return err
+		}
+		return f.release()
+	}
+	switch {
+	case !p.hold(h):
+		f.lose(p, errTooFarApart)
+	case u.DTS-f.lead.lastDTS > apart:
+		return f.change(p)
+	}
+	return f.release()
+}
+
+// release writes what the leading picture has come as far as.
+func (f *feed) release() error {
+	for _, p := range f.pictures {
+		if p == f.lead {
+			continue
+		}
+		for {
+			h, ok := p.ahead(f.lead)
+			if !ok {
+				break
+			}
+			if err := f.follow(p, h); err != nil {
+				return err
+			}
+		}
+		if p.sink != nil && f.lead.lastDTS-p.lastDTS > apart {
+			f.lose(p, errTooFarApart)
+		}
+	}
+	return nil
+}
+
+// follow writes a frame of a picture that does not lead. That it cannot keep step is its own affair.
+func (f *feed) follow(p *picture, h held) error {
+	u := h.unit.(unit.VideoFrame)
+	if p.sink != nil && u.Key && p.changed {
+		f.lose(p, errNewParameters)
+	}
+	if p.sink == nil {
+		if ok, err := f.join(p, u); !ok {
+			return err
+		}
+	}
+	if err := f.writeVideo(p, h); err != nil {
+		f.lose(p, err)
+	}
+	return nil
+}
+
+// join gives a picture a sink that had none, at a key frame, once its frame rate can be told.
+func (f *feed) join(p *picture, u unit.VideoFrame) (bool, error) {
+	if !u.Key || len(p.millis) < probeFrames || len(p.sets.sps) == 0 {
+		p.millis = append(p.millis[max(0, len(p.millis)-cadenceWindow):], u.DTS.Milliseconds())
+		return false, nil
+	}
+	p.millis = p.millis[len(p.millis)-probeFrames:]
+	p.judge(f.meta)
+	p.tracks, p.changed = f.tracksOf(p), false
+	p.tracks.Audio = f.lead.tracks.Audio
+	if err := f.outlet.join(p); err != nil || p.sink == nil {
+		return false, err
+	}
+	if err := p.sink.SetTracks(p.tracks); err != nil {
+		f.lose(p, err)
+		return false, nil
+	}
+	return true, nil
+}
+
+// lose takes a picture's sink away. It may join again later.
+func (f *feed) lose(p *picture, reason error) {
+	p.held, p.size, p.millis = nil, 0, nil
+	if p.sink != nil {
+		p.sink = nil
+		f.outlet.lose(p, reason)
+	}
+}
+
+// change makes a picture the leading one, since the one that was has fallen behind.
+func (f *feed) change(p *picture) error {
+	old := f.lead
+	others := slices.DeleteFunc(f.open(), func(o *picture) bool { return o == old || o == p })
+	if p.sink == nil || !f.outlet.lead(p, others) {
+		f.lose(p, errTooFarApart)
+		return nil
+	}
+	ahead := p.held
+	p.held, p.size = nil, 0
+	f.lead = p
+	f.lose(old, errTooFarApart)
+	for _, h := range ahead {
+		if err := f.place(p, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *feed) writeVideo(p *picture, h held) error {
+	u := h.unit.(unit.VideoFrame)
 	millis := u.DTS.Milliseconds()
-	at := f.video.next(millis, u.PTS.Milliseconds(), f.originTicks+(millis-f.originMillis)*ticksPerMilli)
+	at := p.cadence.next(millis, u.PTS.Milliseconds(), f.originTicks+(millis-f.originMillis)*ticksPerMilli)
 	nalus := u.NALUs
-	if extra := f.sets.extra(); u.Key && len(extra) > 0 {
+	if extra := p.sets.extra(); u.Key && len(extra) > 0 {
 		nalus = append(extra, nalus...)
 	}
-	return f.muxer.WriteVideo(hls.VideoFrame{
-		DTS: at.dts, PTS: at.pts, Duration: at.duration, Key: u.Key, NALUs: nalus, Arrived: arrived,
+	return p.sink.WriteVideo(hls.VideoFrame{
+		DTS: at.dts, PTS: at.pts, Duration: at.duration, Key: u.Key, NALUs: nalus, Arrived: h.arrived,
 	})
 }
 
 func (f *feed) writeSound(u unit.AudioFrame) error {
-	if f.tracks.Audio == nil || *f.tracks.Audio != *f.audio {
+	audio := f.lead.tracks.Audio
+	if audio == nil || *audio != *f.audio {
 		return nil // until the key frame that brings the new parameters into force
 	}
 	if apart := u.PTS - f.lastDTS; apart > soundApart || apart < -soundApart {
 		f.droppedSound++
 		return nil
 	}
-	hz := int64(f.tracks.Audio.SampleRate)
+	hz := int64(audio.SampleRate)
 	said := f.originTicks*hz/hls.ClockRate + (u.PTS.Milliseconds()-f.originMillis)*hz/1000
 	if said < 0 {
 		return nil
@@ -261,13 +458,14 @@ func (f *feed) writeSound(u unit.AudioFrame) error {
 		f.droppedSound++
 		return nil
 	}
-	return f.muxer.WriteAudio(hls.AudioFrame{DTS: at, AU: u.AU})
-}
-
-// frameRate is what was measured, in frames per second.
-func (f *feed) frameRate() float64 {
-	if r := f.video.rate; r.known() {
-		return float64(r.num) / float64(r.den)
+	for _, p := range f.open() {
+		switch err := p.sink.WriteAudio(hls.AudioFrame{DTS: at, AU: u.AU}); {
+		case err == nil:
+		case p == f.lead:
+			return err
+		default:
+			f.lose(p, err)
+		}
 	}
-	return hls.ClockRate / float64(f.video.frame())
+	return nil
 }

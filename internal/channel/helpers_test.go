@@ -41,10 +41,13 @@ const (
 )
 
 // directory knows one channel under three keys, and another one.
-type directory struct{ authorized, restricted, normal, fragmented bool }
+type directory struct {
+	authorized, restricted, normal, fragmented bool
+	multitrack                                 Multitrack
+}
 
 func (d directory) ResolveStreamKey(_ context.Context, key string) (Publisher, error) {
-	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal, FragmentedMP4: d.fragmented}, Source: "encoder", Passphrase: passphrase}
+	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal, FragmentedMP4: d.fragmented, Multitrack: d.multitrack}, Source: "encoder", Passphrase: passphrase}
 	switch key {
 	case secureKey:
 	case plainKey:

@@ -21,6 +21,8 @@ type ingest struct {
 	came time.Time
 	tape Sink // nil: not recorded
 	gone func()
+
+	taping *picture // which is recorded
 }
 
 // Write implements rtmp.Publication and srt.Publication.

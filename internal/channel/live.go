@@ -53,10 +53,13 @@ type live struct {
 	done    chan struct{} // closed when run has returned
 	cancel  context.CancelFunc
 	viewers viewers
-	muxer   atomic.Pointer[hls.Muxer]
-	shown   atomic.Pointer[Stream] // the newest snapshot; ViewerCount is left out
-	over    atomic.Bool            // stateEnded
+	muxer   atomic.Pointer[hls.Muxer] // of the leading picture
+	shown   atomic.Pointer[Stream]    // the newest snapshot; ViewerCount is left out
+	over    atomic.Bool               // stateEnded
 	counts  counters
+
+	renditions atomic.Pointer[[]rendition] // the largest first; nil until the first frame
+	playable   atomic.Bool
 
 	// owned by run
 	state      liveState
@@ -66,6 +69,7 @@ type live struct {
 	identity   string // of the publisher that the stream belongs to
 	source     string
 	first      int64       // media sequence number to begin with
+	code       string      // of SessionEnded
 	expiry     *time.Timer // end of the gap or of the linger
 	meter      meter
 	overrun    overrun
@@ -137,8 +141,12 @@ func (l *live) write(m unitMessage) {
 	if m.in != l.in && m.in != l.challenger {
 		return // cut already
 	}
-	err := m.in.feed.write(m.unit, m.arrived)
+	err := l.channel.checkUnit(m.unit)
+	if err == nil {
+		err = m.in.feed.write(m.unit, m.arrived)
+	}
 	breach, tooMuch := errors.AsType[Breach](err)
+	unfit, notTaken := errors.AsType[inputError](err)
 	switch {
 	case err == nil:
 	case m.in == l.challenger:
@@ -146,6 +154,12 @@ func (l *live) write(m unitMessage) {
 		return
 	case tooMuch:
 		l.breach(breach)
+		return
+	case notTaken:
+		l.log.Warn("publisher cut", "remote", m.in.remote, "code", unfit.code, "error", err)
+		m.in.cut(err)
+		l.code = unfit.code
+		l.end(err.Error())
 		return
 	default:
 		// It goes with what it sent; what viewers have so far stays.
@@ -158,10 +172,8 @@ func (l *live) write(m unitMessage) {
 	l.counts.videoBytes.Store(n.video)
 	l.counts.audioBytes.Store(n.audio)
 	l.counts.droppedSound.Store(l.in.feed.droppedSound)
-	if l.state == stateConnected {
-		if x := l.muxer.Load(); x != nil && x.Ready() {
-			l.play()
-		}
+	if l.state == stateConnected && l.ready() {
+		l.play()
 	}
 }
 
@@ -221,43 +233,13 @@ func (l *live) attach(in *ingest) error {
 // accept prepares for what a publisher will send.
 func (l *live) accept(in *ingest) {
 	in.came = time.Now()
-	in.feed = feed{open: func(t hls.Tracks, frame int64, began time.Time) (Sink, error) {
-		x, err := l.open(in, t, frame, began)
-		if err != nil {
-			return nil, err
-		}
-		return in.taped(x), nil
-	}}
+	in.feed = feed{outlet: in}
 	l.log.Info("publisher connected", "remote", in.remote, "source", in.publisher.Source, "priority", in.priority)
-}
-
-// open decides about the media that a publisher is about to bring, at its start and when its parameters have changed,
-// and returns the stream's muxer. The first frame of the first publisher makes it.
-func (l *live) open(in *ingest, t hls.Tracks, frame int64, began time.Time) (*hls.Muxer, error) {
-	if in == l.challenger {
-		if err := l.takeOver(t); err != nil {
-			return nil, err
-		}
-	}
-	if err := checkPicture(t.Size()); err != nil {
-		return nil, err
-	}
-	if x := l.muxer.Load(); x != nil {
-		return x, nil
-	}
-	x := hls.New(hls.Config{
-		Prefix: arn.NewID(8), Wall: began, PartTarget: hls.PartTarget(frame),
-		Container: l.channel.container(), WholeSegments: l.channel.NormalLatency,
-		// Seconds, so that neither number falls behind an earlier stream of this channel, across restarts of
-		// the server too: segments and breaks are further apart than a second.
-		Sequence: l.first, Breaks: l.first,
-	})
-	l.muxer.Store(x)
-	return x, nil
 }
 
 // play makes the stream known: its first part is there.
 func (l *live) play() {
+	l.playable.Store(true)
 	l.to(statePlaying, "the first part is playable")
 	l.log.Info("stream is playable", "after", time.Since(l.started).Round(time.Millisecond))
 	l.meter.reset(time.Now(), l.muxer.Load().EndTime(), l.received())
@@ -315,16 +297,14 @@ func (l *live) end(reason string) {
 		l.challenger.untape()
 		l.challenger = nil
 	}
-	if x := l.muxer.Load(); x != nil {
-		if err := x.End(); err != nil {
-			l.log.Error("cannot close the last segment", "error", err)
-		}
+	if err := l.breakAll(true); err != nil {
+		l.log.Error("cannot close the last segment", "error", err)
 	}
 	l.to(stateEnded, reason)
 	if wasPlayable {
 		l.observe(Event{Kind: StreamEnd, Reason: reason})
 	}
-	l.observe(Event{Kind: SessionEnded, Reason: reason})
+	l.observe(Event{Kind: SessionEnded, Reason: reason, Code: l.code})
 	l.expiry.Reset(linger)
 }
 
@@ -336,8 +316,10 @@ func (l *live) abandon() {
 		}
 	}
 	l.in, l.challenger = nil, nil
-	if x := l.muxer.Load(); x != nil {
-		x.Abandon()
+	if list := l.renditions.Load(); list != nil {
+		for _, r := range *list {
+			r.muxer.Abandon()
+		}
 	}
 	if l.state == stateEnded {
 		return
@@ -356,11 +338,11 @@ func (l *live) show(h Health) {
 		ChannelARN: l.channel.ARN, ID: l.id, StartTime: l.started, Health: h, Source: l.source,
 	}
 	if old := l.shown.Load(); old != nil {
-		s.Video, s.Audio = old.Video, old.Audio
+		s.Video, s.Tracks, s.Audio = old.Video, old.Tracks, old.Audio
 	}
 	if l.in != nil {
-		if v := l.in.feed.videoInfo(l.meter.videoRate); v != nil {
-			s.Video, s.Audio = v, l.in.feed.audioInfo(l.meter.audioRate)
+		if v := l.in.feed.videoInfo(l.meter.videoRate); len(v) > 0 {
+			s.Video, s.Tracks, s.Audio = &v[0], v, l.in.feed.audioInfo(l.meter.audioRate)
 		}
 	}
 	l.shown.Store(&s)

@@ -20,6 +20,10 @@ type Channel struct {
 	Basic         bool // of type BASIC, which takes less than STANDARD, see limits.go
 	NormalLatency bool // playback by whole segments only
 	FragmentedMP4 bool // playback in fragmented MP4, not in MPEG-TS
+	Multitrack    Multitrack
+
+	// RecordedSizes are the classes that one is recorded of, the largest that there is; empty: of all.
+	RecordedSizes []Resolution
 }
 
 // container is what players get the channel's media in.
@@ -73,6 +77,7 @@ const (
 
 // VideoInfo describes the ingested video as really received.
 type VideoInfo struct {
+	Track         int    // of the publisher, from 0
 	Codec         string // RFC 6381, for example avc1.42C028
 	Profile       string
 	Level         string
@@ -97,7 +102,8 @@ type Stream struct {
 	StartTime   time.Time
 	Health      Health
 	ViewerCount int
-	Video       *VideoInfo // nil until known
+	Video       *VideoInfo  // the largest picture; nil until known
+	Tracks      []VideoInfo // all pictures, the largest first; one, most of the time
 	Audio       *AudioInfo
 	Source      string // see Publisher
 }

@@ -120,6 +120,26 @@ func TestChannelParameters(t *testing.T) {
 	}
 }
 
+// TestMultitrackInput enables it, and changes the channel so that it does not fit any more.
+func TestMultitrackInput(t *testing.T) {
+	f := start(t)
+	created := f.must(t, "CreateChannel", `{"containerFormat":"FRAGMENTED_MP4"}`)
+	name := text(t, created, "channel", "arn")
+	update := func(members string) string { return fmt.Sprintf(`{"arn":%q,%s}`, name, members) }
+	f.must(t, "UpdateChannel", update(`"multitrackInputConfiguration":{"enabled":true,"policy":"REQUIRE","maximumResolution":"HD"}`))
+	p, err := f.ResolveStreamKey(t.Context(), text(t, created, "streamKey", "value"))
+	if want := (channel.Multitrack{Enabled: true, Required: true, Limit: channel.HD}); err != nil || p.Channel.Multitrack != want {
+		t.Errorf("resolved %+v, %v", p.Channel.Multitrack, err)
+	}
+	f.refused(t, "UpdateChannel", update(`"containerFormat":"TS"`), 400, "ValidationException", "FRAGMENTED_MP4")
+	f.refused(t, "UpdateChannel", update(`"type":"BASIC"`), 400, "ValidationException", "STANDARD")
+	f.must(t, "UpdateChannel", update(`"multitrackInputConfiguration":{"enabled":false},"containerFormat":"TS"`))
+	got := f.must(t, "GetChannel", fmt.Sprintf(`{"arn":%q}`, name))
+	if policy := text(t, got, "channel", "multitrackInputConfiguration", "policy"); policy != "REQUIRE" {
+		t.Errorf("policy %s", policy)
+	}
+}
+
 func TestChannelRefusals(t *testing.T) {
 	f := start(t)
 	const v, missing, notBuilt = "ValidationException", "ResourceNotFoundException", "NotImplementedException"
@@ -134,7 +154,11 @@ func TestChannelRefusals(t *testing.T) {
 		{"CreateChannel", `{"recordingConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:recording-configuration/abc"}`, 404, missing, "recording-configuration/abc"},
 		{"CreateChannel", `{"playbackRestrictionPolicyArn":"arn:aws:ivs:us-east-1:000000000000:playback-restriction-policy/abc"}`, 404, missing, "playback-restriction-policy/abc"},
 		{"CreateChannel", `{"adConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:ad-configuration/abc"}`, 404, missing, "ad-configuration/abc"},
-		{"CreateChannel", `{"multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, 501, notBuilt, "Multitrack"},
+		{"CreateChannel", `{"multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, 400, v, "FRAGMENTED_MP4"},
+		{"CreateChannel", `{"containerFormat":"FRAGMENTED_MP4","type":"BASIC","multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, 400, v, "STANDARD"},
+		{"CreateChannel", `{"containerFormat":"FRAGMENTED_MP4","multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW"}}`, 400, v, "maximumResolution"},
+		{"CreateChannel", `{"containerFormat":"FRAGMENTED_MP4","multitrackInputConfiguration":{"enabled":true,"maximumResolution":"HD"}}`, 400, v, "policy"},
+		{"UpdateChannel", fmt.Sprintf(`{"arn":%q,"multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, existing), 400, v, "FRAGMENTED_MP4"},
 		{"CreateChannel", `{"type":"ADVANCED_HD"}`, 501, notBuilt, "ADVANCED_HD"},
 		{"CreateChannel", `{"preset":"HIGHER_BANDWIDTH_DELIVERY"}`, 400, v, "preset"},
 		{"CreateChannel", `{"name":"no spaces"}`, 400, v, "name"},

@@ -38,6 +38,9 @@ func (c *Control) ResolveStreamKey(ctx context.Context, key string) (channel.Pub
 		return channel.Publisher{}, fmt.Errorf("resolve stream key: %w", err)
 	}
 	p := channel.Publisher{Channel: c.liveChannel(r), Passphrase: c.srtPassphrase(r.ID)}
+	if p.Channel.RecordedSizes, err = c.recordedSizes(ctx, r); err != nil {
+		return channel.Publisher{}, fmt.Errorf("resolve stream key: %w", err)
+	}
 	switch {
 	case len(parts) == 4 && parts[0] == encoderKey && r.StreamKey != nil && same(key, c.streamKeyValue(r.ID, *r.StreamKey)):
 		p.Source, p.AllowPlain = "encoder", r.InsecureIngest
@@ -80,7 +83,7 @@ func (c *Control) liveChannel(r channelRecord) channel.Channel {
 		ARN: c.channelARN(r.ID), ID: r.ID, Name: r.Name, Authorized: r.Authorized, Restricted: r.RestrictionPolicy != "",
 		Recorded: r.RecordingConfiguration != "",
 		Basic:    r.Type == ivs.ChannelTypeBasic, NormalLatency: r.LatencyMode == ivs.ChannelLatencyModeNormal,
-		FragmentedMP4: r.Container == ivs.ContainerFormatFragmentedMp4,
+		FragmentedMP4: r.Container == ivs.ContainerFormatFragmentedMp4, Multitrack: r.Multitrack.live(),
 	}
 }
 

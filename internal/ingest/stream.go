@@ -85,11 +85,17 @@ func (s *stream) take(u rtmp.Unit, arrived time.Time) *stage.Error {
 	now := arrived.Sub(s.live.began)
 	switch u := u.(type) {
 	case rtmp.VideoParams:
+		if u.Track > 0 {
+			return nil // the stage takes the first size of the picture
+		}
 		if e := checkVideo(u.SPS); e != nil {
 			return e
 		}
 		s.sets = parameterSets{sps: u.SPS, pps: u.PPS}
 	case rtmp.VideoFrame:
+		if u.Track > 0 {
+			return nil
+		}
 		s.heard = arrived
 		return s.video(u, now)
 	case rtmp.AudioParams:
