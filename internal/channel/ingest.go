@@ -22,7 +22,8 @@ type ingest struct {
 	tape Sink // nil: not recorded
 	gone func()
 
-	taping *picture // which is recorded
+	taping *picture    // which is recorded
+	coder  *transcoder // nil: the feed takes what comes
 }
 
 // Write implements rtmp.Publication and srt.Publication.

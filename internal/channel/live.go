@@ -60,6 +60,7 @@ type live struct {
 
 	renditions atomic.Pointer[[]rendition] // the largest first; nil until the first frame
 	playable   atomic.Bool
+	coder      atomic.Pointer[transcoder] // of the newest publisher, for its figures; nil until one runs
 
 	// owned by run
 	state      liveState
@@ -114,12 +115,14 @@ func (l *live) handle(m any) {
 		m.reply <- l.attach(m.in)
 	case unitMessage:
 		l.write(m)
+	case codedMessage:
+		l.emit(m)
 	case detachMessage:
 		switch m.in {
 		case l.in:
 			l.detach(reasonText(m.reason), m.goodbye)
 		case l.challenger:
-			l.challenger.untape()
+			l.challenger.finish()
 			l.challenger = nil
 			l.log.Info("publisher gone before it took the stream over", "remote", m.in.remote, "reason", reasonText(m.reason))
 		}
@@ -143,28 +146,44 @@ func (l *live) write(m unitMessage) {
 	}
 	err := l.channel.checkUnit(m.unit)
 	if err == nil {
-		err = m.in.feed.write(m.unit, m.arrived)
+		err = m.in.take(m.unit, m.arrived)
 	}
+	l.judgeUnit(m.in, err)
+}
+
+// emit takes a picture of a publisher that has been transcoded.
+func (l *live) emit(m codedMessage) {
+	if m.in == l.in || m.in == l.challenger {
+		l.judgeUnit(m.in, m.in.coder.emit(m.picture))
+	}
+}
+
+// judgeUnit goes on after a unit of a publisher: err is what was wrong with it.
+func (l *live) judgeUnit(in *ingest, err error) {
 	breach, tooMuch := errors.AsType[Breach](err)
 	unfit, notTaken := errors.AsType[inputError](err)
+	tooSlow, notCarried := errors.AsType[capacityError](err)
 	switch {
 	case err == nil:
-	case m.in == l.challenger:
+	case in == l.challenger:
 		l.dropChallenger(err)
 		return
 	case tooMuch:
 		l.breach(breach)
 		return
+	case notCarried:
+		l.fail(tooSlow)
+		return
 	case notTaken:
-		l.log.Warn("publisher cut", "remote", m.in.remote, "code", unfit.code, "error", err)
-		m.in.cut(err)
+		l.log.Warn("publisher cut", "remote", in.remote, "code", unfit.code, "error", err)
+		in.cut(err)
 		l.code = unfit.code
 		l.end(err.Error())
 		return
 	default:
 		// It goes with what it sent; what viewers have so far stays.
-		l.log.Warn("publisher cut", "remote", m.in.remote, "error", err)
-		m.in.cut(err)
+		l.log.Warn("publisher cut", "remote", in.remote, "error", err)
+		in.cut(err)
 		l.detach(err.Error(), false)
 		return
 	}
@@ -182,7 +201,7 @@ func (l *live) received() received {
 	if l.in == nil {
 		return l.meter.gone
 	}
-	return l.meter.gone.plus(l.in.feed.received)
+	return l.meter.gone.plus(l.in.received())
 }
 
 // breach ends a stream that is more than its channel takes.
@@ -234,6 +253,7 @@ func (l *live) attach(in *ingest) error {
 func (l *live) accept(in *ingest) {
 	in.came = time.Now()
 	in.feed = feed{outlet: in}
+	in.coder = newTranscoder(in, l.log)
 	l.log.Info("publisher connected", "remote", in.remote, "source", in.publisher.Source, "priority", in.priority)
 }
 
@@ -262,7 +282,7 @@ func (l *live) detach(reason string, goodbye bool) {
 	if err := l.in.feed.interrupt(); err != nil {
 		l.log.Error("cannot close the last segment", "error", err)
 	}
-	l.in.untape()
+	l.in.finish()
 	l.in = nil
 	l.to(stateGap, reason)
 	l.judge(Starving)
@@ -289,12 +309,12 @@ func (l *live) end(reason string) {
 	wasPlayable := l.state != stateConnected
 	l.meter.gone = l.received()
 	if l.in != nil {
-		l.in.untape()
+		l.in.finish()
 		l.in = nil
 	}
 	if l.challenger != nil {
 		l.challenger.cut(errEnded)
-		l.challenger.untape()
+		l.challenger.finish()
 		l.challenger = nil
 	}
 	if err := l.breakAll(true); err != nil {
@@ -313,6 +333,9 @@ func (l *live) abandon() {
 	for _, in := range []*ingest{l.in, l.challenger} {
 		if in != nil {
 			in.cut(errShutdown)
+			if in.coder != nil {
+				in.coder.close()
+			}
 		}
 	}
 	l.in, l.challenger = nil, nil
@@ -341,7 +364,7 @@ func (l *live) show(h Health) {
 		s.Video, s.Tracks, s.Audio = old.Video, old.Tracks, old.Audio
 	}
 	if l.in != nil {
-		if v := l.in.feed.videoInfo(l.meter.videoRate); len(v) > 0 {
+		if v := l.in.videoInfo(l.meter.videoRate); len(v) > 0 {
 			s.Video, s.Tracks, s.Audio = &v[0], v, l.in.feed.audioInfo(l.meter.audioRate)
 		}
 	}

@@ -21,6 +21,7 @@ type Channel struct {
 	NormalLatency bool // playback by whole segments only
 	FragmentedMP4 bool // playback in fragmented MP4, not in MPEG-TS
 	Multitrack    Multitrack
+	Ladder        Ladder // of the types ADVANCED_SD and ADVANCED_HD
 
 	// RecordedSizes are the classes that one is recorded of, the largest that there is; empty: of all.
 	RecordedSizes []Resolution
@@ -122,6 +123,7 @@ const (
 	StreamTakeoverFailure EventKind = "Stream Takeover Failure" // it was refused, with a Code
 	StarvationStart       EventKind = "Starvation Start"
 	StarvationEnd         EventKind = "Starvation End"
+	StreamFailure         EventKind = "Stream Failure"    // the picture cannot be transcoded, for a Reason
 	AdBreakInserted       EventKind = "Ad Break Inserted" // between start and end
 
 	// The names of limits, of which a Breach tells.

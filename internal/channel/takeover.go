@@ -101,10 +101,13 @@ func (l *live) succeed(why string) {
 	if err := l.in.feed.interrupt(); err != nil {
 		l.log.Error("cannot close the last segment", "error", err)
 	}
-	l.in.untape()
+	l.in.finish()
 	l.takeovers++
 	l.in, l.challenger = l.challenger, nil
 	l.identity, l.source = l.in.identity, l.in.publisher.Source
+	if t := l.in.coder; t != nil && t.running {
+		l.coder.Store(t)
+	}
 	l.log.Info("publisher replaced", "remote", l.in.remote, "priority", l.in.priority, "reason", why)
 	l.observe(Event{Kind: StreamTakeover})
 }
@@ -113,7 +116,7 @@ func (l *live) succeed(why string) {
 func (l *live) dropChallenger(err error) {
 	l.log.Warn("publisher cut", "remote", l.challenger.remote, "error", err)
 	l.challenger.cut(err)
-	l.challenger.untape()
+	l.challenger.finish()
 	l.challenger = nil
 	if refused, ok := errors.AsType[takeoverError](err); ok {
 		l.refuseTakeover(refused)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -72,9 +73,13 @@ func (r *channelRecord) configure(in *ivs.UpdateChannelRequest, attached attachm
 	r.Container = value(in.ContainerFormat, r.Container)
 	switch {
 	case r.Type == ivs.ChannelTypeAdvancedSd || r.Type == ivs.ChannelTypeAdvancedHd:
-		return notBuilt("Channels of type %s need transcoding, which is not built yet: use BASIC or STANDARD", r.Type)
+		r.Preset = cmp.Or(value(in.Preset, r.Preset), ivs.TranscodePresetHigherBandwidthDelivery)
 	case value(in.Preset, "") != "":
 		return api.ValidationException("preset is only valid for the channel types ADVANCED_SD and ADVANCED_HD, not for %s", r.Type)
+	default:
+		r.Preset = ""
+	}
+	switch {
 	case r.AdConfiguration != "" && r.Container == ivs.ContainerFormatFragmentedMp4:
 		return api.ValidationException("A channel with an ad configuration must have the container format TS")
 	}

@@ -16,6 +16,7 @@ type channelRecord struct {
 	Created        time.Time         `json:"created"`
 	Name           string            `json:"name"`
 	Type           string            `json:"type"`
+	Preset         string            `json:"preset,omitzero"` // of the types with a ladder
 	LatencyMode    string            `json:"latencyMode"`
 	InsecureIngest bool              `json:"insecureIngest"`
 	Authorized     bool              `json:"authorized,omitzero"`
@@ -56,7 +57,7 @@ func (c *Control) viewChannel(r channelRecord) *ivs.Channel {
 		Authorized:                   new(r.Authorized),
 		Tags:                         given(r.Tags),
 		InsecureIngest:               new(r.InsecureIngest),
-		Preset:                       &none,
+		Preset:                       new(r.Preset),
 		PlaybackRestrictionPolicyArn: c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy),
 		MultitrackInputConfiguration: r.Multitrack.view(),
 		ContainerFormat:              new(r.Container),
@@ -89,7 +90,7 @@ func (c *Control) listChannel(r *channelRecord) {
 		Tags:                         given(r.Tags),
 		InsecureIngest:               &r.InsecureIngest,
 		Type:                         &r.Type,
-		Preset:                       &none,
+		Preset:                       &r.Preset,
 		PlaybackRestrictionPolicyArn: c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy),
 		AdConfigurationArn:           c.attachedARN(arn.AdConfiguration, r.AdConfiguration),
 	}

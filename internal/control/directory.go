@@ -14,6 +14,7 @@ import (
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/store"
+	"github.com/footlight-live/footlight/internal/transcode/ladder"
 )
 
 // The first parts of stream keys: of encoders and of compositions.
@@ -83,8 +84,16 @@ func (c *Control) liveChannel(r channelRecord) channel.Channel {
 		ARN: c.channelARN(r.ID), ID: r.ID, Name: r.Name, Authorized: r.Authorized, Restricted: r.RestrictionPolicy != "",
 		Recorded: r.RecordingConfiguration != "",
 		Basic:    r.Type == ivs.ChannelTypeBasic, NormalLatency: r.LatencyMode == ivs.ChannelLatencyModeNormal,
-		FragmentedMP4: r.Container == ivs.ContainerFormatFragmentedMp4, Multitrack: r.Multitrack.live(),
+		FragmentedMP4: r.Container == ivs.ContainerFormatFragmentedMp4, Multitrack: r.Multitrack.live(), Ladder: r.ladder(),
 	}
+}
+
+// ladder is in which sizes the channel's picture is shown.
+func (r channelRecord) ladder() channel.Ladder {
+	if r.Preset == "" {
+		return channel.Ladder{}
+	}
+	return channel.Ladder{Type: ladder.Type(r.Type), Preset: ladder.Preset(r.Preset)}
 }
 
 // CompositionStreamKey is the key with which a composition publishes to a channel of this account. It is

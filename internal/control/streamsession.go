@@ -35,7 +35,7 @@ type streamEventRecord struct {
 
 // failure tells whether the event is one for hasErrorEvent: a limit that was exceeded, or something that failed.
 func (e streamEventRecord) failure() bool {
-	return e.Code != "" || eventGroup(channel.EventKind(e.Name)) == limitBreach
+	return e.Code != "" || e.Name == string(channel.StreamFailure) || eventGroup(channel.EventKind(e.Name)) == limitBreach
 }
 
 // maxStreamEvents is how many events a session shows and keeps.

@@ -133,3 +133,19 @@ func (s step) rung(p Preset, rate float64, every int) Rung {
 	}
 	return Rung{Every: n, FrameRate: rate / float64(n), BitRate: 1000 * kilobits}
 }
+
+// What a ladder costs, in cores per million pixels per second: 0.4 for 720p30 on one core of an AMD EPYC, rather too high
+// (bench/ladder). It decides about admission.
+const (
+	coresPerDecoded = 0.003
+	coresPerEncoded = 0.009
+)
+
+// Cores is what the ladder of a picture is expected to cost.
+func Cores(t Type, p Preset, in Source) float64 {
+	cores := coresPerDecoded * float64(in.Width*in.Height) * in.FrameRate / 1e6
+	for _, r := range Rungs(t, p, in) {
+		cores += coresPerEncoded * float64(r.Width*r.Height) * r.FrameRate / 1e6
+	}
+	return cores
+}
