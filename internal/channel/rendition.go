@@ -45,7 +45,7 @@ func (l *live) ready() bool {
 	if lead == nil || !lead.Ready() {
 		return false
 	}
-	const patience = 5 // parts
+	const patience = 15 // parts
 	if _, parts := lead.Position(); parts > patience {
 		return true
 	}

@@ -423,6 +423,30 @@ func TestRenditionJoins(t *testing.T) {
 	})
 }
 
+// TestRenditionAlone has a second picture that never keeps step, and stays alone.
+func TestRenditionAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, multitrackDirectory())
+		high, low := &track{params: params(0, 1280, 720)}, &track{params: params(1, 640, 360), keyOff: 25}
+		s := b.studio(30, high, low)
+		s.run(6)
+		if lines, _ := b.variants(); len(lines) != 1 || !strings.Contains(lines[0], "1280x720") {
+			t.Errorf("at first: %v", lines)
+		}
+		high.absent = true
+		s.run(16)
+		if lines, _ := b.variants(); len(lines) != 1 || !strings.Contains(lines[0], "640x360") {
+			t.Errorf("then: %v", lines)
+		}
+		if m := b.media(mediaPlaylist); discontinuities(m) != 0 || m.DiscontinuitySequence == nil || len(m.Segments) < 2 {
+			t.Errorf("%+v", m)
+		}
+		if stream, _ := b.Stream(testARN); stream.Health != Healthy {
+			t.Errorf("health %s", stream.Health)
+		}
+	})
+}
+
 // TestRenditionLimit trims what a token allows.
 func TestRenditionLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
