@@ -35,6 +35,7 @@ type feed struct {
 	lead     *picture   // nil until the first key frame
 
 	running bool // sinks have been open
+	grouped bool // in group
 	started bool
 	probe   []held    // back until the start; the first is a key frame of the leading picture
 	began   time.Time // when its first frame came

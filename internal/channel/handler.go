@@ -226,8 +226,8 @@ func multivariant(w http.ResponseWriter, r *http.Request, l *live, renditions []
 			v.Name = x.name
 		}
 		v.PeakBitRate, v.MeanBitRate = x.muxer.BitRates()
-		if i := slices.IndexFunc(s.Tracks, func(v VideoInfo) bool { return v.Track == x.track }); i >= 0 {
-			video := s.Tracks[i]
+		if i := slices.IndexFunc(s.Renditions, func(v VideoInfo) bool { return v.Track == x.track }); i >= 0 {
+			video := s.Renditions[i]
 			v.Codecs, v.Width, v.Height, v.FrameRate = video.Codec, video.Width, video.Height, video.FrameRate
 			announced := video.BitRate
 			if s.Audio != nil {

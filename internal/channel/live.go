@@ -361,11 +361,12 @@ func (l *live) show(h Health) {
 		ChannelARN: l.channel.ARN, ID: l.id, StartTime: l.started, Health: h, Source: l.source,
 	}
 	if old := l.shown.Load(); old != nil {
-		s.Video, s.Tracks, s.Audio = old.Video, old.Tracks, old.Audio
+		s.Video, s.Tracks, s.Renditions, s.Audio = old.Video, old.Tracks, old.Renditions, old.Audio
 	}
 	if l.in != nil {
 		if v := l.in.videoInfo(l.meter.videoRate); len(v) > 0 {
 			s.Video, s.Tracks, s.Audio = &v[0], v, l.in.feed.audioInfo(l.meter.audioRate)
+			s.Renditions = l.in.renditionInfo(v)
 		}
 	}
 	l.shown.Store(&s)

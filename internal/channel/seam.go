@@ -105,6 +105,7 @@ type Stream struct {
 	ViewerCount int
 	Video       *VideoInfo  // the largest picture; nil until known
 	Tracks      []VideoInfo // all pictures, the largest first; one, most of the time
+	Renditions  []VideoInfo // what is made of them for players: the same, where the channel has no ladder
 	Audio       *AudioInfo
 	Source      string // see Publisher
 }

@@ -89,6 +89,7 @@ func (t *transcoder) take(u unit.Unit, arrived time.Time) error {
 	switch u := u.(type) {
 	case unit.Metadata:
 		t.meta = u
+		u.VideoBitRate = 0 // it is not that of the sizes
 		return t.in.feed.write(u, arrived)
 	case unit.VideoParams:
 		return t.parameters(parameterSets{sps: u.SPS, pps: u.PPS}, arrived)
@@ -203,10 +204,8 @@ func (t *transcoder) emit(p ladder.Picture) error {
 			return err
 		}
 	}
-	for _, u := range p.Frames {
-		if err := t.in.feed.write(u, p.Arrived); err != nil {
-			return err
-		}
+	if err := t.in.feed.group(p.Frames, p.Arrived); err != nil {
+		return err
 	}
 	n := 0
 	for n < len(t.sound) {
@@ -261,6 +260,14 @@ func (in *ingest) videoInfo(measured int) []VideoInfo {
 		v.BitRate = t.meta.VideoBitRate
 	}
 	return []VideoInfo{v}
+}
+
+// renditionInfo describes what is made for players of the publisher's pictures.
+func (in *ingest) renditionInfo(pictures []VideoInfo) []VideoInfo {
+	if in.coder == nil {
+		return pictures
+	}
+	return in.feed.videoInfo(0)
 }
 
 // size is how many pictures there are, and that of the leading one; 0, 0: not known yet.

@@ -83,6 +83,7 @@ type keys struct {
 	at      int64 // ... at this time
 	began   int64 // the first one
 	newest  int64
+	last    int64 // picture that was coded
 	started bool
 }
 
@@ -91,6 +92,8 @@ const (
 	keyEvery = 2 * time.Second
 	// keyAfter is how soon one of the publisher's follows another.
 	keyAfter = 900 * time.Millisecond
+	// gap is a time without pictures after which all sizes have the next one, so that they go on together.
+	gap = 500 * time.Millisecond
 	// opening is how long all of the publisher's count: some begin with several, so that players can.
 	opening = 2 * time.Second
 )
@@ -103,7 +106,7 @@ func (k *keys) ask(at int64) { k.asked, k.at = true, at }
 func (k *keys) due(at, distance int64) bool {
 	since := at - k.newest
 	switch {
-	case !k.started || since < 0 || since > int64(10*time.Second):
+	case !k.started || at < k.last || at-k.last > int64(gap):
 		return true
 	case since >= int64(keyEvery)-distance/2: // it is nearest to the time
 		return true
@@ -115,8 +118,12 @@ func (k *keys) due(at, distance int64) bool {
 	return since >= int64(keyAfter) || at-k.began < int64(opening)
 }
 
-// made notes that a picture is a key frame.
-func (k *keys) made(at int64) {
+// made notes that a picture was coded, as a key frame or not.
+func (k *keys) made(at int64, key bool) {
+	k.last = at
+	if !key {
+		return
+	}
 	if !k.started || at < k.newest {
 		k.began = at
 	}

@@ -197,9 +197,7 @@ func (w *Worker) code(p *av.Picture) error {
 	if err != nil {
 		return err
 	}
-	if key {
-		w.keys.made(p.PTS)
-	}
+	w.keys.made(p.PTS, key)
 	w.rungs.hurry(w.effort.Note(time.Since(began), time.Duration(w.rate.distance()), 1))
 	m := transcode.Message{Kind: ladder.Pictures, At: time.Duration(p.PTS), Data: ladder.AppendPictures(nil, key, coded)}
 	return m.Write(w.out)

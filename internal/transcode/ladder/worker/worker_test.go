@@ -420,8 +420,9 @@ func TestKeys(t *testing.T) {
 			if i%c.every == 0 {
 				k.ask(at)
 			}
-			if k.due(at, frame) {
-				k.made(at)
+			due := k.due(at, frame)
+			k.made(at, due)
+			if due {
 				got = append(got, fmt.Sprint(i))
 			}
 		}
