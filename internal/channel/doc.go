@@ -9,5 +9,6 @@
 //   - Slow or dead players cost the stream nothing: they read snapshots.
 //
 // One goroutine owns each live channel (live.go). Connections (packages rtmp and srt) send it units; it gives
-// them exact times (feed.go, cadence.go) and hands them to the packager (package hls).
+// them exact times (feed.go, cadence.go) and hands them to the packager (package hls). Where the channel has a ladder, the
+// picture goes by way of a process first (transcoder.go, package ladder).
 package channel

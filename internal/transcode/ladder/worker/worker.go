@@ -31,6 +31,8 @@ const (
 	queueLength = 64
 	// maxLag is how late a picture may be before others are left out for it.
 	maxLag = 250 * time.Millisecond
+	// maxHeld bounds the pictures that wait while their times stand still.
+	maxHeld = 16
 	// hopeless is how late a picture may be before those up to the next key frame are not even decoded any more.
 	hopeless = 2 * time.Second
 )
@@ -158,7 +160,7 @@ func (w *Worker) take(j job) error {
 // picture takes a decoded one, in the order in which they are shown.
 func (w *Worker) picture(j job, p *av.Picture) error {
 	w.rate.add(p.PTS)
-	if w.rungs == nil && !w.rate.known() {
+	if w.rungs == nil && !w.rate.known() && len(w.held) < maxHeld {
 		w.held = append(w.held, p.Retain())
 		return w.nothing(j, ladder.Delayed)
 	}

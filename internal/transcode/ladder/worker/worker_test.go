@@ -333,6 +333,21 @@ func TestAgain(t *testing.T) {
 	l.shows(t, 0, image.Pt(640, 360), units)
 }
 
+// TestTimesStandStill sends pictures that are all shown at the same time.
+func TestTimesStandStill(t *testing.T) {
+	all := messages(film(t, "320x180", 30, 3, "-bf", "0"))
+	for i := range all[:60] {
+		all[i].At = time.Second
+	}
+	for i := range all[60:] {
+		all[60+i].At = 2*time.Second + time.Duration(i)*time.Second/30
+	}
+	l := run(t, ladder.AdvancedSD, all)
+	if times := l.times(); len(times) != 31 || !slices.IsSorted(times) {
+		t.Errorf("pictures at %v", times)
+	}
+}
+
 // TestTooSlow gives a worker far more than it has time for: what it leaves out is evenly spread.
 func TestTooSlow(t *testing.T) {
 	units := film(t, "1280x720", 60, 4, "-g", "60", "-bf", "0")
