@@ -36,7 +36,7 @@ const tests: Record<string, () => void | Promise<void>> = {
   "the menu of renditions": () => {
     equal(levelName({ width: 720, height: 1280, frameRate: 29.97 }), "720p30");
     const level = (width: number, height: number) => ({ width, height, frameRate: 30 });
-    const engine = (levels: object[]) => ({ levels, nextLevel: -1, currentLevel: 1, autoLevelEnabled: true }) as unknown as Hls;
+    const engine = (levels: object[]) => ({ levels, loadLevel: -1, currentLevel: 1, autoLevelEnabled: true }) as unknown as Hls;
     const select = document.createElement("select");
     const menu = new QualityMenu(select);
     menu.refresh(engine([level(1280, 720)]));
@@ -46,13 +46,13 @@ const tests: Record<string, () => void | Promise<void>> = {
     equal([select.hidden, select.value, ...[...select.options].map((o) => o.text)], [false, "", "Auto (720p30)", "720p30", "360p30"]);
     select.value = "360p30";
     select.dispatchEvent(new Event("change"));
-    equal(hls.nextLevel, 0);
+    equal(hls.loadLevel, 0);
     const next = engine([level(320, 180), level(640, 360), level(1280, 720)]); // after a reconnect
     menu.refresh(next);
-    equal([select.value, next.nextLevel], ["360p30", 1]);
+    equal([select.value, next.loadLevel], ["360p30", 1]);
     select.value = "";
     select.dispatchEvent(new Event("change"));
-    equal(next.nextLevel, -1);
+    equal(next.loadLevel, -1);
   },
   "lost sound is offered to be sent again": () => {
     const offer = "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:63 red/48000/2\r\n";

@@ -42,6 +42,7 @@ export class QualityMenu {
 
   #choose(): void {
     const hls = this.#hls;
-    if (hls) hls.nextLevel = hls.levels.findIndex((level) => levelName(level) === this.#wanted); // -1 is automatic
+    // From the next segment or part on: the buffer is too short to throw any of it away. -1 is automatic.
+    if (hls) hls.loadLevel = hls.levels.findIndex((level) => levelName(level) === this.#wanted);
   }
 }
