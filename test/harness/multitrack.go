@@ -100,7 +100,7 @@ func (l *Ladder) Publish(ctx context.Context, address string, tracks int) error 
 	}
 	first := l.sound[0]
 	audio := &gortmplib.Track{Codec: &codecs.MPEG4Audio{Config: &mpeg4audio.AudioSpecificConfig{
-		Type: first.Type, SampleRate: first.SampleRate, ChannelConfig: first.ChannelConfig, ChannelCount: first.ChannelCount,
+		Type: first.Type, SampleRate: first.SampleRate, ChannelConfig: first.ChannelConfig,
 	}}}
 	w.Tracks = append(w.Tracks, audio)
 	if err := w.Initialize(); err != nil {
