@@ -56,10 +56,11 @@ type directory struct {
 	authorized, restricted, normal, fragmented bool
 	multitrack                                 Multitrack
 	ladder                                     Ladder
+	recorded                                   []Resolution // nil: not recorded
 }
 
 func (d directory) ResolveStreamKey(_ context.Context, key string) (Publisher, error) {
-	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal, FragmentedMP4: d.fragmented, Multitrack: d.multitrack, Ladder: d.ladder}, Source: "encoder", Passphrase: passphrase}
+	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal, FragmentedMP4: d.fragmented, Multitrack: d.multitrack, Ladder: d.ladder, Recorded: d.recorded != nil, RecordedSizes: d.recorded}, Source: "encoder", Passphrase: passphrase}
 	switch key {
 	case secureKey:
 	case plainKey:

@@ -33,6 +33,12 @@ var multitrackEdges = map[Resolution]int{SD: 864, HD: 1280, FullHD: longestEdge}
 // multitrackPixels: 0.4, 0.9 and 2.1 million, which are the pictures of these classes at 16:9.
 var multitrackPixels = map[Resolution]int{SD: 854 * 480, HD: 1280 * 720, FullHD: mostPixels}
 
+// TakesMultitrack tells whether a picture is small enough for multitrack input of the class.
+func (r Resolution) TakesMultitrack(width, height int) bool {
+	edge, ok := multitrackEdges[r]
+	return !ok || max(width, height) <= edge && width*height <= multitrackPixels[r]
+}
+
 // checkUnit refuses what belongs to a second picture where there may be one only.
 func (c Channel) checkUnit(u unit.Unit) error {
 	track := 0
@@ -59,8 +65,7 @@ func (c Channel) checkPictures(pictures []*picture, number int) error {
 		if err := checkPicture(w, h); err != nil {
 			return err
 		}
-		edge, pixels := multitrackEdges[c.Multitrack.Limit], multitrackPixels[c.Multitrack.Limit]
-		if number > 1 && c.Multitrack.Enabled && edge > 0 && (max(w, h) > edge || w*h > pixels) {
+		if number > 1 && c.Multitrack.Enabled && !c.Multitrack.Limit.TakesMultitrack(w, h) {
 			return inputError{codeMediaProperties, fmt.Sprintf("video track %d of %dx%d is larger than maximumResolution %s of the channel's multitrackInputConfiguration",
 				p.track, w, h, c.Multitrack.Limit)}
 		}

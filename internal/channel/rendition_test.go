@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
 
+	"github.com/footlight-live/footlight/internal/channel/hls"
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
 	"github.com/footlight-live/footlight/internal/channel/unit"
 )
@@ -67,14 +69,15 @@ func params(track, width, height int) unit.VideoParams {
 
 // track is one picture of a publisher in a bubble.
 type track struct {
-	params unit.VideoParams
-	every  int64 // of the publisher's frames it has: 2 is half the rate; 0: each
-	absent bool  // brings nothing
-	sparse bool  // leaves out two of three frames that are no key frames
-	late   int64 // how many frames it arrives after the others
-	keyOff int64 // frames that its key frames are late
-	bytes  int   // of a frame
-	nextUp []unit.Unit
+	params  unit.VideoParams
+	every   int64 // of the publisher's frames it has: 2 is half the rate; 0: each
+	absent  bool  // brings nothing
+	sparse  bool  // leaves out two of three frames that are no key frames
+	reorder int64 // frames from DTS to PTS
+	late    int64 // how many frames it arrives after the others
+	keyOff  int64 // frames that its key frames are late
+	bytes   int   // of a frame
+	nextUp  []unit.Unit
 }
 
 // studio is a publisher of several pictures.
@@ -125,7 +128,7 @@ func (s *studio) run(seconds float64) {
 			if key {
 				nalu[0] = 0x65
 			}
-			t.nextUp = append(t.nextUp, unit.VideoFrame{Track: t.params.Track, DTS: at, PTS: at, Key: key, NALUs: [][]byte{nalu}})
+			t.nextUp = append(t.nextUp, unit.VideoFrame{Track: t.params.Track, DTS: at - time.Duration(t.reorder)*time.Second/time.Duration(s.fps), PTS: at, Key: key, NALUs: [][]byte{nalu}})
 			if int64(len(t.nextUp)) > t.late {
 				s.try(t.nextUp[0])
 				t.nextUp = t.nextUp[1:]
@@ -445,6 +448,92 @@ func TestRenditionAlone(t *testing.T) {
 			t.Errorf("health %s", stream.Health)
 		}
 	})
+}
+
+// TestRenditionReorder has encoders that reorder differently: the same picture is earlier in one's decoding order.
+func TestRenditionReorder(t *testing.T) {
+	for _, reorder := range [][2]int64{{2, 0}, {0, 2}, {3, 1}} {
+		t.Run(fmt.Sprint(reorder), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, multitrackDirectory())
+				s := b.studio(30, &track{params: params(0, 1280, 720), reorder: reorder[0]}, &track{params: params(1, 640, 360), reorder: reorder[1]})
+				s.origin = 1000
+				s.run(9)
+				if _, names := b.variants(); len(names) != 2 {
+					t.Fatalf("renditions %v", names)
+				}
+				high, low := b.media("720p30.m3u8"), b.media("360p30.m3u8")
+				if high.MediaSequence != low.MediaSequence || len(high.Segments) != len(low.Segments) {
+					t.Fatalf("%d and %d, %d and %d segments", high.MediaSequence, low.MediaSequence, len(high.Segments), len(low.Segments))
+				}
+				shift := time.Duration(reorder[0]-reorder[1]) * time.Second / 30
+				for i, h := range high.Segments {
+					l := low.Segments[i]
+					if off := l.DateTime.Sub(*h.DateTime) - shift; off.Abs() > 2*time.Millisecond {
+						t.Errorf("segment %d begins %v apart, want %v", i, l.DateTime.Sub(*h.DateTime), shift)
+					}
+					if (h.Duration - l.Duration).Abs() > 2*time.Millisecond {
+						t.Errorf("segment %d: %v and %v", i, h.Duration, l.Duration)
+					}
+				}
+			})
+		})
+	}
+}
+
+// tape notes what is recorded, as a line for each change.
+type tape struct{ lines []string }
+
+func (p *tape) OpenRecording(context.Context, string) (Sink, func(), error) {
+	return nil, nil, ErrUnknownStreamKey
+}
+func (p *tape) RecordChannel(context.Context, Channel) (Sink, func()) { return p, func() {} }
+
+func (p *tape) note(line string) error {
+	if n := len(p.lines); n == 0 || p.lines[n-1] != line {
+		p.lines = append(p.lines, line)
+	}
+	return nil
+}
+
+func (p *tape) SetTracks(t hls.Tracks) error {
+	_, h := t.Size()
+	return p.note(fmt.Sprint(h))
+}
+func (p *tape) WriteVideo(f hls.VideoFrame) error {
+	return p.note(fmt.Sprintf("track %d", f.NALUs[0][1]))
+}
+func (p *tape) WriteAudio(hls.AudioFrame) error { return nil }
+func (p *tape) Break() error                    { return p.note("break") }
+func (p *tape) EndTime() int64                  { return 0 }
+func (p *tape) Wall() time.Time                 { return time.Time{} }
+
+// TestRenditionRecorded records the largest of the sizes that are asked for, and the next best when it stops.
+func TestRenditionRecorded(t *testing.T) {
+	for _, c := range []struct {
+		sizes []Resolution
+		want  string
+	}{
+		{[]Resolution{}, "720, track 0, break, 480, track 1"},
+		{[]Resolution{SD, Lowest}, "480, track 1"},
+		{[]Resolution{Lowest}, "360, track 2"},
+		{[]Resolution{FullHD}, "720, track 0, break, 480, track 1"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d, p := multitrackDirectory(), &tape{}
+			d.recorded = c.sizes
+			b := newBench(t, d)
+			b.Recordings = p
+			high := &track{params: params(0, 1280, 720)}
+			s := b.studio(30, high, &track{params: params(1, 854, 480)}, &track{params: params(2, 640, 360)})
+			s.run(5)
+			high.absent = true
+			s.run(5)
+			if got := strings.Join(p.lines, ", "); got != c.want {
+				t.Errorf("%v: %s, want %s", c.sizes, got, c.want)
+			}
+		})
+	}
 }
 
 // TestRenditionLimit trims what a token allows.

@@ -74,7 +74,7 @@ func accessUnits(b []byte) (units [][][]byte) {
 }
 
 // Publish sends the first pictures of the ladder to an RTMP server in real time, as many as there are tracks, over and
-// over until ctx is done, and then says goodbye. It returns why it was cut, or nil.
+// over until ctx is done, and then vanishes. It returns why it was cut, or nil.
 func (l *Ladder) Publish(ctx context.Context, address string, tracks int) error {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -100,7 +100,7 @@ func (l *Ladder) Publish(ctx context.Context, address string, tracks int) error 
 	}
 	first := l.sound[0]
 	audio := &gortmplib.Track{Codec: &codecs.MPEG4Audio{Config: &mpeg4audio.AudioSpecificConfig{
-		Type: first.Type, SampleRate: first.SampleRate, ChannelConfig: first.ChannelConfig, ChannelCount: first.ChannelCount,
+		Type: first.Type, SampleRate: first.SampleRate, ChannelConfig: first.ChannelConfig,
 	}}}
 	w.Tracks = append(w.Tracks, audio)
 	if err := w.Initialize(); err != nil {
