@@ -32,8 +32,11 @@ func (capacityError) Error() string { return "Transcode capacity exceeded. Pleas
 var errNoLadder = errors.New("the server has no program to transcode with")
 
 const (
-	// soundPatience is how long sound waits for the picture of its time. It is more than a ladder takes by far.
+	// soundPatience is how long sound waits for the picture of its time, once there are pictures. It is more than a ladder
+	// takes by far.
 	soundPatience = time.Second
+	// mostSound is how many units of sound wait for the first picture: about 5 s.
+	mostSound = 256
 	// assumedRate is that of encoders that do not say it, in pictures per second. It decides about the capacity only.
 	assumedRate = 30
 )
@@ -49,6 +52,7 @@ type transcoder struct {
 
 	input    picture // as the publisher sends it
 	started  bool    // the first key frame has come
+	shown    bool    // a picture has come out
 	meta     unit.Metadata
 	received received
 	sound    []held // waits for pictures; with the parameters between
@@ -104,10 +108,10 @@ func (t *transcoder) take(u unit.Unit, arrived time.Time) error {
 	}
 	t.sound = append(t.sound, held{u, arrived})
 	n := 0
-	for n < len(t.sound) && arrived.Sub(t.sound[n].arrived) > soundPatience {
+	for n < len(t.sound) && t.shown && arrived.Sub(t.sound[n].arrived) > soundPatience {
 		n++
 	}
-	return t.let(n)
+	return t.let(max(n, len(t.sound)-mostSound))
 }
 
 // parameters looks at what the publisher is about to send, before the ladder does.
@@ -199,6 +203,7 @@ type codedMessage struct {
 
 // emit gives the feed a picture in all sizes, and then the sound up to it.
 func (t *transcoder) emit(p ladder.Picture) error {
+	t.shown = true
 	for _, u := range p.Tracks {
 		if err := t.in.feed.write(u, p.Arrived); err != nil {
 			return err
