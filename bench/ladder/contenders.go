@@ -131,6 +131,10 @@ func runOurs(ctx context.Context, program string, units []transcode.Message, dir
 				}
 			case ladder.Pictures:
 				unpack(m.Data[1:], coded)
+			case ladder.Nothing:
+				if ladder.Reason(m.Data[0]) == ladder.LeftOut {
+					return r, errors.New("the machine is too busy: our process had to leave a picture out")
+				}
 			}
 			if answered = m.At == u.At && m.Kind != ladder.Tracks; answered && m.Kind == ladder.Pictures {
 				r.delays = append(r.delays, time.Since(began))

@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// memoryLimit is for what Go manages, dataLimit for all that the process may ask the system for. In use are 110 MB
-	// with 1080p.
+	// memoryLimit is for what Go manages, dataLimit for all that the process may ask the system for. In use are 75 MB
+	// with 720p60.
 	memoryLimit = 64 << 20
 	dataLimit   = 1 << 30
 
