@@ -6,7 +6,8 @@
 //   - Key frames of all sizes are at the same pictures, at most about two seconds apart.
 //   - After a crash pictures come back as soon as there is another process, not only with the publisher's next key frame:
 //     it decodes again what came since the last one.
-//   - What is too much for the machine leaves pictures out, evenly and in all sizes. None comes half a second late.
+//   - What is too much for the machine leaves pictures out, evenly and in all sizes: one is left out whenever it is a quarter
+//     of a second late.
 //
 // The other side is package worker, in the process "footlight-composer ladder TYPE PRESET".
 package ladder
