@@ -40,6 +40,7 @@ lint: ## check formatting, vet, staticcheck, shell scripts
 bench: build ## measure, compare with other tools, and write the results under bench/
 	@scripts/setup.sh bench
 	$(GO) run ./bench/compose
+	$(GO) run ./bench/ladder
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/live
 	$(GO) run ./bench/api
 	$(GO) run ./bench/stage

@@ -14,6 +14,7 @@ import (
 	"github.com/footlight-live/footlight/internal/composer"
 	"github.com/footlight-live/footlight/internal/composer/video/preview"
 	"github.com/footlight-live/footlight/internal/synth"
+	ladder "github.com/footlight-live/footlight/internal/transcode/ladder/worker"
 	"github.com/footlight-live/footlight/internal/transcode/worker"
 	"github.com/footlight-live/footlight/internal/version"
 )
@@ -38,6 +39,10 @@ func main() {
 	}
 	if len(os.Args) == 2 && os.Args[1] == "audio" { // for RTMP into stages; see package transcode
 		exit(worker.Process(os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
+	}
+	if len(os.Args) == 4 && os.Args[1] == "ladder" { // for channels of type ADVANCED_SD and ADVANCED_HD; see package ladder
+		log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+		exit(ladder.Process(os.Stdin, os.Stdout, os.Args[2], os.Args[3], log))
 	}
 	if len(os.Args) == 3 && os.Args[1] == "thumbnail" { // for recordings; see preview.Thumbnail
 		maxHeight, err := strconv.Atoi(os.Args[2])

@@ -46,15 +46,24 @@ void fl_canvas_fill(FLCanvas *c, FLRect r, int y, int u, int v) {
 	         u, v);
 }
 
-int fl_canvas_draw(FLCanvas *c, const AVFrame *f, FLRect src, FLRect dst, int full_range, int bt601) {
-	FLPlanes from, to;
+// part is where a rectangle's planes begin.
+static FLPlanes part(uint8_t *const *data, const int *stride, FLRect r) {
+	FLPlanes p;
 	for (int i = 0; i < 3; i++) {
 		int s = i ? 1 : 0;
-		from.data[i] = f->data[i] + (src.y >> s) * f->linesize[i] + (src.x >> s);
-		from.stride[i] = f->linesize[i];
-		to.data[i] = c->plane[i] + (dst.y >> s) * c->stride[i] + (dst.x >> s);
-		to.stride[i] = c->stride[i];
+		p.data[i] = data[i] + (r.y >> s) * stride[i] + (r.x >> s);
+		p.stride[i] = stride[i];
 	}
+	return p;
+}
+
+int fl_canvas_draw_canvas(FLCanvas *c, const FLCanvas *from, FLRect src, FLRect dst) {
+	FLPlanes in = part(from->plane, from->stride, src), out = part(c->plane, c->stride, dst);
+	return fl_scale(c->scaler, &in, src.w, src.h, &out, dst.w, dst.h);
+}
+
+int fl_canvas_draw(FLCanvas *c, const AVFrame *f, FLRect src, FLRect dst, int full_range, int bt601) {
+	FLPlanes from = part(f->data, f->linesize, src), to = part(c->plane, c->stride, dst);
 	int r = fl_scale(c->scaler, &from, src.w, src.h, &to, dst.w, dst.h);
 	if (r == FL_OK && (full_range || bt601))
 		fl_to_709_limited(&to, dst.w, dst.h, full_range, bt601);

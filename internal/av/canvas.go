@@ -49,18 +49,46 @@ func (c *Canvas) Fill(r image.Rectangle, y, u, v uint8) {
 // dst must be even and lie on the canvas; src must have an even corner and lie in the picture. Ratios of
 // exactly 1, 2, 3, 4, 3/2 and 1/2 on both sides are far cheaper than any other.
 func (c *Canvas) DrawPicture(p *Picture, src, dst image.Rectangle) error {
+	return c.draw(p, src, dst, p != nil && p.FullRange, p != nil && p.Matrix == BT601)
+}
+
+// DrawSamples does the same but leaves colours as they are: the canvas then has the picture's.
+func (c *Canvas) DrawSamples(p *Picture, src, dst image.Rectangle) error {
+	return c.draw(p, src, dst, false, false)
+}
+
+func (c *Canvas) draw(p *Picture, src, dst image.Rectangle, fullRange, bt601 bool) error {
 	if c.c == nil {
 		return fmt.Errorf("draw picture: %w", ErrClosed)
 	}
-	if p == nil || p.frame == nil || src.Dx() < 2 || src.Dy() < 2 || dst.Empty() || odd(src.Min) || odd(dst.Min) ||
-		odd(dst.Max) || !dst.In(c.Bounds()) || !src.In(image.Rect(0, 0, p.Width, p.Height)) {
+	if p == nil || p.frame == nil || !c.fits(src, image.Rect(0, 0, p.Width, p.Height), dst) {
 		return fmt.Errorf("draw %v of picture to %v: %w", src, dst, ErrInvalid)
 	}
-	r := C.fl_canvas_draw(c.c, p.frame, cRect(src), cRect(dst), cBool(p.FullRange), cBool(p.Matrix == BT601))
+	r := C.fl_canvas_draw(c.c, p.frame, cRect(src), cRect(dst), cBool(fullRange), cBool(bt601))
 	if r < 0 {
 		return fmt.Errorf("draw %v of picture to %v: %w", src, dst, codeError(r))
 	}
 	return nil
+}
+
+// DrawCanvas scales src of another canvas to dst of this one, by the rules of DrawPicture. Colours stay as they are.
+func (c *Canvas) DrawCanvas(from *Canvas, src, dst image.Rectangle) error {
+	if c.c == nil || from.c == nil {
+		return fmt.Errorf("draw canvas: %w", ErrClosed)
+	}
+	if c == from || !c.fits(src, from.Bounds(), dst) {
+		return fmt.Errorf("draw %v of canvas to %v: %w", src, dst, ErrInvalid)
+	}
+	if r := C.fl_canvas_draw_canvas(c.c, from.c, cRect(src), cRect(dst)); r < 0 {
+		return fmt.Errorf("draw %v of canvas to %v: %w", src, dst, codeError(r))
+	}
+	return nil
+}
+
+// fits tells whether src of what has these bounds can be drawn to dst.
+func (c *Canvas) fits(src, bounds, dst image.Rectangle) bool {
+	return src.Dx() >= 2 && src.Dy() >= 2 && !dst.Empty() && !odd(src.Min) && !odd(dst.Min) && !odd(dst.Max) &&
+		dst.In(c.Bounds()) && src.In(bounds)
 }
 
 // Plane returns plane 0 (Y), 1 (U) or 2 (V) and its stride. The slice is the canvas's own memory: it must

@@ -23,3 +23,5 @@ void fl_canvas_free(FLCanvas *c);
 void fl_canvas_fill(FLCanvas *c, FLRect r, int y, int u, int v);
 // fl_canvas_draw scales src of the picture into dst. dst is even and on the canvas, src lies in the picture.
 int fl_canvas_draw(FLCanvas *c, const AVFrame *f, FLRect src, FLRect dst, int full_range, int bt601);
+// fl_canvas_draw_canvas does the same with another canvas.
+int fl_canvas_draw_canvas(FLCanvas *c, const FLCanvas *from, FLRect src, FLRect dst);

@@ -157,3 +157,43 @@ func TestCanvasRefuses(t *testing.T) {
 		t.Errorf("closed: %v", err)
 	}
 }
+
+// TestDrawSamples leaves colours alone, from a picture and from a canvas.
+func TestDrawSamples(t *testing.T) {
+	img := image.NewYCbCr(image.Rect(0, 0, 96, 48), image.YCbCrSubsampleRatio420)
+	for i := range img.Y {
+		img.Y[i] = 250
+	}
+	for i := range img.Cb {
+		img.Cb[i], img.Cr[i] = 20, 230
+	}
+	p, err := NewPicture(img, true, BT601)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Release()
+	from, to := newCanvas(t, 64, 32), newCanvas(t, 32, 16)
+	if err := from.DrawSamples(p, img.Bounds(), from.Bounds()); err != nil { // 3:2
+		t.Fatal(err)
+	}
+	if err := to.DrawCanvas(from, from.Bounds(), to.Bounds()); err != nil { // 2:1
+		t.Fatal(err)
+	}
+	for _, c := range []*Canvas{from, to} {
+		if got, want := c.Image().YCbCrAt(9, 9), (color.YCbCr{Y: 250, Cb: 20, Cr: 230}); got != want {
+			t.Errorf("%dx%d has %v, want %v", c.Width, c.Height, got, want)
+		}
+	}
+	for _, src := range []image.Rectangle{image.Rect(1, 0, 33, 16), image.Rect(0, 0, 66, 32), image.Rect(0, 0, 1, 2)} {
+		if err := to.DrawCanvas(from, src, to.Bounds()); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%v of a canvas: %v", src, err)
+		}
+	}
+	if err := to.DrawCanvas(to, to.Bounds(), to.Bounds()); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a canvas on itself: %v", err)
+	}
+	to.Close()
+	if err := to.DrawCanvas(from, from.Bounds(), image.Rect(0, 0, 32, 16)); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed canvas: %v", err)
+	}
+}

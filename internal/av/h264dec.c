@@ -1,4 +1,4 @@
-// H.264 decoding with libavcodec, one thread, no reordering delay.
+// H.264 decoding with libavcodec, one thread, without reordering delay unless asked for.
 //
 // Broken pictures are never output: after damage the decoder is flushed, and libavcodec then stays silent
 // until an IDR picture or a recovery point (AV_CODEC_FLAG_OUTPUT_CORRUPT is left off).
@@ -29,7 +29,7 @@ static int get_buffer(AVCodecContext *codec, AVFrame *frame, int flags) {
 	return avcodec_default_get_buffer2(codec, frame, flags);
 }
 
-FLDecoder *fl_decoder_new(void) {
+FLDecoder *fl_decoder_new(int in_order) {
 	FLDecoder *d = calloc(1, sizeof *d);
 	const AVCodec *codec = avcodec_find_decoder_by_name("h264");
 	if (!d || !codec)
@@ -42,7 +42,8 @@ FLDecoder *fl_decoder_new(void) {
 	d->codec->opaque = d;
 	d->codec->get_buffer2 = get_buffer;
 	d->codec->thread_count = 1;
-	d->codec->flags |= AV_CODEC_FLAG_LOW_DELAY;
+	if (!in_order)
+		d->codec->flags |= AV_CODEC_FLAG_LOW_DELAY;
 	d->codec->max_pixels = (int64_t)(FL_MAX_SIDE + 16) * (FL_MAX_SIDE + 16);
 	if (avcodec_open2(d->codec, codec, NULL) < 0)
 		goto fail;
@@ -139,6 +140,11 @@ static int take(FLDecoder *d, FLPicture *out) {
 	out->height = taken->height;
 	out->full_range = is_full_range(taken);
 	out->bt601 = is_bt601(taken);
+	out->primaries = taken->color_primaries;
+	out->transfer = taken->color_trc;
+	out->matrix = taken->colorspace;
+	out->sample_width = taken->sample_aspect_ratio.num;
+	out->sample_height = taken->sample_aspect_ratio.den;
 	return FL_OK;
 }
 

@@ -21,7 +21,17 @@ type H264Decoder struct {
 
 // NewH264Decoder returns a decoder that waits for a key frame.
 func NewH264Decoder() (*H264Decoder, error) {
-	c := C.fl_decoder_new()
+	return newH264Decoder(false)
+}
+
+// NewOrderedH264Decoder is for streams that may have B-frames: its pictures come in the order in which they are shown. A
+// stream with B-frames is delayed by as many pictures as it says to need for that, others are not.
+func NewOrderedH264Decoder() (*H264Decoder, error) {
+	return newH264Decoder(true)
+}
+
+func newH264Decoder(inOrder bool) (*H264Decoder, error) {
+	c := C.fl_decoder_new(cBool(inOrder))
 	if c == nil {
 		return nil, fmt.Errorf("open h264 decoder: %w", ErrNoMemory)
 	}

@@ -14,9 +14,12 @@ typedef struct {
 	int width, height;
 	int full_range; // 1: luma 0..255, 0: luma 16..235
 	int bt601;      // 1: BT.601 matrix, 0: BT.709
+	int primaries, transfer, matrix;  // code points of ITU-T H.273
+	int sample_width, sample_height; // the shape of a sample; 0: not said
 } FLPicture;
 
-FLDecoder *fl_decoder_new(void);
+// fl_decoder_new makes a decoder that returns pictures at once, or in the order in which they are shown.
+FLDecoder *fl_decoder_new(int in_order);
 // fl_decoder_decode returns FL_OK and fills out, or FL_NONE, or an error.
 int fl_decoder_decode(FLDecoder *d, const uint8_t *data, int size, int64_t pts, FLPicture *out);
 // fl_decoder_flush forgets all references: nothing comes out until the next key frame.

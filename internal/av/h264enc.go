@@ -29,6 +29,9 @@ const (
 // machines that run many compositions, and for what veryfast cannot encode in time.
 const DefaultPreset = "veryfast"
 
+// bt709 is the code point of BT.709 in the three tables of ITU-T H.273.
+const bt709 = 1
+
 // H264Config describes the wanted stream. Width and Height must be set; the rest has defaults.
 type H264Config struct {
 	Width, Height int     // pixels, even, 2 to MaxSide
@@ -39,6 +42,7 @@ type H264Config struct {
 	Preset        string  // of x264, "": DefaultPreset; or low or medium of OpenH264, "": medium
 	Profile       string  // baseline, main or (x264) high; "": main
 	OmitHeaders   bool    // leave SPS and PPS out of the stream: they are in SPS and PPS
+	Colour        Colour  // of the canvases, which is not changed
 	Threads       int     // slices encoded in parallel; 0: 1, which costs least
 }
 
@@ -51,7 +55,7 @@ type EncodedPicture struct {
 }
 
 // H264Encoder encodes canvases without delay: each call returns its own picture, and none is left out.
-// The stream is limited-range BT.709 and says so.
+// The stream says what its colours are: those of the configuration.
 type H264Encoder struct {
 	c             *C.FLEncoder
 	words         string
@@ -87,6 +91,10 @@ func NewH264Encoder(config H264Config) (*H264Encoder, error) {
 		key_interval: C.int(keys),
 		omit_headers: cBool(config.OmitHeaders),
 		threads:      C.int(threads),
+		full_range:   cBool(config.Colour.FullRange),
+		primaries:    C.int(cmp.Or(config.Colour.Primaries, bt709)),
+		transfer:     C.int(cmp.Or(config.Colour.Transfer, bt709)),
+		matrix:       C.int(cmp.Or(config.Colour.Matrix, bt709)),
 		preset:       preset,
 		profile:      profile,
 	}

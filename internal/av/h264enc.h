@@ -12,6 +12,7 @@ typedef struct {
 	int key_interval;
 	int omit_headers; // SPS and PPS not repeated before each key frame
 	int threads;
+	int full_range, primaries, transfer, matrix; // the code points of ITU-T H.273
 	const char *preset, *profile;
 } FLEncoderConfig;
 

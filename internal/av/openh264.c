@@ -165,11 +165,11 @@ static int configure(const FLEncoderConfig *c, SEncParamExt *p) {
 	l->sSliceArgument.uiSliceNum = c->threads;
 	l->bVideoSignalTypePresent = true;
 	l->uiVideoFormat = VF_UNDEF;
-	l->bFullRange = false;
+	l->bFullRange = c->full_range;
 	l->bColorDescriptionPresent = true;
-	l->uiColorPrimaries = CP_BT709;
-	l->uiTransferCharacteristics = TRC_BT709;
-	l->uiColorMatrix = CM_BT709;
+	l->uiColorPrimaries = c->primaries;
+	l->uiTransferCharacteristics = c->transfer;
+	l->uiColorMatrix = c->matrix;
 	return 1;
 }
 

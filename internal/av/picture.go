@@ -21,6 +21,13 @@ const (
 	BT601
 )
 
+// Colour says how samples stand for colours: the range, and code points of ITU-T H.273, of which 2 is not known. The zero
+// value is limited-range BT.709.
+type Colour struct {
+	FullRange                   bool
+	Primaries, Transfer, Matrix uint8
+}
+
 // Picture is one decoded picture in C memory: 8-bit planar YCbCr 4:2:0. It never changes. It is counted by
 // references: whoever stores it calls Retain, whoever is done calls Release, from any goroutine.
 type Picture struct {
@@ -28,6 +35,9 @@ type Picture struct {
 	Width, Height int   // pixels, may be odd
 	FullRange     bool  // luma 0..255 in place of 16..235
 	Matrix        Matrix
+	Colour        Colour // as the stream says it, where Matrix is what to assume
+
+	SampleWidth, SampleHeight int // the shape of a sample; square unless both are greater than 0
 
 	frame *C.AVFrame
 	refs  atomic.Int32
@@ -43,7 +53,12 @@ func newPicture(c *C.FLPicture) *Picture {
 		Height:    int(c.height),
 		FullRange: c.full_range != 0,
 		Matrix:    BT709,
-		frame:     c.frame,
+		Colour: Colour{
+			FullRange: c.full_range != 0, Primaries: uint8(c.primaries), Transfer: uint8(c.transfer), Matrix: uint8(c.matrix),
+		},
+		SampleWidth:  int(c.sample_width),
+		SampleHeight: int(c.sample_height),
+		frame:        c.frame,
 	}
 	if c.bt601 != 0 {
 		p.Matrix = BT601

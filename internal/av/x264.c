@@ -89,8 +89,10 @@ FLEncoder *fl_x264_new(const FLEncoderConfig *c) {
 	// grid, a fast pan and a rotation: pictures follow one another closely in live video.
 	if (p.analyse.i_me_method == X264_ME_HEX)
 		p.analyse.i_me_method = X264_ME_DIA;
-	p.vui.b_fullrange = 0;
-	p.vui.i_colorprim = p.vui.i_transfer = p.vui.i_colmatrix = 1; // BT.709
+	p.vui.b_fullrange = c->full_range;
+	p.vui.i_colorprim = c->primaries;
+	p.vui.i_transfer = c->transfer;
+	p.vui.i_colmatrix = c->matrix;
 	if (x264_param_apply_profile(&p, c->profile) < 0)
 		return NULL;
 	X264 *e = calloc(1, sizeof *e);

@@ -23,7 +23,9 @@ type doRequest struct {
 // PutMetadata puts a text into the stream, at its live edge, as an ID3 tag. It returns ErrNotLive where nothing is playable.
 func (s *Server) PutMetadata(channelARN, text string) error {
 	return s.do("put metadata into the stream", channelARN, func(l *live) error {
-		l.muxer.Load().WriteTag(hls.TextTag(text))
+		for _, r := range *l.renditions.Load() {
+			r.muxer.WriteTag(hls.TextTag(text))
+		}
 		return nil
 	})
 }
@@ -37,7 +39,10 @@ func (s *Server) InsertAdBreak(channelARN, id string, duration time.Duration) (A
 		if m.InBreak() {
 			return ErrInAdBreak
 		}
-		b.Start = m.MarkBreak(id, int64(duration.Seconds()*hls.ClockRate))
+		start := m.LiveEdge()
+		for _, r := range *l.renditions.Load() {
+			b.Start = r.muxer.MarkBreak(id, start, int64(duration.Seconds()*hls.ClockRate))
+		}
 		l.log.Info("ad break", "adBreak", id, "start", b.Start, "duration", duration)
 		l.observe(Event{Kind: AdBreakInserted, AdBreak: &b})
 		return nil

@@ -3,9 +3,9 @@ package channel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
@@ -13,16 +13,6 @@ import (
 )
 
 const (
-	// probeFrames are looked at before a stream starts, to find its frame rate. A first part of 200 ms needs
-	// six frames at 30 fps anyway, so this costs one frame of delay, once.
-	probeFrames = 7
-	// probeTime is enough at low frame rates.
-	probeTime = 400 * time.Millisecond
-	// probeSound is how long sound may come after the first picture, unless the encoder said that there is none.
-	probeSound = 500 * time.Millisecond
-	// probeLimit bounds what is held back while timestamps stand still.
-	probeLimit = 256
-
 	// A timestamp that leaps further than this is a new timeline, not a gap.
 	leapForward, leapBack = 10 * time.Second, time.Second
 	// soundApart is how far sound may be from the picture before it is dropped.
@@ -31,31 +21,28 @@ const (
 
 var errNoVideo = errors.New("no H.264 parameters before the first frame")
 
-// feed turns what one publisher sends into frames on the stream's media time.
-// The live channel's goroutine owns it.
+// feed turns what one publisher sends into frames on the stream's media time: one picture, or several sizes of it that
+// keep step with the leading one. The live channel's goroutine owns it.
 type feed struct {
-	// open returns the stream's muxer, or refuses these tracks. Frame is the length of one in ticks, began is when the
-	// first one came.
-	open func(t hls.Tracks, frame int64, began time.Time) (Sink, error)
+	outlet outlet
 
-	muxer Sink // nil until the first frame is on its way
+	meta     unit.Metadata
+	hasMeta  bool
+	audio    *mpeg4audio.AudioSpecificConfig
+	newAudio bool // audio differs from what the sinks were told
 
-	meta    unit.Metadata
-	hasMeta bool
-	sets    parameterSets
-	audio   *mpeg4audio.AudioSpecificConfig
-	tracks  hls.Tracks // what the muxer was told
-	changed bool       // sets or audio differ from tracks
+	pictures []*picture // by track
+	lead     *picture   // nil until the first key frame
 
+	running bool // sinks have been open
+	grouped bool // in group
 	started bool
-	probe   []held    // back until the start; the first is a key frame
-	millis  []int64   // DTS of its video frames
+	probe   []held    // back until the start; the first is a key frame of the leading picture
 	began   time.Time // when its first frame came
 
 	placed       bool  // the origin is known
 	originMillis int64 // the encoder's time ...
 	originTicks  int64 // ... of this media time
-	video        cadence
 	sound        audioCadence
 	lastDTS      time.Duration
 
@@ -75,17 +62,28 @@ func (f *feed) write(u unit.Unit, now time.Time) error {
 	case unit.Metadata:
 		f.meta, f.hasMeta = u, true
 	case unit.VideoParams:
-		f.setParameters(parameterSets{sps: u.SPS, pps: u.PPS})
+		p, err := f.picture(u.Track)
+		if err != nil {
+			return err
+		}
+		p.setParameters(parameterSets{sps: u.SPS, pps: u.PPS})
 	case unit.AudioParams:
 		if f.audio == nil || *f.audio != u.Config {
-			f.audio, f.changed = &u.Config, true
+			f.audio, f.newAudio = &u.Config, true
 		}
 	case unit.VideoFrame:
-		f.received.frames++
+		p, err := f.picture(u.Track)
+		if err != nil {
+			return err
+		}
+		if p == f.lead || f.lead == nil {
+			f.received.frames++ // those of the others are the same again
+		}
 		for _, n := range u.NALUs {
 			f.received.video += uint64(len(n))
+			p.bytes += uint64(len(n))
 		}
-		return f.frame(u, now)
+		return f.frame(p, u, now)
 	case unit.AudioFrame:
 		f.received.audio += uint64(len(u.AU))
 		if f.started {
@@ -99,159 +97,123 @@ func (f *feed) write(u unit.Unit, now time.Time) error {
 	return nil
 }
 
-func (f *feed) setParameters(p parameterSets) {
-	if !f.sets.equal(p) {
-		f.sets, f.changed = p, true
+// picture finds the picture of a track, which may be new.
+func (f *feed) picture(track int) (*picture, error) {
+	i, found := slices.BinarySearchFunc(f.pictures, track, func(p *picture, track int) int { return p.track - track })
+	if !found {
+		if len(f.pictures) == mostPictures {
+			return nil, inputError{codeTrackCount, fmt.Sprintf("a publisher brings %d video tracks at most", mostPictures)}
+		}
+		f.pictures = slices.Insert(f.pictures, i, &picture{track: track})
 	}
+	return f.pictures[i], nil
 }
 
-// frame holds a video frame back until the start, and writes it afterwards.
-func (f *feed) frame(u unit.VideoFrame, now time.Time) error {
+// frame holds a video frame back until the start, and places it afterwards.
+func (f *feed) frame(p *picture, u unit.VideoFrame, now time.Time) error {
 	au := sortNALUs(u.NALUs)
 	if len(au.inband.sps) > 0 && len(au.inband.pps) > 0 && (u.Key || au.random) {
-		f.setParameters(au.inband)
+		p.setParameters(au.inband)
 	}
 	if len(au.nalus) == 0 {
 		return nil
 	}
-	key := u.Key || au.random
-	u.Key = key
+	u.Key = u.Key || au.random
 	u.NALUs = au.nalus
-
-	if step := u.DTS - f.lastDTS; (f.started || len(f.probe) > 0) && (step > leapForward || step < -leapBack) {
+	if f.leaps(p, u.DTS) {
 		if err := f.interrupt(); err != nil {
 			return err
 		}
 		f.placed = false
 	}
-	if f.started && key && f.changed {
-		f.stop()
+	if f.started && u.Key && p == f.lead && (p.changed || f.newAudio) {
+		f.restart(held{u, now})
+		return nil
 	}
-	f.lastDTS = u.DTS
+	p.lastDTS, p.seen = u.DTS, true
 	if f.started {
-		return f.writeVideo(u, now)
+		return f.place(p, held{u, now})
 	}
-	if len(f.probe) == 0 {
-		if !key {
+	if !p.begun {
+		if !u.Key {
 			return nil
 		}
-		if len(f.sets.sps) == 0 {
+		if len(p.sets.sps) == 0 {
 			return errNoVideo
 		}
-		f.began = now
+		p.begun = true
+	}
+	f.lastDTS = u.DTS
+	if len(f.probe) == 0 {
+		f.began, f.lead = now, p
 	}
 	f.probe = append(f.probe, held{u, now})
-	f.millis = append(f.millis, u.DTS.Milliseconds())
+	p.millis = append(p.millis, u.DTS.Milliseconds())
 	return f.startWhenReady()
+}
+
+// leaps tells whether a timestamp is far from the newest of its picture, and of all.
+func (f *feed) leaps(p *picture, dts time.Duration) bool {
+	leap := func(from time.Duration) bool { return dts-from > leapForward || dts-from < -leapBack }
+	return (f.started || len(f.probe) > 0) && leap(f.lastDTS) && p.seen && leap(p.lastDTS)
 }
 
 // interrupt breaks the stream; it starts again at the next key frame.
 func (f *feed) interrupt() error {
 	f.stop()
-	if f.muxer == nil {
-		return nil
-	}
-	return f.muxer.Break()
-}
-
-func (f *feed) stop() {
-	f.started, f.probe, f.millis = false, nil, nil
-}
-
-// startWhenReady starts the stream once enough is known of it, and writes what was held back.
-func (f *feed) startWhenReady() error {
-	n := len(f.millis)
-	span := time.Duration(f.millis[n-1]-f.millis[0]) * time.Millisecond
-	enough := n >= probeFrames || span >= probeTime
-	sound := f.audio != nil || f.hasMeta && !f.meta.HasAudio || span >= probeSound
-	if !(enough && sound) && len(f.probe) < probeLimit {
-		return nil
-	}
-	f.video = cadence{hints: f.rateHints()}
-	f.video.start(f.millis)
-	f.sound = audioCadence{}
-	tracks := hls.Tracks{SPS: f.sets.sps[0], PPS: f.sets.pps[0], Audio: f.audio}
-	muxer, err := f.open(tracks, f.meanFrame(), f.began)
-	if err != nil {
-		return err
-	}
-	f.muxer, f.tracks = muxer, tracks
-	if err := f.muxer.SetTracks(f.tracks); err != nil {
-		return fmt.Errorf("set up the stream: %w", err)
-	}
-	f.changed = false
-	if !f.placed {
-		// A new timeline goes on where the wall clock is, as the pictures in it do.
-		f.placed = true
-		f.originMillis = f.millis[0]
-		f.originTicks = max(f.muxer.EndTime(), int64(f.began.Sub(f.muxer.Wall()).Seconds()*hls.ClockRate))
-	}
-	probe := f.probe
-	f.stop()
-	f.started = true
-	for _, h := range probe {
-		var err error
-		switch u := h.unit.(type) {
-		case unit.VideoFrame:
-			err = f.writeVideo(u, h.arrived)
-		case unit.AudioFrame:
-			err = f.writeSound(u)
-		}
-		if err != nil {
+	for _, p := range f.open() {
+		if err := p.sink.Break(); err != nil && p == f.lead {
 			return err
 		}
 	}
 	return nil
 }
 
-// rateHints are the frame rates that the encoder claims: in onMetaData and in the SPS.
-func (f *feed) rateHints() []rate {
-	var hints []rate
-	if f.meta.FrameRate > 0 {
-		hints = append(hints, rateOf(f.meta.FrameRate))
-	}
-	var sps h264.SPS
-	if sps.Unmarshal(f.sets.sps[0]) == nil && sps.VUI != nil && sps.VUI.TimingInfo != nil {
-		if fps := sps.FPS(); fps > 0 && fps < 1000 {
-			hints = append(hints, rateOf(fps))
+// open are the pictures that have a sink, the leading one first.
+func (f *feed) open() []*picture {
+	var open []*picture
+	for _, p := range f.pictures {
+		switch {
+		case p.sink == nil:
+		case p == f.lead:
+			open = slices.Insert(open, 0, p)
+		default:
+			open = append(open, p)
 		}
 	}
-	return hints
+	return open
 }
 
-// meanFrame is the length of a frame in ticks as the probe shows it.
-func (f *feed) meanFrame() int64 {
-	if f.video.rate.known() {
-		return f.video.rate.frame()
+func (f *feed) stop() {
+	f.started, f.probe = false, nil
+	for _, p := range f.pictures {
+		p.stop()
 	}
-	n := int64(len(f.millis))
-	if n < 2 || f.millis[n-1] <= f.millis[0] {
-		return 0
-	}
-	return (f.millis[n-1] - f.millis[0]) * ticksPerMilli / (n - 1)
 }
 
-func (f *feed) writeVideo(u unit.VideoFrame, arrived time.Time) error {
+func (f *feed) writeVideo(p *picture, h held) error {
+	u := h.unit.(unit.VideoFrame)
 	millis := u.DTS.Milliseconds()
-	at := f.video.next(millis, u.PTS.Milliseconds(), f.originTicks+(millis-f.originMillis)*ticksPerMilli)
+	at := p.cadence.next(millis, u.PTS.Milliseconds(), f.originTicks+(millis-f.originMillis)*ticksPerMilli)
 	nalus := u.NALUs
-	if extra := f.sets.extra(); u.Key && len(extra) > 0 {
+	if extra := p.sets.extra(); u.Key && len(extra) > 0 {
 		nalus = append(extra, nalus...)
 	}
-	return f.muxer.WriteVideo(hls.VideoFrame{
-		DTS: at.dts, PTS: at.pts, Duration: at.duration, Key: u.Key, NALUs: nalus, Arrived: arrived,
+	return p.sink.WriteVideo(hls.VideoFrame{
+		DTS: at.dts, PTS: at.pts, Duration: at.duration, Key: u.Key, NALUs: nalus, Arrived: h.arrived,
 	})
 }
 
 func (f *feed) writeSound(u unit.AudioFrame) error {
-	if f.tracks.Audio == nil || *f.tracks.Audio != *f.audio {
+	audio := f.lead.tracks.Audio
+	if audio == nil || *audio != *f.audio {
 		return nil // until the key frame that brings the new parameters into force
 	}
 	if apart := u.PTS - f.lastDTS; apart > soundApart || apart < -soundApart {
 		f.droppedSound++
 		return nil
 	}
-	hz := int64(f.tracks.Audio.SampleRate)
+	hz := int64(audio.SampleRate)
 	said := f.originTicks*hz/hls.ClockRate + (u.PTS.Milliseconds()-f.originMillis)*hz/1000
 	if said < 0 {
 		return nil
@@ -261,13 +223,14 @@ func (f *feed) writeSound(u unit.AudioFrame) error {
 		f.droppedSound++
 		return nil
 	}
-	return f.muxer.WriteAudio(hls.AudioFrame{DTS: at, AU: u.AU})
-}
-
-// frameRate is what was measured, in frames per second.
-func (f *feed) frameRate() float64 {
-	if r := f.video.rate; r.known() {
-		return float64(r.num) / float64(r.den)
+	for _, p := range f.open() {
+		switch err := p.sink.WriteAudio(hls.AudioFrame{DTS: at, AU: u.AU}); {
+		case err == nil:
+		case p == f.lead:
+			return err
+		default:
+			f.lose(p, err)
+		}
 	}
-	return hls.ClockRate / float64(f.video.frame())
+	return nil
 }

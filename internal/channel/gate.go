@@ -48,6 +48,22 @@ const (
 	FullHD Resolution = "FULL_HD" // up to 1080
 )
 
+// Lowest is a class that only recordings know: up to 360.
+const Lowest Resolution = "LOWEST_RESOLUTION"
+
+// classOf is the smallest class that a picture is in, of those that recordings know.
+func classOf(width, height int) Resolution {
+	switch side := min(width, height); {
+	case side <= 360:
+		return Lowest
+	case SD.holds(width, height):
+		return SD
+	case HD.holds(width, height):
+		return HD
+	}
+	return FullHD
+}
+
 // holds tells whether a picture is within the class. A size that is not known (0) is.
 func (r Resolution) holds(width, height int) bool {
 	side := min(width, height)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -218,9 +219,9 @@ func TestPictureTooLarge(t *testing.T) {
 		b := guardedBench(t, g)
 		l := b.find(testARN)
 		folder := playbackRoot + testName + "/" + b.seals.seal(testARN, newSession(Grant{Limit: SD}, time.Now())) + "/"
-		s := *l.shown.Load()
-		s.Video = &VideoInfo{Width: 1280, Height: 720}
-		l.shown.Store(&s)
+		list := slices.Clone(*l.renditions.Load())
+		list[0].width, list[0].height = 1280, 720
+		l.renditions.Store(&list)
 		g.grant.Limit = SD
 		denied(t, "multivariant", b.get(testPath+"?token=word"), "resolution_not_allowed")
 		denied(t, "media", b.get(folder+mediaPlaylist), "resolution_not_allowed")

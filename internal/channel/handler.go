@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 const (
 	// playbackRoot is what every playback URL begins with, as on IVS (spec/lowlatency.md §1).
 	playbackRoot = "/api/video/v1/"
-	// mediaPlaylist is the name of a channel's one media playlist.
+	// mediaPlaylist is the name of a stream's one media playlist; where there are several, each is named after its rendition.
 	mediaPlaylist = "live.m3u8"
 	viewerParam   = "viewer"
 	tokenParam    = "token"
@@ -75,14 +76,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		offline(w)
 		return
 	}
-	muxer := l.muxer.Load()
+	renditions := l.offer()
 	switch {
-	case muxer == nil || !muxer.Ready() || !inside && l.over.Load():
+	case len(renditions) == 0 || !inside && l.over.Load():
 		offline(w)
 	case !inside:
-		s.startSession(w, r, l, muxer, name)
+		s.startSession(w, r, l, renditions, name)
 	default:
-		s.media(w, r, l, muxer, file)
+		s.media(w, r, l, renditions, file)
 	}
 }
 
@@ -101,7 +102,7 @@ func channelOf(name string) (string, bool) {
 }
 
 // startSession answers a request of the multivariant playlist with the addresses of a new session.
-func (s *Server) startSession(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Muxer, name string) {
+func (s *Server) startSession(w http.ResponseWriter, r *http.Request, l *live, renditions []rendition, name string) {
 	var g Grant
 	if s.crowded() {
 		l.tellCrowded(s.maxViewers())
@@ -110,7 +111,13 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request, l *live, m
 	}
 	if l.channel.guarded() {
 		var err error
-		if g, err = s.admit(r, l); err != nil {
+		if g, err = s.admit(r, l); err == nil {
+			renditions = slices.DeleteFunc(renditions, func(r rendition) bool { return !r.within(g.Limit) })
+			if len(renditions) == 0 {
+				err = deniedPicture
+			}
+		}
+		if err != nil {
 			s.refuse(w, l, err)
 			return
 		}
@@ -118,13 +125,13 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request, l *live, m
 	}
 	text := s.seals.seal(l.channel.ARN, newSession(g, time.Now()))
 	if l.channel.guarded() {
-		multivariant(w, r, l, muxer, name+"/"+text+"/"+mediaPlaylist)
+		multivariant(w, r, l, renditions, name+"/"+text+"/", "")
 	} else {
-		multivariant(w, r, l, muxer, name+"/"+mediaPlaylist+"?"+viewerParam+"="+text)
+		multivariant(w, r, l, renditions, name+"/", "?"+viewerParam+"="+text)
 	}
 }
 
-// admit asks the gate, for a picture that the viewer may see.
+// admit asks the gate.
 func (s *Server) admit(r *http.Request, l *live) (Grant, error) {
 	if s.Gate == nil {
 		return Grant{}, deniedNoGate
@@ -135,22 +142,15 @@ func (s *Server) admit(r *http.Request, l *live) (Grant, error) {
 	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		v.Address = at.Addr().Unmap()
 	}
-	g, err := s.Gate.AdmitViewer(r.Context(), v)
-	if err == nil && !l.shows(g.Limit) {
-		err = deniedPicture
-	}
-	return g, err
+	return s.Gate.AdmitViewer(r.Context(), v)
 }
 
-// shows tells whether the stream's picture is within a limit.
-func (l *live) shows(limit Resolution) bool {
-	v := l.shown.Load().Video
-	return v == nil || limit.holds(v.Width, v.Height)
-}
+// within tells whether a rendition's picture is within a limit.
+func (r rendition) within(limit Resolution) bool { return limit.holds(r.width, r.height) }
 
-// media answers a request of the media playlist, a segment or a part. Those of a guarded channel need the session in
+// media answers a request of a media playlist, a segment or a part. Those of a guarded channel need the session in
 // their path; an open channel's only count it.
-func (s *Server) media(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Muxer, file string) {
+func (s *Server) media(w http.ResponseWriter, r *http.Request, l *live, renditions []rendition, file string) {
 	var v session
 	audience := hls.Public
 	if l.channel.guarded() {
@@ -164,16 +164,34 @@ func (s *Server) media(w http.ResponseWriter, r *http.Request, l *live, muxer *h
 			allowOrigin(w, v.Origin)
 		}
 		file, audience = rest, hls.Private
-	} else if q, err := url.ParseQuery(r.URL.RawQuery); err == nil && file == mediaPlaylist {
+	} else if q, err := url.ParseQuery(r.URL.RawQuery); err == nil && strings.HasSuffix(file, ".m3u8") {
 		v, _ = s.seals.open(l.channel.ARN, q.Get(viewerParam), time.Now())
 	}
-	switch {
-	case file == mediaPlaylist:
-		l.viewers.note(v.id, time.Now())
-		muxer.ServePlaylist(w, r, audience)
-	case !muxer.ServeFile(w, r, file, audience):
-		offline(w)
+	if strings.HasSuffix(file, ".m3u8") {
+		i := slices.IndexFunc(renditions, func(r rendition) bool { return r.file == file })
+		switch {
+		case i < 0:
+			offline(w)
+		case !renditions[i].within(v.Limit):
+			s.refuse(w, l, deniedPicture)
+		default:
+			l.viewers.note(v.id, time.Now())
+			renditions[i].muxer.ServePlaylist(w, r, audience)
+		}
+		return
 	}
+	for _, x := range renditions {
+		if !x.muxer.Has(file) {
+			continue
+		}
+		if !x.within(v.Limit) {
+			s.refuse(w, l, deniedPicture)
+		} else if !x.muxer.ServeFile(w, r, file, audience) {
+			offline(w)
+		}
+		return
+	}
+	offline(w)
 }
 
 // enter checks the session in the path of a guarded channel's address.
@@ -186,8 +204,6 @@ func (s *Server) enter(r *http.Request, l *live, text string) (session, error) {
 		return v, deniedRevoked
 	case v.Strict && r.Header.Get("Origin") != v.Origin:
 		return v, deniedOrigin
-	case !l.shows(v.Limit):
-		return v, deniedPicture
 	}
 	return v, nil
 }
@@ -200,25 +216,33 @@ func allowOrigin(w http.ResponseWriter, origin string) {
 	}
 }
 
-// multivariant answers with the one rendition.
-func multivariant(w http.ResponseWriter, r *http.Request, l *live, muxer *hls.Muxer, uri string) {
+// multivariant answers with the renditions, whose playlists have addresses of a beginning and an end.
+func multivariant(w http.ResponseWriter, r *http.Request, l *live, renditions []rendition, before, after string) {
 	s := l.shown.Load()
-	v := hls.Variant{URI: uri}
-	v.PeakBitRate, v.MeanBitRate = muxer.BitRates()
-	if s.Video != nil {
-		v.Codecs, v.Width, v.Height, v.FrameRate = s.Video.Codec, s.Video.Width, s.Video.Height, s.Video.FrameRate
-		announced := s.Video.BitRate
-		if s.Audio != nil {
-			v.Codecs += "," + s.Audio.Codec
-			announced += s.Audio.BitRate
+	var variants []hls.Variant
+	for _, x := range renditions {
+		v := hls.Variant{URI: before + x.file + after}
+		if len(renditions) > 1 {
+			v.Name = x.name
 		}
-		v.PeakBitRate = max(v.PeakBitRate, announced)
+		v.PeakBitRate, v.MeanBitRate = x.muxer.BitRates()
+		if i := slices.IndexFunc(s.Renditions, func(v VideoInfo) bool { return v.Track == x.track }); i >= 0 {
+			video := s.Renditions[i]
+			v.Codecs, v.Width, v.Height, v.FrameRate = video.Codec, video.Width, video.Height, video.FrameRate
+			announced := video.BitRate
+			if s.Audio != nil {
+				v.Codecs += "," + s.Audio.Codec
+				announced += s.Audio.BitRate
+			}
+			v.PeakBitRate = max(v.PeakBitRate, announced)
+		}
+		variants = append(variants, v)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/vnd.apple.mpegurl")
 	h.Set("Cache-Control", "no-store") // each viewer has a session
 	if r.Method != http.MethodHead {
-		w.Write(hls.RenderMultivariant(v))
+		w.Write(hls.RenderMultivariant(variants))
 	}
 }
 

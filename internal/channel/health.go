@@ -19,7 +19,7 @@ func (l *live) measure(now time.Time) {
 		return
 	}
 	n := l.received()
-	limit := l.channel.bitRateLimit(l.in.feed.tracks.Size())
+	limit := l.channel.bitRateLimit(l.in.size())
 	if breach, tooMuch := errors.AsType[Breach](l.overrun.check(now, n.video+n.audio, limit)); tooMuch {
 		l.breach(breach)
 		return
@@ -32,7 +32,10 @@ func (l *live) measure(now time.Time) {
 	if l.state != statePlaying || l.in == nil {
 		return
 	}
-	l.judge(l.meter.measure(now, l.muxer.Load().EndTime(), n, l.in.feed.video.constantRate(), l.shown.Load().Health))
+	for _, p := range l.in.feed.pictures {
+		p.measure()
+	}
+	l.judge(l.meter.measure(now, l.muxer.Load().EndTime(), n, l.in.constantRate(), l.shown.Load().Health))
 }
 
 // judge shows the health, and tells when it changes for the worse or back.

@@ -21,9 +21,20 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/footlight-live/footlight/internal/transcode/ladder/worker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is also the program: servers start it as the process of a ladder.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == "ladder" {
+		if worker.Process(os.Stdin, os.Stdout, os.Args[2], os.Args[3], slog.New(slog.NewTextHandler(os.Stderr, nil))) != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	testARN  = "arn:aws:ivs:us-east-1:000000000000:channel/AbCdEf123456"
@@ -41,10 +52,15 @@ const (
 )
 
 // directory knows one channel under three keys, and another one.
-type directory struct{ authorized, restricted, normal, fragmented bool }
+type directory struct {
+	authorized, restricted, normal, fragmented bool
+	multitrack                                 Multitrack
+	ladder                                     Ladder
+	recorded                                   []Resolution // nil: not recorded
+}
 
 func (d directory) ResolveStreamKey(_ context.Context, key string) (Publisher, error) {
-	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal, FragmentedMP4: d.fragmented}, Source: "encoder", Passphrase: passphrase}
+	p := Publisher{Channel: Channel{ARN: testARN, ID: "AbCdEf123456", Name: "test", Authorized: d.authorized, Restricted: d.restricted, NormalLatency: d.normal, FragmentedMP4: d.fragmented, Multitrack: d.multitrack, Ladder: d.ladder, Recorded: d.recorded != nil, RecordedSizes: d.recorded}, Source: "encoder", Passphrase: passphrase}
 	switch key {
 	case secureKey:
 	case plainKey:

@@ -1,43 +1,74 @@
 package channel
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 )
 
-// videoInfo describes the picture; measured is its bit rate as received, for encoders that announce none.
-func (f *feed) videoInfo(measured int) *VideoInfo {
-	if f.muxer == nil {
-		return nil
+// videoInfo describes the pictures, the largest first; measured is their bit rate as received, for encoders that announce
+// none. What is announced is about the only picture.
+func (f *feed) videoInfo(measured int) []VideoInfo {
+	open := f.open()
+	var infos []VideoInfo
+	for _, p := range open {
+		v := p.info()
+		v.Encoder = f.meta.Encoder
+		if len(open) == 1 {
+			v.BitRate = cmp.Or(f.meta.VideoBitRate, measured)
+		}
+		infos = append(infos, v)
 	}
-	v := &VideoInfo{
-		Codec:     f.tracks.VideoCodec(),
-		FrameRate: math.Round(f.frameRate()*1000) / 1000,
-		BitRate:   f.meta.VideoBitRate,
-		Encoder:   f.meta.Encoder,
+	slices.SortStableFunc(infos, func(a, b VideoInfo) int {
+		return cmp.Or(b.Width*b.Height-a.Width*a.Height, a.Track-b.Track)
+	})
+	return infos
+}
+
+func (p *picture) info() VideoInfo {
+	v := VideoInfo{
+		Track:     p.track,
+		Codec:     p.tracks.VideoCodec(),
+		FrameRate: math.Round(p.frameRate()*1000) / 1000,
+		BitRate:   p.rate,
 	}
-	if v.BitRate == 0 {
-		v.BitRate = measured
-	}
-	v.Width, v.Height = f.tracks.Size()
+	v.Width, v.Height = p.tracks.Size()
 	var sps h264.SPS
-	if sps.Unmarshal(f.tracks.SPS) == nil {
+	if sps.Unmarshal(p.tracks.SPS) == nil {
 		v.Profile, v.Level = profileName(sps), levelName(sps)
 	}
 	return v
 }
 
+// size is how many pictures there are, and that of the leading one; 0, 0: not known yet.
+func (f *feed) size() (pictures, width, height int) {
+	if f.running {
+		width, height = f.lead.tracks.Size()
+	}
+	return len(f.pictures), width, height
+}
+
+// constantRate is the frame rate that the leading picture keeps, or not known.
+func (f *feed) constantRate() rate {
+	if f.lead == nil {
+		return rate{}
+	}
+	return f.lead.cadence.constantRate()
+}
+
 // audioInfo describes the sound, or is nil where there is none.
 func (f *feed) audioInfo(measured int) *AudioInfo {
-	if f.muxer == nil || f.tracks.Audio == nil {
+	if !f.running || f.lead.tracks.Audio == nil {
 		return nil
 	}
+	t := f.lead.tracks
 	a := &AudioInfo{
-		Codec:      f.tracks.AudioCodec(),
-		SampleRate: f.tracks.Audio.SampleRate,
-		Channels:   int(f.tracks.Audio.ChannelConfig),
+		Codec:      t.AudioCodec(),
+		SampleRate: t.Audio.SampleRate,
+		Channels:   int(t.Audio.ChannelConfig),
 		BitRate:    f.meta.AudioBitRate,
 	}
 	if a.Channels == 7 { // ISO/IEC 14496-3 table 1.19

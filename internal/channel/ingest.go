@@ -21,6 +21,9 @@ type ingest struct {
 	came time.Time
 	tape Sink // nil: not recorded
 	gone func()
+
+	taping *picture    // which is recorded
+	coder  *transcoder // nil: the feed takes what comes
 }
 
 // Write implements rtmp.Publication and srt.Publication.

@@ -11,6 +11,7 @@ const (
 	mostPixels  = 1920 * 1080 // as shown: after cropping
 
 	standardBitRate = 8_500_000
+	multitrackRate  = 15_000_000 // of all pictures together
 	basicBitRate    = 3_500_000
 	basicSDBitRate  = 1_500_000 // of a channel of type BASIC, for pictures of up to 480 lines
 
@@ -43,9 +44,12 @@ func checkPicture(width, height int) error {
 	return nil
 }
 
-// bitRateLimit is in bits per second; a size of 0, 0 is not known yet.
-func (c Channel) bitRateLimit(width, height int) int64 {
+// bitRateLimit is that of all that a publisher brings, with so many sizes of the picture, in bits per second; a size of
+// 0, 0 is not known yet.
+func (c Channel) bitRateLimit(pictures, width, height int) int64 {
 	switch {
+	case pictures > 1:
+		return multitrackRate
 	case !c.Basic:
 		return standardBitRate
 	case width > 0 && SD.holds(width, height):

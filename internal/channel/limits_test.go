@@ -34,7 +34,7 @@ func TestBitRateLimit(t *testing.T) {
 		w, h  int
 		want  int64
 	}{{false, 1920, 1080, 8_500_000}, {false, 320, 180, 8_500_000}, {true, 0, 0, 3_500_000}, {true, 1920, 1080, 3_500_000}, {true, 852, 480, 1_500_000}, {true, 480, 852, 1_500_000}} {
-		if got := (Channel{Basic: c.basic}).bitRateLimit(c.w, c.h); got != c.want {
+		if got := (Channel{Basic: c.basic}).bitRateLimit(1, c.w, c.h); got != c.want {
 			t.Errorf("%+v: %d", c, got)
 		}
 	}

@@ -53,10 +53,14 @@ type live struct {
 	done    chan struct{} // closed when run has returned
 	cancel  context.CancelFunc
 	viewers viewers
-	muxer   atomic.Pointer[hls.Muxer]
-	shown   atomic.Pointer[Stream] // the newest snapshot; ViewerCount is left out
-	over    atomic.Bool            // stateEnded
+	muxer   atomic.Pointer[hls.Muxer] // of the leading picture
+	shown   atomic.Pointer[Stream]    // the newest snapshot; ViewerCount is left out
+	over    atomic.Bool               // stateEnded
 	counts  counters
+
+	renditions atomic.Pointer[[]rendition] // the largest first; nil until the first frame
+	playable   atomic.Bool
+	coder      atomic.Pointer[transcoder] // of the newest publisher, for its figures; nil until one runs
 
 	// owned by run
 	state      liveState
@@ -66,6 +70,7 @@ type live struct {
 	identity   string // of the publisher that the stream belongs to
 	source     string
 	first      int64       // media sequence number to begin with
+	code       string      // of SessionEnded
 	expiry     *time.Timer // end of the gap or of the linger
 	meter      meter
 	overrun    overrun
@@ -110,12 +115,14 @@ func (l *live) handle(m any) {
 		m.reply <- l.attach(m.in)
 	case unitMessage:
 		l.write(m)
+	case codedMessage:
+		l.emit(m)
 	case detachMessage:
 		switch m.in {
 		case l.in:
 			l.detach(reasonText(m.reason), m.goodbye)
 		case l.challenger:
-			l.challenger.untape()
+			l.challenger.finish()
 			l.challenger = nil
 			l.log.Info("publisher gone before it took the stream over", "remote", m.in.remote, "reason", reasonText(m.reason))
 		}
@@ -137,20 +144,46 @@ func (l *live) write(m unitMessage) {
 	if m.in != l.in && m.in != l.challenger {
 		return // cut already
 	}
-	err := m.in.feed.write(m.unit, m.arrived)
+	err := l.channel.checkUnit(m.unit)
+	if err == nil {
+		err = m.in.take(m.unit, m.arrived)
+	}
+	l.judgeUnit(m.in, err)
+}
+
+// emit takes a picture of a publisher that has been transcoded.
+func (l *live) emit(m codedMessage) {
+	if m.in == l.in || m.in == l.challenger {
+		l.judgeUnit(m.in, m.in.coder.emit(m.picture))
+	}
+}
+
+// judgeUnit goes on after a unit of a publisher: err is what was wrong with it.
+func (l *live) judgeUnit(in *ingest, err error) {
 	breach, tooMuch := errors.AsType[Breach](err)
+	unfit, notTaken := errors.AsType[inputError](err)
+	tooSlow, notCarried := errors.AsType[capacityError](err)
 	switch {
 	case err == nil:
-	case m.in == l.challenger:
+	case in == l.challenger:
 		l.dropChallenger(err)
 		return
 	case tooMuch:
 		l.breach(breach)
 		return
+	case notCarried:
+		l.fail(tooSlow)
+		return
+	case notTaken:
+		l.log.Warn("publisher cut", "remote", in.remote, "code", unfit.code, "error", err)
+		in.cut(err)
+		l.code = unfit.code
+		l.end(err.Error())
+		return
 	default:
 		// It goes with what it sent; what viewers have so far stays.
-		l.log.Warn("publisher cut", "remote", m.in.remote, "error", err)
-		m.in.cut(err)
+		l.log.Warn("publisher cut", "remote", in.remote, "error", err)
+		in.cut(err)
 		l.detach(err.Error(), false)
 		return
 	}
@@ -158,10 +191,8 @@ func (l *live) write(m unitMessage) {
 	l.counts.videoBytes.Store(n.video)
 	l.counts.audioBytes.Store(n.audio)
 	l.counts.droppedSound.Store(l.in.feed.droppedSound)
-	if l.state == stateConnected {
-		if x := l.muxer.Load(); x != nil && x.Ready() {
-			l.play()
-		}
+	if l.state == stateConnected && l.ready() {
+		l.play()
 	}
 }
 
@@ -170,7 +201,7 @@ func (l *live) received() received {
 	if l.in == nil {
 		return l.meter.gone
 	}
-	return l.meter.gone.plus(l.in.feed.received)
+	return l.meter.gone.plus(l.in.received())
 }
 
 // breach ends a stream that is more than its channel takes.
@@ -221,43 +252,14 @@ func (l *live) attach(in *ingest) error {
 // accept prepares for what a publisher will send.
 func (l *live) accept(in *ingest) {
 	in.came = time.Now()
-	in.feed = feed{open: func(t hls.Tracks, frame int64, began time.Time) (Sink, error) {
-		x, err := l.open(in, t, frame, began)
-		if err != nil {
-			return nil, err
-		}
-		return in.taped(x), nil
-	}}
+	in.feed = feed{outlet: in}
+	in.coder = newTranscoder(in, l.log)
 	l.log.Info("publisher connected", "remote", in.remote, "source", in.publisher.Source, "priority", in.priority)
-}
-
-// open decides about the media that a publisher is about to bring, at its start and when its parameters have changed,
-// and returns the stream's muxer. The first frame of the first publisher makes it.
-func (l *live) open(in *ingest, t hls.Tracks, frame int64, began time.Time) (*hls.Muxer, error) {
-	if in == l.challenger {
-		if err := l.takeOver(t); err != nil {
-			return nil, err
-		}
-	}
-	if err := checkPicture(t.Size()); err != nil {
-		return nil, err
-	}
-	if x := l.muxer.Load(); x != nil {
-		return x, nil
-	}
-	x := hls.New(hls.Config{
-		Prefix: arn.NewID(8), Wall: began, PartTarget: hls.PartTarget(frame),
-		Container: l.channel.container(), WholeSegments: l.channel.NormalLatency,
-		// Seconds, so that neither number falls behind an earlier stream of this channel, across restarts of
-		// the server too: segments and breaks are further apart than a second.
-		Sequence: l.first, Breaks: l.first,
-	})
-	l.muxer.Store(x)
-	return x, nil
 }
 
 // play makes the stream known: its first part is there.
 func (l *live) play() {
+	l.playable.Store(true)
 	l.to(statePlaying, "the first part is playable")
 	l.log.Info("stream is playable", "after", time.Since(l.started).Round(time.Millisecond))
 	l.meter.reset(time.Now(), l.muxer.Load().EndTime(), l.received())
@@ -280,7 +282,7 @@ func (l *live) detach(reason string, goodbye bool) {
 	if err := l.in.feed.interrupt(); err != nil {
 		l.log.Error("cannot close the last segment", "error", err)
 	}
-	l.in.untape()
+	l.in.finish()
 	l.in = nil
 	l.to(stateGap, reason)
 	l.judge(Starving)
@@ -307,24 +309,22 @@ func (l *live) end(reason string) {
 	wasPlayable := l.state != stateConnected
 	l.meter.gone = l.received()
 	if l.in != nil {
-		l.in.untape()
+		l.in.finish()
 		l.in = nil
 	}
 	if l.challenger != nil {
 		l.challenger.cut(errEnded)
-		l.challenger.untape()
+		l.challenger.finish()
 		l.challenger = nil
 	}
-	if x := l.muxer.Load(); x != nil {
-		if err := x.End(); err != nil {
-			l.log.Error("cannot close the last segment", "error", err)
-		}
+	if err := l.breakAll(true); err != nil {
+		l.log.Error("cannot close the last segment", "error", err)
 	}
 	l.to(stateEnded, reason)
 	if wasPlayable {
 		l.observe(Event{Kind: StreamEnd, Reason: reason})
 	}
-	l.observe(Event{Kind: SessionEnded, Reason: reason})
+	l.observe(Event{Kind: SessionEnded, Reason: reason, Code: l.code})
 	l.expiry.Reset(linger)
 }
 
@@ -333,11 +333,16 @@ func (l *live) abandon() {
 	for _, in := range []*ingest{l.in, l.challenger} {
 		if in != nil {
 			in.cut(errShutdown)
+			if in.coder != nil {
+				in.coder.close()
+			}
 		}
 	}
 	l.in, l.challenger = nil, nil
-	if x := l.muxer.Load(); x != nil {
-		x.Abandon()
+	if list := l.renditions.Load(); list != nil {
+		for _, r := range *list {
+			r.muxer.Abandon()
+		}
 	}
 	if l.state == stateEnded {
 		return
@@ -356,11 +361,12 @@ func (l *live) show(h Health) {
 		ChannelARN: l.channel.ARN, ID: l.id, StartTime: l.started, Health: h, Source: l.source,
 	}
 	if old := l.shown.Load(); old != nil {
-		s.Video, s.Audio = old.Video, old.Audio
+		s.Video, s.Tracks, s.Renditions, s.Audio = old.Video, old.Tracks, old.Renditions, old.Audio
 	}
 	if l.in != nil {
-		if v := l.in.feed.videoInfo(l.meter.videoRate); v != nil {
-			s.Video, s.Audio = v, l.in.feed.audioInfo(l.meter.audioRate)
+		if v := l.in.videoInfo(l.meter.videoRate); len(v) > 0 {
+			s.Video, s.Tracks, s.Audio = &v[0], v, l.in.feed.audioInfo(l.meter.audioRate)
+			s.Renditions = l.in.renditionInfo(v)
 		}
 	}
 	l.shown.Store(&s)

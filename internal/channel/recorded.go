@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ const RecordingKey = "rec_"
 // recorded is a publisher whose media is recorded and nothing else. Its connection's goroutine owns it.
 type recorded struct {
 	feed feed
+	sink Sink
 	gone func()
 	log  *slog.Logger
 }
@@ -59,9 +61,20 @@ func (s *Server) publishRecording(ctx context.Context, r rtmp.Request) (rtmp.Pub
 		s.log().Error("cannot record", "remote", r.Remote, "error", err)
 		return nil, rtmp.Refusal{Code: "NetStream.Publish.Failed", Reason: err.Error()}
 	}
-	return &recorded{gone: gone, log: s.log().With("remote", r.Remote),
-		feed: feed{open: func(hls.Tracks, int64, time.Time) (Sink, error) { return sink, nil }}}, nil
+	p := &recorded{sink: sink, gone: gone, log: s.log().With("remote", r.Remote)}
+	p.feed.outlet = p
+	return p, nil
 }
+
+// open implements outlet: one picture is recorded.
+func (p *recorded) open(pictures []*picture, _ time.Time) error {
+	pictures[0].sink = p.sink
+	return nil
+}
+
+func (*recorded) join(*picture) error            { return nil }
+func (*recorded) lead(*picture, []*picture) bool { return false }
+func (*recorded) lose(*picture, error)           {}
 
 // Write implements rtmp.Publication.
 func (p *recorded) Write(_ context.Context, u unit.Unit) error { return p.feed.write(u, time.Now()) }
@@ -110,12 +123,35 @@ type tee struct {
 	tape Sink
 }
 
-// taped is where the frames of a publisher go.
-func (in *ingest) taped(x *hls.Muxer) Sink {
-	if in.tape == nil {
-		return x
+// record chooses which picture is recorded, beside its viewers: the largest of the classes that the channel records,
+// or else the largest.
+func (in *ingest) record(pictures []*picture) {
+	in.taping = nil
+	if in.tape == nil || len(pictures) == 0 {
+		return
 	}
-	return tee{x, in.tape}
+	in.taping = slices.MaxFunc(pictures, func(a, b *picture) int {
+		return in.live.channel.recordingRank(a) - in.live.channel.recordingRank(b)
+	})
+	in.taping.sink = tee{in.taping.sink.(*hls.Muxer), in.tape}
+}
+
+// recordingRank orders pictures by how well they suit the recording.
+func (c Channel) recordingRank(p *picture) int {
+	w, h := hls.Tracks{SPS: p.sets.sps[0]}.Size()
+	if len(c.RecordedSizes) == 0 || slices.Contains(c.RecordedSizes, classOf(w, h)) {
+		return 1<<30 + w*h
+	}
+	return w * h
+}
+
+// tapeAnother goes on with another picture when the one that was recorded is gone: after a break, with its next key frame.
+func (in *ingest) tapeAnother() {
+	in.record(in.feed.open())
+	if in.taping != nil {
+		_ = in.tape.Break() // a recording's failure is its own
+		_ = in.tape.SetTracks(in.taping.tracks)
+	}
 }
 
 func (t tee) SetTracks(tracks hls.Tracks) error {

@@ -20,6 +20,11 @@ type Channel struct {
 	Basic         bool // of type BASIC, which takes less than STANDARD, see limits.go
 	NormalLatency bool // playback by whole segments only
 	FragmentedMP4 bool // playback in fragmented MP4, not in MPEG-TS
+	Multitrack    Multitrack
+	Ladder        Ladder // of the types ADVANCED_SD and ADVANCED_HD
+
+	// RecordedSizes are the classes that one is recorded of, the largest that there is; empty: of all.
+	RecordedSizes []Resolution
 }
 
 // container is what players get the channel's media in.
@@ -73,6 +78,7 @@ const (
 
 // VideoInfo describes the ingested video as really received.
 type VideoInfo struct {
+	Track         int    // of the publisher, from 0
 	Codec         string // RFC 6381, for example avc1.42C028
 	Profile       string
 	Level         string
@@ -97,7 +103,9 @@ type Stream struct {
 	StartTime   time.Time
 	Health      Health
 	ViewerCount int
-	Video       *VideoInfo // nil until known
+	Video       *VideoInfo  // the largest picture; nil until known
+	Tracks      []VideoInfo // all pictures, the largest first; one, most of the time
+	Renditions  []VideoInfo // what is made of them for players: the same, where the channel has no ladder
 	Audio       *AudioInfo
 	Source      string // see Publisher
 }
@@ -116,6 +124,7 @@ const (
 	StreamTakeoverFailure EventKind = "Stream Takeover Failure" // it was refused, with a Code
 	StarvationStart       EventKind = "Starvation Start"
 	StarvationEnd         EventKind = "Starvation End"
+	StreamFailure         EventKind = "Stream Failure"    // the picture cannot be transcoded, for a Reason
 	AdBreakInserted       EventKind = "Ad Break Inserted" // between start and end
 
 	// The names of limits, of which a Breach tells.

@@ -27,8 +27,10 @@ type Server struct {
 	Directory Directory   // required
 	Observer  Observer    // nil: nobody listens
 	// Route finds who takes the publishers of a stream key that is not a channel's, or nil. It may be nil itself.
-	Route func(key string) func(context.Context, rtmp.Request) (rtmp.Publication, error)
-	Gate  Gate // nil: nobody watches a channel that is private or restricted
+	Route    func(key string) func(context.Context, rtmp.Request) (rtmp.Publication, error)
+	Gate     Gate     // nil: nobody watches a channel that is private or restricted
+	Composer string   // the program that transcodes for channels with a Ladder; "": they cannot be published to
+	Capacity Capacity // what that may take of the machine; nil: as much as it needs
 	// Recordings takes the publishers whose stream key begins with RecordingKey; nil: there are none.
 	Recordings Recordings
 	// SessionKey seals the playback sessions, so that those of before a restart go on; nil: a new one at each start.

@@ -7,6 +7,7 @@ import (
 	"github.com/footlight-live/footlight/internal/channel/hls"
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
 	"github.com/footlight-live/footlight/internal/channel/srt"
+	"github.com/footlight-live/footlight/internal/transcode/ladder"
 )
 
 // Stats is a snapshot for metrics.
@@ -26,6 +27,7 @@ type StreamStats struct {
 	Parts         int64 // published
 	MediaSequence int64 // of the newest segment
 	Delay         hls.Delay
+	Ladder        *ladder.Stats // nil: the channel has no ladder
 }
 
 // Stats returns a snapshot.
@@ -61,6 +63,9 @@ func (l *live) stats() StreamStats {
 	if m := l.muxer.Load(); m != nil {
 		x.MediaSequence, x.Parts = m.Position()
 		x.Delay = m.Delay()
+	}
+	if t := l.coder.Load(); t != nil {
+		x.Ladder = new(t.ladder.Stats())
 	}
 	return x
 }

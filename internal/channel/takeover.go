@@ -3,7 +3,9 @@ package channel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
@@ -66,14 +68,14 @@ func (l *live) refuseTakeover(err takeoverError) error {
 }
 
 // takeOver puts the challenger, whose first frames have these parameters, in the place of the present publisher.
-func (l *live) takeOver(t hls.Tracks) error {
-	if old := l.in.feed.tracks; l.in.feed.muxer != nil {
-		w, h := old.Size()
-		if tw, th := t.Size(); tw != w || th != h {
-			return takeoverError{codeMediaMismatch, fmt.Sprintf("the picture must be %dx%d as before, not %dx%d", w, h, tw, th)}
+func (l *live) takeOver(pictures []*picture) error {
+	if old := l.in.feed.open(); len(old) > 0 {
+		was, is := sizes(old), sizes(pictures)
+		if was != is {
+			return takeoverError{codeMediaMismatch, fmt.Sprintf("the picture must be %s as before, not %s", was, is)}
 		}
 		// H.264 and AAC are the only codecs that there are.
-		if (old.Audio == nil) != (t.Audio == nil) {
+		if (l.in.feed.audio == nil) != (l.challenger.feed.audio == nil) {
 			return takeoverError{codeMediaMismatch, "there must be sound exactly if there was sound before"}
 		}
 	}
@@ -82,16 +84,30 @@ func (l *live) takeOver(t hls.Tracks) error {
 	return nil
 }
 
+// sizes lists those of pictures, in the order of their tracks.
+func sizes(pictures []*picture) string {
+	byTrack := slices.SortedFunc(slices.Values(pictures), func(a, b *picture) int { return a.track - b.track })
+	var all []string
+	for _, p := range byTrack {
+		w, h := hls.Tracks{SPS: p.sets.sps[0]}.Size()
+		all = append(all, fmt.Sprintf("%dx%d", w, h))
+	}
+	return strings.Join(all, " and ")
+}
+
 // succeed makes the challenger the publisher of the stream.
 func (l *live) succeed(why string) {
 	l.meter.gone = l.received()
 	if err := l.in.feed.interrupt(); err != nil {
 		l.log.Error("cannot close the last segment", "error", err)
 	}
-	l.in.untape()
+	l.in.finish()
 	l.takeovers++
 	l.in, l.challenger = l.challenger, nil
 	l.identity, l.source = l.in.identity, l.in.publisher.Source
+	if t := l.in.coder; t != nil && t.running {
+		l.coder.Store(t)
+	}
 	l.log.Info("publisher replaced", "remote", l.in.remote, "priority", l.in.priority, "reason", why)
 	l.observe(Event{Kind: StreamTakeover})
 }
@@ -100,7 +116,7 @@ func (l *live) succeed(why string) {
 func (l *live) dropChallenger(err error) {
 	l.log.Warn("publisher cut", "remote", l.challenger.remote, "error", err)
 	l.challenger.cut(err)
-	l.challenger.untape()
+	l.challenger.finish()
 	l.challenger = nil
 	if refused, ok := errors.AsType[takeoverError](err); ok {
 		l.refuseTakeover(refused)

@@ -2,10 +2,12 @@ package composition
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,10 +37,10 @@ func demand(r Record, publishers int) float64 {
 	return cores
 }
 
-// Capacity is what composers may take of the machine, and what they take, in cores.
+// Capacity is what composers, and others that reserve from it, may take of the machine, and what they take, in cores.
 type Capacity struct {
 	Cores float64 // that composers may take
-	Used  float64 // measured, or for composers that are young the expected where that is more
+	Used  float64 // measured, or for composers that are young the expected where that is more; and what is reserved
 }
 
 // Free is what a new composition may cost.
@@ -46,13 +48,36 @@ func (c Capacity) Free() float64 { return max(0, c.Cores-c.Used) }
 
 // capacity is called with the lock held. all are the records.
 func (m *Manager) capacity(all []Record) Capacity {
-	c := Capacity{Cores: m.maxCores()}
+	c := Capacity{Cores: m.maxCores(), Used: m.reserved}
 	for _, r := range all {
 		if !r.State.Ended() {
 			c.Used += m.uses(r)
 		}
 	}
 	return c
+}
+
+// Reserve takes cores for what else shares the machine's capacity, until release is called. ErrCapacity says that there are
+// not as many.
+func (m *Manager) Reserve(cores float64) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
+	defer cancel()
+	all, err := m.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reserve cores: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c := m.capacity(all); cores > c.Free() {
+		return nil, refuse(ErrCapacity, "about %.2f cores are needed, and %.2f of the %.2f are free: stop something else, or allow more with "+
+			"`footlight serve --max-composer-cores`", cores, c.Free(), c.Cores)
+	}
+	m.reserved += cores
+	return sync.OnceFunc(func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.reserved -= cores
+	}), nil
 }
 
 func (m *Manager) maxCores() float64 {

@@ -80,6 +80,30 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
+// TestReserve shares the machine with what is no composition.
+func TestReserve(t *testing.T) {
+	m, end := keep(t, t.TempDir(), &Manager{MaxCores: 1, Publishers: func(string) int { return 4 }})
+	defer end()
+	release, err := m.Reserve(0.6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Create(t.Context(), named("one"), plenty); !errors.Is(err, ErrCapacity) {
+		t.Errorf("a composition of half a core beside 0.6: %v", err)
+	}
+	if _, err := m.Reserve(0.5); !errors.Is(err, ErrCapacity) || !strings.Contains(err.Error(), "0.40 of the 1.00 are free") {
+		t.Errorf("another half core beside 0.6: %v", err)
+	}
+	release()
+	release() // once counts
+	if _, err := m.Create(t.Context(), named("one"), plenty); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.Reserve(0.6); !errors.Is(err, ErrCapacity) {
+		t.Errorf("0.6 cores beside a composition: %v", err)
+	}
+}
+
 func TestDemand(t *testing.T) {
 	one := fresh("a")
 	two := fresh("a", "b")

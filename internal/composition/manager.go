@@ -54,6 +54,8 @@ type Manager struct {
 
 	mu    sync.Mutex // also held from counting compositions until one more is stored
 	lives map[string]*live
+
+	reserved float64 // cores, for others than composers
 }
 
 // Open opens the records: Get, List, InUse and Feeds answer from now on.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -56,10 +57,11 @@ func (c *Control) CreateChannel(ctx context.Context, in *ivs.CreateChannelReques
 
 // configure applies the members that are present. What has no effect yet is refused.
 func (r *channelRecord) configure(in *ivs.UpdateChannelRequest, attached attachments) error {
-	switch {
-	case in.MultitrackInputConfiguration != nil && value(in.MultitrackInputConfiguration.Enabled, false):
-		return notBuilt("Multitrack input is not built yet: leave multitrackInputConfiguration out or set enabled to false")
+	multitrack, err := r.Multitrack.with(in.MultitrackInputConfiguration)
+	if err != nil {
+		return err
 	}
+	r.Multitrack = multitrack
 	r.Name = value(in.Name, r.Name)
 	r.Type = value(in.Type, r.Type)
 	r.LatencyMode = value(in.LatencyMode, r.LatencyMode)
@@ -69,16 +71,19 @@ func (r *channelRecord) configure(in *ivs.UpdateChannelRequest, attached attachm
 	r.AdConfiguration = value(attached.ads, r.AdConfiguration)
 	r.RecordingConfiguration = value(attached.recording, r.RecordingConfiguration)
 	r.Container = value(in.ContainerFormat, r.Container)
-	r.Multitrack = r.Multitrack.with(in.MultitrackInputConfiguration)
 	switch {
 	case r.Type == ivs.ChannelTypeAdvancedSd || r.Type == ivs.ChannelTypeAdvancedHd:
-		return notBuilt("Channels of type %s need transcoding, which is not built yet: use BASIC or STANDARD", r.Type)
+		r.Preset = cmp.Or(value(in.Preset, r.Preset), ivs.TranscodePresetHigherBandwidthDelivery)
 	case value(in.Preset, "") != "":
 		return api.ValidationException("preset is only valid for the channel types ADVANCED_SD and ADVANCED_HD, not for %s", r.Type)
+	default:
+		r.Preset = ""
+	}
+	switch {
 	case r.AdConfiguration != "" && r.Container == ivs.ContainerFormatFragmentedMp4:
 		return api.ValidationException("A channel with an ad configuration must have the container format TS")
 	}
-	return nil
+	return r.checkMultitrack()
 }
 
 // GetChannel shows one channel.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/transcode/ladder"
 )
 
 // goldenChannel is a channel as CreateChannel answers without any parameter (spec/lowlatency.md §1).
@@ -120,6 +121,52 @@ func TestChannelParameters(t *testing.T) {
 	}
 }
 
+// TestMultitrackInput enables it, and changes the channel so that it does not fit any more.
+func TestMultitrackInput(t *testing.T) {
+	f := start(t)
+	created := f.must(t, "CreateChannel", `{"containerFormat":"FRAGMENTED_MP4"}`)
+	name := text(t, created, "channel", "arn")
+	update := func(members string) string { return fmt.Sprintf(`{"arn":%q,%s}`, name, members) }
+	f.must(t, "UpdateChannel", update(`"multitrackInputConfiguration":{"enabled":true,"policy":"REQUIRE","maximumResolution":"HD"}`))
+	p, err := f.ResolveStreamKey(t.Context(), text(t, created, "streamKey", "value"))
+	if want := (channel.Multitrack{Enabled: true, Required: true, Limit: channel.HD}); err != nil || p.Channel.Multitrack != want {
+		t.Errorf("resolved %+v, %v", p.Channel.Multitrack, err)
+	}
+	f.refused(t, "UpdateChannel", update(`"containerFormat":"TS"`), 400, "ValidationException", "FRAGMENTED_MP4")
+	f.refused(t, "UpdateChannel", update(`"type":"BASIC"`), 400, "ValidationException", "STANDARD")
+	f.must(t, "UpdateChannel", update(`"multitrackInputConfiguration":{"enabled":false},"containerFormat":"TS"`))
+	got := f.must(t, "GetChannel", fmt.Sprintf(`{"arn":%q}`, name))
+	if policy := text(t, got, "channel", "multitrackInputConfiguration", "policy"); policy != "REQUIRE" {
+		t.Errorf("policy %s", policy)
+	}
+}
+
+// TestLadderChannel goes through the types that have a ladder, and their presets.
+func TestLadderChannel(t *testing.T) {
+	f := start(t)
+	created := f.must(t, "CreateChannel", `{"type":"ADVANCED_HD"}`)
+	name, key := text(t, created, "channel", "arn"), text(t, created, "streamKey", "value")
+	for _, c := range []struct {
+		change string
+		want   channel.Ladder
+	}{
+		{`"name":"x"`, channel.Ladder{Type: ladder.AdvancedHD, Preset: ladder.HigherBandwidth}},
+		{`"preset":"CONSTRAINED_BANDWIDTH_DELIVERY"`, channel.Ladder{Type: ladder.AdvancedHD, Preset: ladder.ConstrainedBandwidth}},
+		{`"type":"ADVANCED_SD"`, channel.Ladder{Type: ladder.AdvancedSD, Preset: ladder.ConstrainedBandwidth}},
+		{`"type":"STANDARD"`, channel.Ladder{}},
+		{`"type":"ADVANCED_SD"`, channel.Ladder{Type: ladder.AdvancedSD, Preset: ladder.HigherBandwidth}},
+	} {
+		changed := f.must(t, "UpdateChannel", fmt.Sprintf(`{"arn":%q,%s}`, name, c.change))
+		if preset := text(t, changed, "channel", "preset"); preset != string(c.want.Preset) {
+			t.Errorf("%s: preset %q", c.change, preset)
+		}
+		if p, err := f.ResolveStreamKey(t.Context(), key); err != nil || p.Channel.Ladder != c.want {
+			t.Errorf("%s: resolved %+v, %v", c.change, p.Channel.Ladder, err)
+		}
+	}
+	f.refused(t, "UpdateChannel", fmt.Sprintf(`{"arn":%q,"type":"STANDARD","preset":"HIGHER_BANDWIDTH_DELIVERY"}`, name), 400, "ValidationException", "preset")
+}
+
 func TestChannelRefusals(t *testing.T) {
 	f := start(t)
 	const v, missing, notBuilt = "ValidationException", "ResourceNotFoundException", "NotImplementedException"
@@ -134,8 +181,13 @@ func TestChannelRefusals(t *testing.T) {
 		{"CreateChannel", `{"recordingConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:recording-configuration/abc"}`, 404, missing, "recording-configuration/abc"},
 		{"CreateChannel", `{"playbackRestrictionPolicyArn":"arn:aws:ivs:us-east-1:000000000000:playback-restriction-policy/abc"}`, 404, missing, "playback-restriction-policy/abc"},
 		{"CreateChannel", `{"adConfigurationArn":"arn:aws:ivs:us-east-1:000000000000:ad-configuration/abc"}`, 404, missing, "ad-configuration/abc"},
-		{"CreateChannel", `{"multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, 501, notBuilt, "Multitrack"},
-		{"CreateChannel", `{"type":"ADVANCED_HD"}`, 501, notBuilt, "ADVANCED_HD"},
+		{"CreateChannel", `{"multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, 400, v, "FRAGMENTED_MP4"},
+		{"CreateChannel", `{"containerFormat":"FRAGMENTED_MP4","type":"BASIC","multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, 400, v, "STANDARD"},
+		{"CreateChannel", `{"containerFormat":"FRAGMENTED_MP4","multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW"}}`, 400, v, "maximumResolution"},
+		{"CreateChannel", `{"containerFormat":"FRAGMENTED_MP4","multitrackInputConfiguration":{"enabled":true,"maximumResolution":"HD"}}`, 400, v, "policy"},
+		{"UpdateChannel", fmt.Sprintf(`{"arn":%q,"multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW","maximumResolution":"HD"}}`, existing), 400, v, "FRAGMENTED_MP4"},
+		{"CreateChannel", `{"type":"ADVANCED_HD","preset":"BEST"}`, 400, v, "preset"},
+		{"CreateChannel", `{"type":"BASIC","preset":"CONSTRAINED_BANDWIDTH_DELIVERY"}`, 400, v, "preset"},
 		{"CreateChannel", `{"preset":"HIGHER_BANDWIDTH_DELIVERY"}`, 400, v, "preset"},
 		{"CreateChannel", `{"name":"no spaces"}`, 400, v, "name"},
 		{"CreateChannel", `{"type":"HUGE"}`, 400, v, "HUGE"},

@@ -16,6 +16,7 @@ type channelRecord struct {
 	Created        time.Time         `json:"created"`
 	Name           string            `json:"name"`
 	Type           string            `json:"type"`
+	Preset         string            `json:"preset,omitzero"` // of the types with a ladder
 	LatencyMode    string            `json:"latencyMode"`
 	InsecureIngest bool              `json:"insecureIngest"`
 	Authorized     bool              `json:"authorized,omitzero"`
@@ -37,12 +38,6 @@ type listedChannel struct {
 	summary ivs.ChannelSummary // leads into the record
 }
 
-// multitrackRecord is kept for the echo: it cannot be enabled yet.
-type multitrackRecord struct {
-	MaximumResolution string `json:"maximumResolution"`
-	Policy            string `json:"policy"`
-}
-
 // findChannel reads a channel; name, its ARN, is for the answer when there is none.
 func (c *Control) findChannel(ctx context.Context, id, name string) (channelRecord, error) {
 	r, _, err := c.channels.Get(ctx, id)
@@ -62,16 +57,12 @@ func (c *Control) viewChannel(r channelRecord) *ivs.Channel {
 		Authorized:                   new(r.Authorized),
 		Tags:                         given(r.Tags),
 		InsecureIngest:               new(r.InsecureIngest),
-		Preset:                       &none,
+		Preset:                       new(r.Preset),
 		PlaybackRestrictionPolicyArn: c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy),
-		MultitrackInputConfiguration: &ivs.MultitrackInputConfiguration{
-			Enabled:           new(false),
-			MaximumResolution: new(r.Multitrack.MaximumResolution),
-			Policy:            new(r.Multitrack.Policy),
-		},
-		ContainerFormat:    new(r.Container),
-		AdConfigurationArn: c.attachedARN(arn.AdConfiguration, r.AdConfiguration),
-		Srt:                c.viewSRT(r),
+		MultitrackInputConfiguration: r.Multitrack.view(),
+		ContainerFormat:              new(r.Container),
+		AdConfigurationArn:           c.attachedARN(arn.AdConfiguration, r.AdConfiguration),
+		Srt:                          c.viewSRT(r),
 	}
 }
 
@@ -99,7 +90,7 @@ func (c *Control) listChannel(r *channelRecord) {
 		Tags:                         given(r.Tags),
 		InsecureIngest:               &r.InsecureIngest,
 		Type:                         &r.Type,
-		Preset:                       &none,
+		Preset:                       &r.Preset,
 		PlaybackRestrictionPolicyArn: c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy),
 		AdConfigurationArn:           c.attachedARN(arn.AdConfiguration, r.AdConfiguration),
 	}
@@ -141,13 +132,4 @@ func (c *Control) sweepChannels(ctx context.Context) error {
 		return err
 	}
 	return c.sweepStreamSessions(ctx, sessions, exists)
-}
-
-// with reads the configuration of a request over what is set already.
-func (m multitrackRecord) with(in *ivs.MultitrackInputConfiguration) multitrackRecord {
-	if in != nil {
-		m.MaximumResolution = value(in.MaximumResolution, m.MaximumResolution)
-		m.Policy = value(in.Policy, m.Policy)
-	}
-	return m
 }

@@ -148,8 +148,8 @@ var thumbnailHeights = map[string]int{
 	ivs.ThumbnailConfigurationResolutionSd: 480, ivs.ThumbnailConfigurationResolutionLowestResolution: 360,
 }
 
-// channelSpec is a new recording of a channel. There is one rendition, the source: whatever is selected, it is the best
-// that there is.
+// channelSpec is a new recording of a channel. It has one rendition: the largest of those that are selected, or else the
+// largest (channel.Channel.RecordedSizes).
 func channelSpec(account arn.Account, ch channel.Channel, config recordingRecord, now time.Time) record.Spec {
 	id, now := arn.NewID(12), now.UTC()
 	s := record.Spec{

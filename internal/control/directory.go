@@ -8,18 +8,22 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/footlight-live/footlight/internal/api/ivs"
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/store"
+	"github.com/footlight-live/footlight/internal/transcode/ladder"
 )
 
-// The first parts of stream keys: of encoders and of compositions.
+// The first parts of stream keys: of encoders, of compositions, and those that are given out for multitrack input.
 const (
 	encoderKey     = "sk"
 	compositionKey = "cp"
+	derivedKey     = "mk" // of encoders, see multitrackKey
 )
 
 // ResolveStreamKey says whom a stream key lets in, or channel.ErrUnknownStreamKey. Keys have the form
@@ -38,8 +42,13 @@ func (c *Control) ResolveStreamKey(ctx context.Context, key string) (channel.Pub
 		return channel.Publisher{}, fmt.Errorf("resolve stream key: %w", err)
 	}
 	p := channel.Publisher{Channel: c.liveChannel(r), Passphrase: c.srtPassphrase(r.ID)}
+	if p.Channel.RecordedSizes, err = c.recordedSizes(ctx, r); err != nil {
+		return channel.Publisher{}, fmt.Errorf("resolve stream key: %w", err)
+	}
 	switch {
 	case len(parts) == 4 && parts[0] == encoderKey && r.StreamKey != nil && same(key, c.streamKeyValue(r.ID, *r.StreamKey)):
+		p.Source, p.AllowPlain = "encoder", r.InsecureIngest
+	case len(parts) == 5 && parts[0] == derivedKey && r.StreamKey != nil && c.opensMultitrack(key, parts[3], r):
 		p.Source, p.AllowPlain = "encoder", r.InsecureIngest
 	case len(parts) == 5 && parts[0] == compositionKey && same(key, c.compositionKeyValue(r.ID, parts[3])):
 		// The key can be made again at any time, so what revokes it is the end of its composition.
@@ -55,6 +64,34 @@ func (c *Control) ResolveStreamKey(ctx context.Context, key string) (channel.Pub
 		return channel.Publisher{}, channel.ErrUnknownStreamKey
 	}
 	return p, nil
+}
+
+// multitrackKeyLife is how long a key opens its channel that was given out for multitrack input (spec/lowlatency.md §3).
+const multitrackKeyLife = 48 * time.Hour
+
+// multitrackKey is mk_<region>_<channel>_<end>_<secret>, with the end in Unix seconds. It is computed from the channel's
+// stream key, so that nothing of it is stored and it dies with that one.
+func (c *Control) multitrackKey(channelID string, key streamKeyRecord, end time.Time) string {
+	public := derivedKey + "_" + c.Account.Region + "_" + channelID + "_" + strconv.FormatInt(end.Unix(), 10)
+	mac := hmac.New(sha256.New, c.ingestSecret)
+	mac.Write([]byte(public + "\x00" + c.streamKeyValue(channelID, key)))
+	return public + "_" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// opensMultitrack tells whether a key was given out for a channel and still holds.
+func (c *Control) opensMultitrack(key, end string, r channelRecord) bool {
+	seconds, err := strconv.ParseInt(end, 10, 64)
+	at := time.Unix(seconds, 0)
+	return err == nil && c.Now().Before(at) && r.Multitrack.Enabled && same(key, c.multitrackKey(r.ID, *r.StreamKey, at))
+}
+
+// channelOfKey is the channel's id in an encoder's stream key, valid or not.
+func (c *Control) channelOfKey(key string) (string, bool) {
+	parts := strings.Split(key, "_")
+	if len(parts) != 4 || parts[0] != encoderKey {
+		return "", false
+	}
+	return parts[2], true
 }
 
 // same compares secrets in a time that tells nothing about them.
@@ -80,8 +117,16 @@ func (c *Control) liveChannel(r channelRecord) channel.Channel {
 		ARN: c.channelARN(r.ID), ID: r.ID, Name: r.Name, Authorized: r.Authorized, Restricted: r.RestrictionPolicy != "",
 		Recorded: r.RecordingConfiguration != "",
 		Basic:    r.Type == ivs.ChannelTypeBasic, NormalLatency: r.LatencyMode == ivs.ChannelLatencyModeNormal,
-		FragmentedMP4: r.Container == ivs.ContainerFormatFragmentedMp4,
+		FragmentedMP4: r.Container == ivs.ContainerFormatFragmentedMp4, Multitrack: r.Multitrack.live(), Ladder: r.ladder(),
 	}
+}
+
+// ladder is in which sizes the channel's picture is shown.
+func (r channelRecord) ladder() channel.Ladder {
+	if r.Preset == "" {
+		return channel.Ladder{}
+	}
+	return channel.Ladder{Type: ladder.Type(r.Type), Preset: ladder.Preset(r.Preset)}
 }
 
 // CompositionStreamKey is the key with which a composition publishes to a channel of this account. It is

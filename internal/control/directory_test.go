@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -76,7 +77,7 @@ func TestResolveChannel(t *testing.T) {
 	f := start(t)
 	name := text(t, f.must(t, "CreateChannel", `{"name":"n"}`), "channel", "arn")
 	_, id, _ := strings.Cut(name, "/")
-	if c, err := f.ResolveChannel(t.Context(), "us-east-1", "000000000000", id); err != nil || c != (channel.Channel{ARN: name, ID: id, Name: "n"}) {
+	if c, err := f.ResolveChannel(t.Context(), "us-east-1", "000000000000", id); err != nil || !reflect.DeepEqual(c, channel.Channel{ARN: name, ID: id, Name: "n"}) {
 		t.Errorf("channel %+v, %v", c, err)
 	}
 	for _, bad := range [][3]string{{"eu-west-1", "000000000000", id}, {"us-east-1", "111111111111", id}, {"us-east-1", "000000000000", "x"}, {"", "", ""}} {

@@ -133,6 +133,7 @@ type streamDetail struct {
 	ChannelName string `json:"channel_name"`
 	StreamID    string `json:"stream_id"`
 	Code        string `json:"code,omitzero"`
+	Reason      string `json:"reason,omitzero"` // of "Stream Failure"
 
 	// Of "IVS Ad Break State Change".
 	AdBreakID       string  `json:"ad_break_id,omitzero"`
@@ -144,6 +145,9 @@ type streamDetail struct {
 func (c *Control) publishStream(ctx context.Context, channelID, channelName, streamID string, e channel.Event) error {
 	id := event.IDOf(channelID, streamID, string(e.Kind), strconv.FormatInt(e.Time.UnixNano(), 10))
 	detail := streamDetail{EventName: string(e.Kind), ChannelName: channelName, StreamID: streamID, Code: e.Code}
+	if e.Kind == channel.StreamFailure {
+		detail.Reason = e.Reason
+	}
 	if b := e.AdBreak; b != nil {
 		detail.AdBreakID, detail.DurationSeconds, detail.TargetStartTime = b.ID, b.Duration.Seconds(), b.Start.UTC().Format(time.RFC3339)
 	}

@@ -108,6 +108,18 @@ func TestStreamSessions(t *testing.T) {
 		t.Errorf("live session %+v, %v", live, err)
 	}
 
+	// Several tracks are shown each, by their numbers; the single-track view has the largest.
+	small := *first.Video
+	small.Track, small.Width, small.Height = 1, 640, 360
+	second.Tracks = []channel.VideoInfo{*first.Video, small}
+	f.streams.set(second)
+	live, err = f.ivs.GetStreamSession(t.Context(), &ivssdk.GetStreamSessionInput{ChannelArn: &name})
+	if v := live.StreamSession.IngestConfigurations.VideoConfigurations; err != nil || len(v) != 2 ||
+		*v[0].Track != "Track0" || v[0].VideoHeight != 720 || *v[1].Track != "Track1" || v[1].VideoHeight != 360 ||
+		live.StreamSession.IngestConfiguration.Video.VideoHeight != 720 {
+		t.Errorf("tracks %+v, %v", v, err)
+	}
+
 	before := time.Now().Truncate(time.Millisecond)
 	f.restart(t)
 	ended, err := f.ivs.GetStreamSession(t.Context(), &ivssdk.GetStreamSessionInput{ChannelArn: &name})

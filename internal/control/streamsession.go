@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,7 +19,8 @@ type streamSessionRecord struct {
 	End       time.Time           `json:"end,omitzero"`       // zero while live
 	Channel   channelRecord       `json:"channel"`            // as it was when the stream began, without its key
 	Recording *recordingRecord    `json:"recording,omitzero"` // as it was then; nil: the channel had none
-	Video     *channel.VideoInfo  `json:"video,omitzero"`
+	Video     *channel.VideoInfo  `json:"video,omitzero"`     // the largest picture
+	Tracks    []channel.VideoInfo `json:"tracks,omitzero"`    // all pictures, where there were several
 	Audio     *channel.AudioInfo  `json:"audio,omitzero"`
 	Started   bool                `json:"started,omitzero"` // it was playable
 	Failed    bool                `json:"failed,omitzero"`  // see streamEventRecord.failure
@@ -33,7 +35,7 @@ type streamEventRecord struct {
 
 // failure tells whether the event is one for hasErrorEvent: a limit that was exceeded, or something that failed.
 func (e streamEventRecord) failure() bool {
-	return e.Code != "" || eventGroup(channel.EventKind(e.Name)) == limitBreach
+	return e.Code != "" || e.Name == string(channel.StreamFailure) || eventGroup(channel.EventKind(e.Name)) == limitBreach
 }
 
 // maxStreamEvents is how many events a session shows and keeps.
@@ -133,13 +135,36 @@ func (r *streamSessionRecord) learn(s channel.Stream) {
 	if s.Video != nil {
 		r.Video = s.Video
 	}
+	if len(s.Tracks) > 1 && len(s.Tracks) >= len(r.Tracks) { // one may be gone for a while
+		r.Tracks = s.Tracks
+	}
 	if s.Audio != nil {
 		r.Audio = s.Audio
 	}
 }
 
-// track names the only track of a stream without multitrack input.
-const track = "Track0"
+// trackName names a track of a publisher.
+func trackName(n int) string { return fmt.Sprintf("Track%d", n) }
+
+// videos are the pictures of a stream, by track.
+func (r streamSessionRecord) videos() []channel.VideoInfo {
+	if len(r.Tracks) > 0 {
+		return slices.SortedFunc(slices.Values(r.Tracks), func(a, b channel.VideoInfo) int { return a.Track - b.Track })
+	}
+	if r.Video != nil {
+		return []channel.VideoInfo{*r.Video}
+	}
+	return nil
+}
+
+func viewVideo(v channel.VideoInfo) ivs.VideoConfiguration {
+	return ivs.VideoConfiguration{
+		AvcProfile: new(""), AvcLevel: new(""),
+		Codec: new(v.Codec), Encoder: new(v.Encoder), Profile: new(v.Profile), Level: new(v.Level), Track: new(trackName(v.Track)),
+		TargetBitrate: new(int64(v.BitRate)), TargetFramerate: new(int64(v.FrameRate + 0.5)),
+		VideoWidth: new(int64(v.Width)), VideoHeight: new(int64(v.Height)),
+	}
+}
 
 func (c *Control) viewStreamSession(s streamSessionRecord) *ivs.StreamSession {
 	out := &ivs.StreamSession{
@@ -168,21 +193,17 @@ func (c *Control) viewStreamSession(s streamSessionRecord) *ivs.StreamSession {
 		VideoConfigurations: []ivs.VideoConfiguration{}, AudioConfigurations: []ivs.AudioConfiguration{},
 	}
 	if v := s.Video; v != nil {
-		modern := ivs.VideoConfiguration{
-			AvcProfile: new(""), AvcLevel: new(""),
-			Codec: new(v.Codec), Encoder: new(v.Encoder), Profile: new(v.Profile), Level: new(v.Level), Track: new(track),
-			TargetBitrate: new(int64(v.BitRate)), TargetFramerate: new(int64(v.FrameRate + 0.5)),
-			VideoWidth: new(int64(v.Width)), VideoHeight: new(int64(v.Height)),
-		}
-		old := modern
+		old := viewVideo(*v)
 		old.AvcProfile, old.AvcLevel = new(v.Profile), new(v.Level)
 		out.IngestConfiguration.Video = &old
-		out.IngestConfigurations.VideoConfigurations = append(out.IngestConfigurations.VideoConfigurations, modern)
+	}
+	for _, v := range s.videos() {
+		out.IngestConfigurations.VideoConfigurations = append(out.IngestConfigurations.VideoConfigurations, viewVideo(v))
 	}
 	if a := s.Audio; a != nil {
 		modern := ivs.AudioConfiguration{
 			Codec: new(a.Codec), TargetBitrate: new(int64(a.BitRate)), SampleRate: new(int64(a.SampleRate)),
-			Channels: new(int64(a.Channels)), Track: new(track),
+			Channels: new(int64(a.Channels)), Track: new(trackName(0)),
 		}
 		out.IngestConfiguration.Audio = &modern
 		out.IngestConfigurations.AudioConfigurations = append(out.IngestConfigurations.AudioConfigurations, modern)

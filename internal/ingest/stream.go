@@ -85,11 +85,17 @@ func (s *stream) take(u rtmp.Unit, arrived time.Time) *stage.Error {
 	now := arrived.Sub(s.live.began)
 	switch u := u.(type) {
 	case rtmp.VideoParams:
+		if u.Track > 0 {
+			return nil // the stage takes the first size of the picture
+		}
 		if e := checkVideo(u.SPS); e != nil {
 			return e
 		}
 		s.sets = parameterSets{sps: u.SPS, pps: u.PPS}
 	case rtmp.VideoFrame:
+		if u.Track > 0 {
+			return nil
+		}
 		s.heard = arrived
 		return s.video(u, now)
 	case rtmp.AudioParams:
@@ -103,7 +109,7 @@ func (s *stream) take(u rtmp.Unit, arrived time.Time) *stage.Error {
 		s.audio.Config(config)
 	case rtmp.AudioFrame:
 		s.heard = arrived
-		if len(u.AU) == 0 || len(u.AU) > transcode.MaxData {
+		if len(u.AU) == 0 || len(u.AU) > transcode.MaxSound {
 			return nil // no access unit of two channels is so long
 		}
 		s.audio.Unit(s.clock.at(u.PTS, now), u.AU)

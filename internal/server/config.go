@@ -39,7 +39,7 @@ type Config struct {
 	MaxSpool  int64  `name:"max-spool" help:"What recordings may take of the data dir while they wait for the object store, in bytes: when it is full, recording pauses." default:"21474836480" placeholder:"BYTES"`
 	Composer  string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
 
-	MaxComposerCores  float64 `name:"max-composer-cores" help:"What all composers together may take of the machine: a composition that would need more is refused. Default: nine tenths of the processors." placeholder:"CORES"`
+	MaxComposerCores  float64 `name:"max-composer-cores" help:"What all composers and ladders together may take of the machine: a composition or a publisher that would need more is refused. Default: nine tenths of the processors." placeholder:"CORES"`
 	MaxComposerMemory uint64  `name:"max-composer-memory" help:"Resident memory of one composer, in bytes: one that takes more is replaced." default:"1073741824" placeholder:"BYTES"`
 
 	Webhooks []string `name:"webhook" help:"URL that gets each event as a signed POST. Repeat it for several." sep:"none" placeholder:"URL"`

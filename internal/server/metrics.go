@@ -48,10 +48,11 @@ func (s *Server) metrics() http.Handler {
 		}
 		return c
 	}
-	gauge("composer_cores", "Cores that composers may take.", func() float64 { return capacity().Cores })
-	gauge("composer_cores_used", "Cores that composers take, or young ones are expected to.", func() float64 { return capacity().Used })
-	gauge("composer_cores_free", "Cores that a new composition may cost.", func() float64 { return capacity().Free() })
+	gauge("composer_cores", "Cores that composers and ladders may take.", func() float64 { return capacity().Cores })
+	gauge("composer_cores_used", "Cores that composers take, or young ones are expected to, and what ladders were expected to take.", func() float64 { return capacity().Used })
+	gauge("composer_cores_free", "Cores that a new composition or ladder may cost.", func() float64 { return capacity().Free() })
 	registry.MustRegister(&compositionMetrics{compositions: s.compositions, streams: s.channels, log: s.Log})
+	registry.MustRegister(&ladderMetrics{streams: s.channels.Stats})
 	registry.MustRegister(&recordingMetrics{recorder: s.recorder})
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }

@@ -92,6 +92,8 @@ func (s *Server) startChannels(_, background context.Context) error {
 		Observer:  s.control.StreamObserver(),
 		Gate:      s.control,
 		Route:     s.route,
+		Composer:  s.Config.Composer,
+		Capacity:  s.compositions,
 		Log:       s.Log,
 
 		Recordings: s.control,

@@ -210,6 +210,7 @@ func (s *Server) handler() http.Handler {
 	stages := s.stages.Handler()
 	mux := http.NewServeMux()
 	mux.Handle("/api/video/v1/", s.channels.Handler())
+	mux.Handle(control.ClientConfigurationPath, s.control.ClientConfiguration())
 	mux.Handle("/whip", stages)
 	mux.Handle("/whip/", stages)
 	mux.Handle("/events/", stages)

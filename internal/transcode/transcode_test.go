@@ -156,34 +156,32 @@ func TestMessages(t *testing.T) {
 	if err := want.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	got, err := transcode.Read(&b)
+	got, err := transcode.Read(&b, 3)
 	if err != nil || got.Kind != want.Kind || got.At != want.At || string(got.Data) != "abc" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := transcode.Read(&b); err != io.EOF {
+	if _, err := transcode.Read(&b, 3); err != io.EOF {
 		t.Errorf("at the end: %v", err)
 	}
-	if err := (transcode.Message{Kind: transcode.Unit, Data: make([]byte, transcode.MaxData+1)}).Write(&b); err == nil {
-		t.Error("a message that is too long is written")
-	}
-	for _, text := range []string{"c", "x\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02a", "u\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff"} {
-		if m, err := transcode.Read(bytes.NewReader([]byte(text))); err == nil || err == io.EOF {
+	const at = "\x00\x00\x00\x00\x00\x00\x00\x00"
+	for _, text := range []string{"c", "c" + at + "\x00\x00\x00\x02a", "u" + at + "\x00\x00\x00\x04abcd", "u" + at + "\xff\xff\xff\xff"} {
+		if m, err := transcode.Read(bytes.NewReader([]byte(text)), 3); err == nil || err == io.EOF {
 			t.Errorf("Read(%q) = %+v, %v", text, m, err)
 		}
 	}
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte("c\x00\x00\x00\x00\x00\x00\x00\x01\x00\x02ab"))
-	f.Add([]byte("p\xff\xff\xff\xff\xff\xff\xff\xff\x10\x00"))
+	f.Add([]byte("c\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x02ab"))
+	f.Add([]byte("p\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x10\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := bytes.NewReader(b)
 		for {
-			m, err := transcode.Read(r)
+			m, err := transcode.Read(r, transcode.MaxSound)
 			if err != nil {
 				return
 			}
-			if len(m.Data) > transcode.MaxData {
+			if len(m.Data) > transcode.MaxSound {
 				t.Fatal("too much data")
 			}
 		}

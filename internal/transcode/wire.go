@@ -7,24 +7,18 @@ import (
 	"time"
 )
 
-// Kind says what a message is.
+// Kind says what a message is. Each process has its own kinds.
 type Kind byte
 
-// The kinds of messages. Config and Unit go to the worker, Packet comes from it.
-const (
-	Config Kind = 'c' // AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1) of the units that follow
-	Unit   Kind = 'u' // one AAC access unit
-	Packet Kind = 'p' // one Opus packet; without data: a unit could not be used
-)
-
-// MaxData is the most bytes that a message carries: an AAC access unit of two channels has at most 1536, with room for
-// what encoders put beside the sound.
-const MaxData = 4096
+// Config is how to read what follows, for processes that have to be told. All other kinds of messages to a process want
+// an answer.
+const Config Kind = 'c'
 
 // header is a message's kind, its time in nanoseconds and the length of its data, big-endian.
-const header = 1 + 8 + 2
+const header = 1 + 8 + 4
 
-// Message is what server and worker say to each other. At is the time of the first sample, on the server's clock.
+// Message is what server and process say to each other. At is a time on the server's clock, of the first sample or of
+// the picture.
 type Message struct {
 	Kind Kind
 	At   time.Duration
@@ -33,22 +27,19 @@ type Message struct {
 
 // Write writes a message in one piece.
 func (m Message) Write(w io.Writer) error {
-	if len(m.Data) > MaxData {
-		return fmt.Errorf("write message: %d bytes of data, at most %d", len(m.Data), MaxData)
-	}
 	b := make([]byte, 0, header+len(m.Data))
 	b = append(b, byte(m.Kind))
 	b = binary.BigEndian.AppendUint64(b, uint64(m.At))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(m.Data)))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(m.Data)))
 	if _, err := w.Write(append(b, m.Data...)); err != nil {
 		return fmt.Errorf("write message: %w", err)
 	}
 	return nil
 }
 
-// Read reads a message that owns its data. It returns io.EOF at the end of the stream, and another error for what is no
-// message: after that the stream is of no more use.
-func Read(r io.Reader) (Message, error) {
+// Read reads a message of at most so many bytes of data, which it owns. It returns io.EOF at the end of the stream, and
+// another error for what is no message: after that the stream is of no more use.
+func Read(r io.Reader, most int) (Message, error) {
 	var h [header]byte
 	if _, err := io.ReadFull(r, h[:]); err != nil {
 		if err == io.EOF {
@@ -57,12 +48,9 @@ func Read(r io.Reader) (Message, error) {
 		return Message{}, fmt.Errorf("read message: %w", err)
 	}
 	m := Message{Kind: Kind(h[0]), At: time.Duration(binary.BigEndian.Uint64(h[1:]))}
-	size := int(binary.BigEndian.Uint16(h[9:]))
-	switch {
-	case m.Kind != Config && m.Kind != Unit && m.Kind != Packet:
-		return Message{}, fmt.Errorf("read message: unknown kind %#02x", h[0])
-	case size > MaxData:
-		return Message{}, fmt.Errorf("read message: %d bytes of data, at most %d", size, MaxData)
+	size := binary.BigEndian.Uint32(h[9:])
+	if uint64(size) > uint64(most) {
+		return Message{}, fmt.Errorf("read message: %d bytes of data, at most %d", size, most)
 	}
 	m.Data = make([]byte, size)
 	if _, err := io.ReadFull(r, m.Data); err != nil {

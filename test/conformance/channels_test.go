@@ -40,6 +40,16 @@ func channels(c *check) {
 	c.refused("ChannelNotBroadcasting", "PutMetadata", M{"channelArn": str(arn, "arn"), "metadata": "x"})
 	c.refused("ChannelNotBroadcasting", "InsertAdBreak", M{"channelArn": str(arn, "arn"), "durationSeconds": 1})
 	c.refused("ResourceNotFoundException", "GetStreamSession", channel) // never live
+	// Multitrack input goes with STANDARD and FRAGMENTED_MP4, and says all of itself.
+	for _, bad := range []M{
+		{"multitrackInputConfiguration": M{"enabled": true, "maximumResolution": "HD", "policy": "ALLOW"}},
+		{"type": "BASIC", "containerFormat": "FRAGMENTED_MP4", "multitrackInputConfiguration": M{"enabled": true, "maximumResolution": "HD", "policy": "ALLOW"}},
+		{"containerFormat": "FRAGMENTED_MP4", "multitrackInputConfiguration": M{"enabled": true}},
+	} {
+		c.refused("ValidationException", "CreateChannel", bad)
+		bad["arn"] = str(arn, "arn")
+		c.refused("ValidationException", "UpdateChannel", bad)
+	}
 
 	rtmp := str(c.do("GetStage", M{"arn": c.Stage}), "stage", "endpoints", "rtmp")
 	stop := c.encode(c.T, rtmp, str(created, "streamKey", "value"))

@@ -37,7 +37,9 @@ var resources = []resource{
 				"multitrackInputConfiguration": M{"enabled": false, "maximumResolution": "HD", "policy": "REQUIRE"}}
 		},
 		updated: func(*world) M {
-			return M{"name": "new", "type": "STANDARD", "latencyMode": "LOW", "authorized": false, "insecureIngest": false, "adConfigurationArn": ""}
+			return M{"name": "new", "type": "STANDARD", "latencyMode": "LOW", "authorized": false, "insecureIngest": false, "adConfigurationArn": "",
+				"containerFormat":              "FRAGMENTED_MP4",
+				"multitrackInputConfiguration": M{"enabled": true, "maximumResolution": "SD", "policy": "ALLOW"}}
 		},
 	},
 	{

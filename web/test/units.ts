@@ -1,3 +1,4 @@
+import type Hls from "hls.js";
 import { StageError, decodeToken, displayName, h264First } from "../src/client";
 import { errorFromResponse } from "../src/client/errors";
 import { inStereo, repairSound, startAt } from "../src/client/publisher";
@@ -15,6 +16,7 @@ import { readAddress } from "../src/watch/address";
 import { startPosition } from "../src/watch/engine";
 import { pace } from "../src/watch/pace";
 import { probe } from "../src/watch/probe";
+import { QualityMenu, levelName } from "../src/watch/quality";
 
 /**
  * Tests of what is pure in the pages' scripts. internal/console's Go test bundles this file and runs it in the
@@ -30,6 +32,27 @@ const tests: Record<string, () => void | Promise<void>> = {
     equal([-120, -60, -30, 0, 3].map(loudness), [0, 0, 0.5, 1, 1]);
     equal([0, 0.3, 1, 30, 21, 600].map(roundUp), [0, 0.5, 1, 50, 50, 1000]);
     equal(shortName("arn:aws:ivs:r:0:stage/abc"), "abc");
+  },
+  "the menu of renditions": () => {
+    equal(levelName({ width: 720, height: 1280, frameRate: 29.97 }), "720p30");
+    const level = (width: number, height: number) => ({ width, height, frameRate: 30 });
+    const engine = (levels: object[]) => ({ levels, loadLevel: -1, currentLevel: 1, autoLevelEnabled: true }) as unknown as Hls;
+    const select = document.createElement("select");
+    const menu = new QualityMenu(select);
+    menu.refresh(engine([level(1280, 720)]));
+    equal(select.hidden, true);
+    const hls = engine([level(640, 360), level(1280, 720)]);
+    menu.refresh(hls);
+    equal([select.hidden, select.value, ...[...select.options].map((o) => o.text)], [false, "", "Auto (720p30)", "720p30", "360p30"]);
+    select.value = "360p30";
+    select.dispatchEvent(new Event("change"));
+    equal(hls.loadLevel, 0);
+    const next = engine([level(320, 180), level(640, 360), level(1280, 720)]); // after a reconnect
+    menu.refresh(next);
+    equal([select.value, next.loadLevel], ["360p30", 1]);
+    select.value = "";
+    select.dispatchEvent(new Event("change"));
+    equal(next.loadLevel, -1);
   },
   "lost sound is offered to be sent again": () => {
     const offer = "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:63 red/48000/2\r\n";

@@ -19,11 +19,14 @@ type adBreak struct {
 	start, length int64  // ticks
 }
 
-// MarkBreak begins an ad break at the end of the newest frame, and returns that moment on the wall clock. The
-// playlist tells of it from now on, until it has left the window. The length is in ticks.
-func (m *Muxer) MarkBreak(id string, length int64) time.Time {
+// LiveEdge is where the newest frame ends that a playlist may already hold, in ticks.
+func (m *Muxer) LiveEdge() int64 { return max(m.lastEnd, m.partStart) }
+
+// MarkBreak begins an ad break at a time, and returns that moment on the wall clock. The playlist tells of it from now on,
+// until it has left the window. Times are in ticks.
+func (m *Muxer) MarkBreak(id string, start, length int64) time.Time {
 	m.nextBreak++
-	b := adBreak{id: id, number: m.nextBreak, start: max(m.lastEnd, m.partStart), length: length}
+	b := adBreak{id: id, number: m.nextBreak, start: start, length: length}
 	m.adBreaks = append(m.adBreaks, b)
 	m.publish()
 	return m.cfg.Wall.Add(ticks(b.start))

@@ -7,6 +7,7 @@
 //     parameters a new EXT-X-MAP with it, where the container has one.
 //   - What players see does not depend on the container but for names and bytes: the cuts are the same.
 //   - A blocked request waits for its part, its own context or three target durations, whichever is first.
+//   - Muxers that follow another one have its segments, with its numbers and breaks, or fail.
 //   - Names are never used twice: they carry a random prefix of the stream session.
 //   - Memory is bounded by the window and a limit of bytes per segment.
 //

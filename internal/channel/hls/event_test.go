@@ -142,7 +142,7 @@ func TestAdBreak(t *testing.T) {
 	if s.m.InBreak() {
 		t.Error("in a break at the start")
 	}
-	start := s.m.MarkBreak("abcdefghijkl", 4*ClockRate)
+	start := s.m.MarkBreak("abcdefghijkl", s.m.LiveEdge(), 4*ClockRate)
 	if want := wall.Add(3 * time.Second); !start.Equal(want) {
 		t.Errorf("starts at %v, want %v", start, want)
 	}

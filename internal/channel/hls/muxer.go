@@ -108,6 +108,10 @@ type Muxer struct {
 	adBreaks  []adBreak // that the playlist tells of
 	nextBreak uint32
 
+	lead     *Muxer // see Follow
+	reorder  int64  // ticks from DTS to PTS of the newest key frame
+	siblings []Sibling
+
 	delays  delays
 	current atomic.Pointer[view]
 }
@@ -191,21 +195,22 @@ func (m *Muxer) Wall() time.Time { return m.cfg.Wall }
 // EndTime is the media time where the newest frame ends, in ticks.
 func (m *Muxer) EndTime() int64 { return m.lastEnd }
 
-// NextSequence is a media sequence number that no segment has had.
-func (m *Muxer) NextSequence() int64 { return m.sequence + 1 }
-
 // WriteVideo takes the next frame in decoding order. DTS must grow.
 func (m *Muxer) WriteVideo(f VideoFrame) error {
 	if m.open == nil {
-		if !f.Key {
-			return nil
+		if ok, err := m.begin(f); !ok || err != nil {
+			return err
 		}
-		m.openSegment(f)
+	}
+	if m.lead != nil {
+		if err := m.followTo(f); err != nil {
+			return err
+		}
 	}
 	if err := m.passGrid(f.DTS); err != nil {
 		return err
 	}
-	if f.Key && m.cutBefore(f) {
+	if f.Key && m.lead == nil && m.cutBefore(f) {
 		if err := m.closePart(f.DTS); err != nil {
 			return err
 		}
@@ -215,6 +220,13 @@ func (m *Muxer) WriteVideo(f VideoFrame) error {
 	}
 	if len(m.video) == 0 && len(m.audio) == 0 {
 		m.gridFor(f)
+	}
+	if len(m.video) == 0 && len(m.open.parts) == 0 {
+		if m.open.key = f.Key; m.lead != nil {
+			if err := m.checkStep(f); err != nil {
+				return err
+			}
+		}
 	}
 	size := 0
 	for _, n := range f.NALUs {
@@ -226,7 +238,7 @@ func (m *Muxer) WriteVideo(f VideoFrame) error {
 	m.video = append(m.video, videoSample{dts: f.DTS, pts: f.PTS, key: f.Key, nalus: f.NALUs, arrived: f.Arrived})
 	m.lastEnd = max(m.lastEnd, f.DTS+f.Duration)
 	if f.Key {
-		m.lastKey = f.DTS
+		m.lastKey, m.reorder = f.DTS, f.PTS-f.DTS
 	}
 	// The part's last frame is here: do not wait for the next one to find out.
 	grid, end := m.partStart+m.partLength, f.DTS+f.Duration
@@ -259,8 +271,13 @@ func (m *Muxer) WriteAudio(f AudioFrame) error {
 		return err
 	}
 	// The picture stands still: parts go on with sound alone.
-	before := m.nextPart
-	if err := m.passGrid(m.tracks.ticks(f.DTS) - audioSlack); err != nil {
+	before, until := m.nextPart, m.tracks.ticks(f.DTS)-audioSlack
+	if m.lead != nil {
+		if err := m.followTo(VideoFrame{DTS: until}); err != nil {
+			return err
+		}
+	}
+	if err := m.passGrid(until); err != nil {
 		return err
 	}
 	if m.nextPart != before {
@@ -291,6 +308,9 @@ func (m *Muxer) cutBefore(f VideoFrame) bool {
 // segment with parts lies behind them; without one it waits for it, and stays that far behind for good.
 // (Measured: first picture after 2.1 s and 2.5 s of latency with placeholders marked EXT-X-GAP.)
 func (m *Muxer) limitSegment(f VideoFrame) {
+	if m.lead != nil {
+		return
+	}
 	young := !m.cfg.WholeSegments && m.open.start+m.open.duration <= m.first+targetSeconds*ClockRate
 	if !young && m.open.duration+m.cfg.PartTarget <= longestSegment {
 		return

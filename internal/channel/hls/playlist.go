@@ -26,6 +26,7 @@ type segment struct {
 	start         int64 // ticks
 	duration      int64 // ticks; of an open segment so far
 	discontinuity bool  // a break before it
+	key           bool  // starts with a key frame
 	initID        int64 // its EXT-X-MAP, where there is one
 	parts         []part
 	data          []byte // nil while open
@@ -52,8 +53,9 @@ type view struct {
 	changed     chan struct{}    // closed when a newer view is published
 	gone        bool             // the stream ended without an end of list
 	adBreaks    []adBreak        // past ones too, while they are in the window
-	end         int64            // ticks: where the newest frame ends
-	peak, mean  int              // bits per second of complete segments, or of the parts so far
+	reports     []report
+	end         int64 // ticks: where the newest frame ends
+	peak, mean  int   // bits per second of complete segments, or of the parts so far
 }
 
 func (v *view) initName(id int64) string { return fmt.Sprintf("%s_init%d.mp4", v.prefix, id) }
@@ -178,12 +180,16 @@ func renderMedia(v *view, skip bool) []byte {
 		b.WriteString("#EXT-X-ENDLIST\n")
 	case !v.whole:
 		fmt.Fprintf(&b, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=%q\n", v.partName(v.nextPart))
+		for _, r := range v.reports {
+			fmt.Fprintf(&b, "#EXT-X-RENDITION-REPORT:URI=%q,LAST-MSN=%d,LAST-PART=%d\n", r.uri, r.sequence, r.part)
+		}
 	}
 	return []byte(b.String())
 }
 
 // Variant describes a rendition in a multivariant playlist.
 type Variant struct {
+	Name          string // empty: it is the only one
 	URI           string
 	PeakBitRate   int // bits per second
 	MeanBitRate   int // 0: left out
@@ -192,21 +198,35 @@ type Variant struct {
 	FrameRate     float64
 }
 
-// RenderMultivariant writes a multivariant playlist of one rendition.
-func RenderMultivariant(r Variant) []byte {
+// RenderMultivariant writes a multivariant playlist.
+func RenderMultivariant(renditions []Variant) []byte {
 	var b strings.Builder
 	b.WriteString("#EXTM3U\n#EXT-X-VERSION:9\n")
-	fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d", max(1, r.PeakBitRate))
-	if r.MeanBitRate > 0 {
-		fmt.Fprintf(&b, ",AVERAGE-BANDWIDTH=%d", min(r.MeanBitRate, max(1, r.PeakBitRate)))
+	for _, r := range renditions {
+		renderVariant(&b, r)
 	}
-	fmt.Fprintf(&b, ",CODECS=%q", r.Codecs)
+	return []byte(b.String())
+}
+
+// renderVariant writes one rendition. A name stands in a group of its own, as on IVS: a tag without URI names what is in
+// the variant itself (rfc8216bis §4.4.6.2.1).
+func renderVariant(b *strings.Builder, r Variant) {
+	if r.Name != "" {
+		fmt.Fprintf(b, "#EXT-X-MEDIA:TYPE=VIDEO,GROUP-ID=%q,NAME=%q,AUTOSELECT=YES,DEFAULT=YES\n", r.Name, r.Name)
+	}
+	fmt.Fprintf(b, "#EXT-X-STREAM-INF:BANDWIDTH=%d", max(1, r.PeakBitRate))
+	if r.MeanBitRate > 0 {
+		fmt.Fprintf(b, ",AVERAGE-BANDWIDTH=%d", min(r.MeanBitRate, max(1, r.PeakBitRate)))
+	}
+	fmt.Fprintf(b, ",CODECS=%q", r.Codecs)
 	if r.Width > 0 && r.Height > 0 {
-		fmt.Fprintf(&b, ",RESOLUTION=%dx%d", r.Width, r.Height)
+		fmt.Fprintf(b, ",RESOLUTION=%dx%d", r.Width, r.Height)
 	}
 	if r.FrameRate > 0 {
-		fmt.Fprintf(&b, ",FRAME-RATE=%.3f", r.FrameRate)
+		fmt.Fprintf(b, ",FRAME-RATE=%.3f", r.FrameRate)
 	}
-	fmt.Fprintf(&b, "\n%s\n", r.URI)
-	return []byte(b.String())
+	if r.Name != "" {
+		fmt.Fprintf(b, ",VIDEO=%q", r.Name)
+	}
+	fmt.Fprintf(b, "\n%s\n", r.URI)
 }

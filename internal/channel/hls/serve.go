@@ -22,6 +22,12 @@ var (
 // Ready tells whether there is something to play.
 func (m *Muxer) Ready() bool { return len(m.current.Load().segments) > 0 }
 
+// Settled tells whether there is a whole segment to play.
+func (m *Muxer) Settled() bool {
+	v := m.current.Load()
+	return len(v.segments) > 0 && v.segments[0].complete()
+}
+
 // BitRates returns the peak and the mean bits per second of what the playlist holds.
 func (m *Muxer) BitRates() (peak, mean int) {
 	v := m.current.Load()
@@ -106,6 +112,12 @@ func (m *Muxer) ServePlaylist(w http.ResponseWriter, r *http.Request, a Audience
 	if r.Method != http.MethodHead {
 		w.Write(body)
 	}
+}
+
+// Has tells whether a file's name is one of the muxer's, past and future ones too.
+func (m *Muxer) Has(name string) bool {
+	_, _, ok := m.current.Load().parseName(name)
+	return ok
 }
 
 // ServeFile answers a GET or HEAD of an initialisation section, a segment or a part. A GET of the part that comes

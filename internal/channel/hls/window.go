@@ -77,7 +77,7 @@ func (m *Muxer) publish() {
 }
 
 func (m *Muxer) replace(v *view) {
-	v.changed = make(chan struct{})
+	v.changed, v.reports = make(chan struct{}), m.reports()
 	v.full, v.delta = renderMedia(v, false), renderMedia(v, true)
 	close(m.current.Swap(v).changed)
 }

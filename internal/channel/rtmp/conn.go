@@ -121,7 +121,7 @@ func (c *conn) run(ctx context.Context, cut context.CancelCauseFunc) (reason err
 			}
 			return fmt.Errorf("read RTMP message: %w", err)
 		}
-		u, bye, err := c.receive(raw)
+		units, bye, err := c.receive(raw)
 		if err != nil {
 			return err
 		}
@@ -129,14 +129,13 @@ func (c *conn) run(ctx context.Context, cut context.CancelCauseFunc) (reason err
 			goodbye = true
 			return nil
 		}
-		if u == nil {
-			continue
-		}
-		if err := c.publication.Write(ctx, u); err != nil {
-			return err
-		}
-		if _, ok := u.(Metadata); !ok {
-			c.armRead(ctx, timeout)
+		for _, u := range units {
+			if err := c.publication.Write(ctx, u); err != nil {
+				return err
+			}
+			if _, ok := u.(Metadata); !ok {
+				c.armRead(ctx, timeout)
+			}
 		}
 	}
 }
@@ -199,12 +198,7 @@ func (c *conn) connect(chunkStream byte, cmd command) error {
 					{Key: "fmsVer", Value: "FMS/3,0,1,123"},
 					{Key: "capabilities", Value: float64(31)},
 				},
-				amf0.Object{
-					{Key: "level", Value: "status"},
-					{Key: "code", Value: "NetConnection.Connect.Success"},
-					{Key: "description", Value: "Connection succeeded."},
-					{Key: "objectEncoding", Value: float64(0)},
-				},
+				connectAnswer(),
 			},
 		},
 	} {
@@ -254,16 +248,19 @@ func streamKey(app, name string) (key, priority string, ok bool) {
 	return key, priority, ok && key != "" && !strings.Contains(key, "/")
 }
 
-// receive turns one message of a publisher into a unit, or reports its goodbye.
-func (c *conn) receive(raw *rawmessage.Message) (u Unit, goodbye bool, err error) {
+// receive turns one message of a publisher into units, or reports its goodbye.
+func (c *conn) receive(raw *rawmessage.Message) (units []Unit, goodbye bool, err error) {
 	if done, err := c.control(raw); done || err != nil {
 		return nil, false, err
 	}
 	switch message.Type(raw.Type) {
 	case message.TypeVideo:
-		u, err = c.video.decode(raw.Timestamp, raw.Body)
+		units, err = c.video.decode(raw.Timestamp, raw.Body)
 	case message.TypeAudio:
-		u, err = decodeAudio(raw.Timestamp, raw.Body)
+		var u Unit
+		if u, err = decodeAudio(raw.Timestamp, raw.Body); u != nil {
+			units = []Unit{u}
+		}
 	case message.TypeDataAMF0:
 		if len(raw.Body) > maxCommand {
 			return nil, false, fmt.Errorf("RTMP data message of %d bytes", len(raw.Body))
@@ -271,7 +268,7 @@ func (c *conn) receive(raw *rawmessage.Message) (u Unit, goodbye bool, err error
 		// An encoder's private data message that is no AMF0 is no reason to stop its stream.
 		if data, err := amf0.Unmarshal(raw.Body); err == nil {
 			if m, ok := parseMetadata(data); ok {
-				return m, false, nil
+				return []Unit{m}, false, nil
 			}
 		}
 	case message.TypeCommandAMF0:
@@ -284,7 +281,7 @@ func (c *conn) receive(raw *rawmessage.Message) (u Unit, goodbye bool, err error
 			return nil, true, nil
 		}
 	}
-	return u, false, err
+	return units, false, err
 }
 
 // control handles the messages of the chunk stream itself and reports whether raw was one of them.

@@ -4,22 +4,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 )
 
-// Codec ids of FLV tags (Video File Format Specification v10.1, annex E) and packet types of
-// Enhanced RTMP v2.
+// Codec ids of FLV tags (Video File Format Specification v10.1, annex E).
 const (
 	videoH264 = 7
 	audioAAC  = 10
 	audioEx   = 9
-
-	packetSequenceStart = 0
-	packetCodedFrames   = 1
-	packetFramesX       = 3
 
 	frameTypeKey     = 1
 	frameTypeCommand = 5
@@ -32,11 +28,11 @@ var errTruncated = errors.New("the message is too short")
 
 // videoDecoder reads the bodies of RTMP video messages. The zero value is ready.
 type videoDecoder struct {
-	lengthSize int // bytes of a NAL unit's length, from the last parameters; 0 until known
+	lengthSize [256]byte // by track: bytes of a NAL unit's length, from the last parameters; 0 until known
 }
 
-// decode returns nil for a message that carries nothing to keep.
-func (d *videoDecoder) decode(ts time.Duration, body []byte) (Unit, error) {
+// decode returns nothing for a message that carries nothing to keep.
+func (d *videoDecoder) decode(ts time.Duration, body []byte) ([]Unit, error) {
 	if len(body) < 1 {
 		return nil, errTruncated
 	}
@@ -46,26 +42,8 @@ func (d *videoDecoder) decode(ts time.Duration, body []byte) (Unit, error) {
 	}
 	key := frameType == frameTypeKey
 
-	if body[0]&0x80 != 0 { // Enhanced RTMP
-		if len(body) < 5 {
-			return nil, errTruncated
-		}
-		packet, fourCC, rest := body[0]&0x0F, string(body[1:5]), body[5:]
-		if fourCC != "avc1" {
-			return nil, UnsupportedError{What: fmt.Sprintf("video codec %q", fourCC)}
-		}
-		switch packet {
-		case packetSequenceStart:
-			return d.params(rest)
-		case packetCodedFrames:
-			if len(rest) < 3 {
-				return nil, errTruncated
-			}
-			return d.frame(ts, compositionTime(rest), key, rest[3:])
-		case packetFramesX:
-			return d.frame(ts, 0, key, rest)
-		}
-		return nil, nil
+	if body[0]&0x80 != 0 {
+		return d.decodeEnhanced(ts, key, body)
 	}
 
 	if codec := body[0] & 0x0F; codec != videoH264 {
@@ -76,9 +54,9 @@ func (d *videoDecoder) decode(ts time.Duration, body []byte) (Unit, error) {
 	}
 	switch body[1] {
 	case packetSequenceStart:
-		return d.params(body[5:])
+		return d.params(0, body[5:])
 	case packetCodedFrames:
-		return d.frame(ts, compositionTime(body[2:]), key, body[5:])
+		return d.frame(0, ts, compositionTime(body[2:]), key, body[5:])
 	}
 	return nil, nil // end of sequence
 }
@@ -89,27 +67,57 @@ func compositionTime(b []byte) time.Duration {
 	return time.Duration(v) * time.Millisecond
 }
 
-func (d *videoDecoder) params(b []byte) (Unit, error) {
+// decodeEnhanced reads a message of Enhanced RTMP, which may hold several tracks.
+func (d *videoDecoder) decodeEnhanced(ts time.Duration, key bool, body []byte) (units []Unit, err error) {
+	packet, tags, err := parseEnhanced(body[0]&0x0F, packetVideoMultitrack, body[1:])
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tags {
+		if t.fourCC != "avc1" {
+			return nil, UnsupportedError{What: fmt.Sprintf("video codec %q", t.fourCC)}
+		}
+		var more []Unit
+		switch packet {
+		case packetSequenceStart:
+			more, err = d.params(t.track, t.body)
+		case packetCodedFrames:
+			if len(t.body) < 3 {
+				return nil, errTruncated
+			}
+			more, err = d.frame(t.track, ts, compositionTime(t.body), key, t.body[3:])
+		case packetFramesX:
+			more, err = d.frame(t.track, ts, 0, key, t.body)
+		}
+		if err != nil {
+			return nil, err
+		}
+		units = append(units, more...)
+	}
+	return units, nil
+}
+
+func (d *videoDecoder) params(track int, b []byte) ([]Unit, error) {
 	p, lengthSize, err := parseAVCC(b)
 	if err != nil {
 		return nil, fmt.Errorf("read H.264 parameters: %w", err)
 	}
-	d.lengthSize = lengthSize
-	return p, nil
+	d.lengthSize[track], p.Track = byte(lengthSize), track
+	return []Unit{p}, nil
 }
 
-func (d *videoDecoder) frame(dts, offset time.Duration, key bool, b []byte) (Unit, error) {
-	if d.lengthSize == 0 {
+func (d *videoDecoder) frame(track int, dts, offset time.Duration, key bool, b []byte) ([]Unit, error) {
+	if d.lengthSize[track] == 0 {
 		return nil, nil // frames before parameters cannot be decoded by anyone
 	}
-	nalus, err := splitNALUs(b, d.lengthSize)
+	nalus, err := splitNALUs(b, int(d.lengthSize[track]))
 	if err != nil {
 		return nil, fmt.Errorf("read H.264 frame: %w", err)
 	}
 	if len(nalus) == 0 {
 		return nil, nil
 	}
-	return VideoFrame{DTS: dts, PTS: dts + offset, Key: key, NALUs: nalus}, nil
+	return []Unit{VideoFrame{Track: track, DTS: dts, PTS: dts + offset, Key: key, NALUs: nalus}}, nil
 }
 
 // parseAVCC reads an AVCDecoderConfigurationRecord and the size of the lengths that it announces.
@@ -201,13 +209,19 @@ func decodeAudio(ts time.Duration, body []byte) (Unit, error) {
 	case audioAAC:
 		packet, rest = body[1], body[2:]
 	case audioEx:
-		if len(body) < 5 {
-			return nil, errTruncated
+		var tags []tag
+		var err error
+		if packet, tags, err = parseEnhanced(body[0]&0x0F, packetAudioMultitrack, body[1:]); err != nil {
+			return nil, err
 		}
-		if fourCC := string(body[1:5]); fourCC != "mp4a" {
+		i := slices.IndexFunc(tags, func(t tag) bool { return t.track == 0 })
+		if i < 0 {
+			return nil, nil // sound of another track, for recordings elsewhere
+		}
+		if fourCC := tags[i].fourCC; fourCC != "mp4a" {
 			return nil, UnsupportedError{What: fmt.Sprintf("audio codec %q", fourCC), Audio: true}
 		}
-		packet, rest = body[0]&0x0F, body[5:]
+		rest = tags[i].body
 	default:
 		return nil, UnsupportedError{What: audioCodecName(codec), Audio: true}
 	}

@@ -46,7 +46,11 @@ func TestDecodeVideo(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if diff := cmp.Diff(c.want, got); diff != "" {
+		want := []Unit{c.want}
+		if c.want == nil {
+			want = nil
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}
@@ -148,13 +152,21 @@ func TestStreamKey(t *testing.T) {
 
 func FuzzDecodeVideo(f *testing.F) {
 	f.Add(join([]byte{0x17, 0, 0, 0, 0}, avcc), []byte{0x17, 1, 0, 0, 80, 0, 0, 0, 2, 0x65, 1})
+	f.Add(join([]byte{0x96, 0x00, 'a', 'v', 'c', '1', 1}, avcc), []byte{0xa6, 0x11, 'a', 'v', 'c', '1', 0, 0, 0, 8, 0, 0, 5, 0, 0, 0, 1, 0x41, 1, 0, 0, 0})
+	f.Add(join([]byte{0x96, 0x20, 'a', 'v', 'c', '1', 2, 0, 0, byte(len(avcc))}, avcc), []byte{0xa7, 2, 1, 2, 3, 0x06, 0x23, 'a', 'v', 'c', '1', 2, 0, 0, 5, 0, 0, 0, 1, 0x41})
 	f.Add([]byte{0x90, 'a', 'v', 'c', '1'}, []byte{0xa1, 'a', 'v', 'c', '1', 0, 0, 5, 0, 0, 0, 1, 0x41})
 	f.Fuzz(func(t *testing.T, params, frame []byte) {
 		d := videoDecoder{}
 		d.decode(0, params)
-		for _, size := range []int{d.lengthSize, 1, 2, 3, 4} {
-			d.lengthSize = size
-			if u, err := d.decode(0, frame); err == nil {
+		for _, size := range []byte{d.lengthSize[0], 1, 2, 3, 4} {
+			for i := range d.lengthSize {
+				d.lengthSize[i] = size
+			}
+			units, err := d.decode(0, frame)
+			if err != nil {
+				continue
+			}
+			for _, u := range units {
 				if v, ok := u.(VideoFrame); ok && (len(v.NALUs) == 0 || len(v.NALUs[0]) == 0) {
 					t.Error("a frame of nothing")
 				}
@@ -166,6 +178,7 @@ func FuzzDecodeVideo(f *testing.F) {
 func FuzzDecodeAudio(f *testing.F) {
 	f.Add([]byte{0xaf, 0, 0x11, 0x90})
 	f.Add([]byte{0x91, 'm', 'p', '4', 'a', 7, 8})
+	f.Add([]byte{0x95, 0x11, 'm', 'p', '4', 'a', 0, 0, 0, 2, 7, 8, 1, 0, 0, 1, 9})
 	f.Fuzz(func(t *testing.T, body []byte) { decodeAudio(0, body) })
 }
 

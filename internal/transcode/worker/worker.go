@@ -51,7 +51,7 @@ func Run(in io.Reader, out io.Writer, log *slog.Logger) error {
 	defer w.close()
 	r := bufio.NewReader(in)
 	for {
-		m, err := transcode.Read(r)
+		m, err := transcode.Read(r, transcode.MaxSound)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

@@ -65,7 +65,7 @@ func transcoded(t *testing.T, messages []transcode.Message) (pcm []float32, star
 	frame := make([]float32, 2*av.MaxOpusSamples)
 	begun := false
 	for {
-		m, err := transcode.Read(&out)
+		m, err := transcode.Read(&out, transcode.MaxSound)
 		if errors.Is(err, io.EOF) {
 			return pcm, start
 		}
@@ -219,7 +219,7 @@ func FuzzRun(f *testing.F) {
 			if i == 0 {
 				kind = transcode.Config
 			}
-			_ = transcode.Message{Kind: kind, At: time.Duration(i) * 20 * time.Millisecond, Data: data[:min(len(data), transcode.MaxData)]}.Write(&in)
+			_ = transcode.Message{Kind: kind, At: time.Duration(i) * 20 * time.Millisecond, Data: data[:min(len(data), transcode.MaxSound)]}.Write(&in)
 		}
 		if err := Run(&in, io.Discard, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)

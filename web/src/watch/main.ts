@@ -3,6 +3,7 @@ import { byId, memory, onKeys, setIcon } from "../ui/dom";
 import { type Status, setStatus } from "../ui/status";
 import { readAddress } from "./address";
 import { type Measures, Player, type PlayerState, needsNative } from "./player";
+import { QualityMenu } from "./quality";
 
 const frame = byId("player");
 const video = byId<HTMLVideoElement>("video");
@@ -10,6 +11,7 @@ const playButton = byId<HTMLButtonElement>("play");
 const muteButton = byId<HTMLButtonElement>("mute");
 const volume = byId<HTMLInputElement>("volume");
 const hint = byId<HTMLButtonElement>("unmute");
+const quality = new QualityMenu(byId<HTMLSelectElement>("quality"));
 
 interface Saying {
   status: Status;
@@ -58,6 +60,7 @@ const seconds = (value: number | undefined) => (value === undefined ? "–" : `$
 
 function showMeasures(): void {
   const m = measures();
+  quality.refresh(player?.hls);
   const playing = player?.state === "playing";
   byId("latency").textContent = playing && m.live !== undefined ? `${m.live.toFixed(1)} s` : "";
   const atEdge = m.live === undefined || m.target === undefined || m.live < m.target + 1.5;
@@ -67,8 +70,8 @@ function showMeasures(): void {
   byId("fact-buffer").textContent = playing ? seconds(m.buffer) : "–";
   byId("fact-picture").textContent = playing && video.videoWidth > 0 ? `${video.videoWidth} × ${video.videoHeight}` : "–";
   byId("fact-bitrate").textContent = playing && m.bitrate ? `${(m.bitrate / 1e6).toFixed(1)} Mb/s` : "–";
-  const quality = video.getVideoPlaybackQuality?.();
-  byId("fact-dropped").textContent = playing && quality ? `${quality.droppedVideoFrames} of ${quality.totalVideoFrames}` : "–";
+  const frames = video.getVideoPlaybackQuality?.();
+  byId("fact-dropped").textContent = playing && frames ? `${frames.droppedVideoFrames} of ${frames.totalVideoFrames}` : "–";
 }
 
 let touchedSound = false;
