@@ -24,16 +24,18 @@ const (
 	maxRun, maxRunBytes = 60, 60_000
 )
 
-// batchConn is the UDP socket under pion's mux. What is written to it is sent by a few goroutines of its own, which take
-// all that came while the last batch was sent: one call of the kernel for many datagrams, and one pass through its
-// network stack for the run of equally long ones that a picture is made of (UDP_SEGMENT). The busier the server is, the
-// larger the batches are, so that a datagram costs less the more there are; when it is idle they wait for nothing.
+// batchConn is the UDP socket under pion's mux. What is written to it is sent in batches: one call of the kernel for many
+// datagrams, and one pass through its network stack for the run of equally long ones that a picture is made of
+// (UDP_SEGMENT). Who writes many datagrams (hold) has them sent himself (flush); others leave that to goroutines of the
+// socket's own, or to who holds it. All that is written while a batch is sent is in the next one: the busier the server
+// is, the larger the batches are, so that a datagram costs less the more there are; when it is idle they wait for nothing.
 //
 // Datagrams to one address keep their order. Errors of the network are not told: to who sends, it is a loss.
 type batchConn struct {
 	*net.UDPConn
 	shards []*shard
 	seed   maphash.Seed
+	held   atomic.Int32 // by how many
 	work   sync.WaitGroup
 }
 
@@ -44,9 +46,14 @@ type shard struct {
 	whole *atomic.Bool
 
 	mu      sync.Mutex
-	changed sync.Cond // there is something pending, or room, or the end
+	changed sync.Cond // there is something pending that its goroutine is to send, or room, or the end
 	pending batch
+	called  bool // its goroutine is to send
+	sending bool // somebody sends; taken and messages are his
 	closed  bool
+
+	taken    batch
+	messages *messages
 }
 
 // batch is datagrams in the order in which they were written.
@@ -65,13 +72,27 @@ func newBatchConn(conn *net.UDPConn) *batchConn {
 	c := &batchConn{UDPConn: conn, seed: maphash.MakeSeed()}
 	whole := new(atomic.Bool)
 	whole.Store(!canSegment)
-	for range min(max(runtime.GOMAXPROCS(0)/2, 1), maxShards) {
-		s := &shard{conn: conn, whole: whole}
+	for range min(runtime.GOMAXPROCS(0), maxShards) {
+		s := &shard{conn: another(conn), whole: whole, messages: newMessages()}
 		s.changed.L = &s.mu
 		c.shards = append(c.shards, s)
 		c.work.Go(s.run)
 	}
 	return c
+}
+
+// another is the socket again, by a descriptor of its own: what is sent by one and the same, Go sends one after the other.
+func another(conn *net.UDPConn) *net.UDPConn {
+	f, err := conn.File()
+	if err != nil {
+		return conn
+	}
+	defer f.Close()
+	c, err := net.FilePacketConn(f)
+	if err != nil {
+		return conn
+	}
+	return c.(*net.UDPConn)
 }
 
 // ReadFromAddrPort reads a datagram.
@@ -97,7 +118,11 @@ func (c *batchConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.pending.parts) >= maxPending && !s.closed {
-		s.changed.Wait()
+		if s.sending {
+			s.changed.Wait()
+		} else {
+			s.flush()
+		}
 	}
 	if s.closed {
 		return 0, net.ErrClosed
@@ -105,10 +130,29 @@ func (c *batchConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	start := len(s.pending.data)
 	s.pending.data = append(s.pending.data, b...)
 	s.pending.parts = append(s.pending.parts, part{to, start, start + len(b)})
-	if len(s.pending.parts) == 1 {
+	if !s.called && !s.sending && c.held.Load() == 0 {
+		s.called = true
 		s.changed.Broadcast()
 	}
 	return len(b), nil
+}
+
+// hold leaves what is written to who calls flush and, at the end, release.
+func (c *batchConn) hold() { c.held.Add(1) }
+
+// release ends what hold began, and sends what was written.
+func (c *batchConn) release() {
+	c.held.Add(-1)
+	c.flush()
+}
+
+// flush sends what was written, but where somebody else is sending, who then does it.
+func (c *batchConn) flush() {
+	for _, s := range c.shards {
+		s.mu.Lock()
+		s.flush()
+		s.mu.Unlock()
+	}
 }
 
 // Close closes the socket. What is queued is lost.
@@ -120,34 +164,49 @@ func (c *batchConn) Close() error {
 		s.changed.Broadcast()
 	}
 	err := c.UDPConn.Close()
+	for _, s := range c.shards {
+		if s.conn != c.UDPConn {
+			err = errors.Join(err, s.conn.Close())
+		}
+	}
 	c.work.Wait()
 	return err
 }
 
-// run sends until the end.
+// run sends when it is called, until the end.
 func (s *shard) run() {
-	var taken batch
-	m := newMessages()
-	for {
-		s.mu.Lock()
-		for len(s.pending.parts) == 0 && !s.closed {
-			s.changed.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.closed {
+		if s.called {
+			s.called = false
+			s.flush()
+			continue
 		}
-		if s.closed {
-			s.mu.Unlock()
-			return
-		}
+		s.changed.Wait()
+	}
+}
+
+// flush sends all that is pending, if nobody does so already. The caller holds the lock, which is free meanwhile.
+func (s *shard) flush() {
+	if s.sending {
+		return
+	}
+	s.sending = true
+	for len(s.pending.parts) > 0 && !s.closed {
 		full := len(s.pending.parts) >= maxPending
-		taken, s.pending = s.pending, batch{taken.data[:0], taken.parts[:0]}
+		s.taken, s.pending = s.pending, batch{s.taken.data[:0], s.taken.parts[:0]}
 		s.mu.Unlock()
 		if full {
 			s.changed.Broadcast()
 		}
-		for rest := taken; len(rest.parts) > 0; {
-			rest.parts = rest.parts[m.fill(rest, !s.whole.Load()):]
-			s.send(m)
+		for rest := s.taken; len(rest.parts) > 0; {
+			rest.parts = rest.parts[s.messages.fill(rest, !s.whole.Load()):]
+			s.send(s.messages)
 		}
+		s.mu.Lock()
 	}
+	s.sending = false
 }
 
 // send hands messages to the kernel.

@@ -28,7 +28,7 @@ func BenchmarkForward(b *testing.B) {
 			defer cancel()
 			ended := make(chan struct{}, subscribers)
 			for range subscribers {
-				k := newSink(t, newSRTP(b), nothing, testLog())
+				k := newSink(newLane(), t, newSRTP(b), nothing, testLog())
 				k.ssrc, k.payloadType = 42, 100
 				go func() {
 					k.run(ctx)

@@ -131,7 +131,7 @@ func FuzzFeedback(f *testing.F) {
 		}
 		src := newSource(true, new(counters), nothing)
 		defer src.close()
-		k := newSink(newTrack(src), newWire(), nothing, testLog())
+		k := newSink(newLane(), newTrack(src), newWire(), nothing, testLog())
 		k.ssrc = 42
 		src.attach(k)
 		k.aimAt(src)
@@ -143,6 +143,6 @@ func FuzzFeedback(f *testing.F) {
 			}
 		}
 		k.feedback(pkts, time.Now())
-		k.drain()
+		k.detach()
 	})
 }

@@ -30,6 +30,7 @@ type network struct {
 	tcp    *ice.TCPMuxDefault
 	udpAt  []netip.AddrPort
 	tcpAt  []netip.AddrPort
+	batch  []*batchConn // under udp
 	wanted []netip.Addr // addresses that sockets are bound to
 	// machine is the list of interfaces that each ICE agent would otherwise make and keep for itself.
 	machine transport.Net
@@ -74,7 +75,9 @@ func (n *network) listenUDP(ctx context.Context, address string, log logging.Log
 		port = at.Port() // all addresses share the port that the first one got
 		n.udpAt = append(n.udpAt, netip.AddrPortFrom(at.Addr().Unmap(), port))
 		n.wanted = append(n.wanted, host)
-		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: newBatchConn(udp), Logger: log.NewLogger("udp")}))
+		batch := newBatchConn(udp)
+		n.batch = append(n.batch, batch)
+		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: batch, Logger: log.NewLogger("udp")}))
 	}
 	n.udp = ice.NewMultiUDPMuxDefault(muxes...)
 	return nil
@@ -102,6 +105,25 @@ func (n *network) listenTCP(ctx context.Context, address string, log logging.Log
 		FirstStunBindTimeout: 10 * time.Second, AliveDurationForConnFromStun: 10 * time.Second,
 	})
 	return nil
+}
+
+// hold, flush and release are those of all UDP sockets, see batchConn.
+func (n *network) hold() {
+	for _, c := range n.batch {
+		c.hold()
+	}
+}
+
+func (n *network) flush() {
+	for _, c := range n.batch {
+		c.flush()
+	}
+}
+
+func (n *network) release() {
+	for _, c := range n.batch {
+		c.release()
+	}
 }
 
 // bound says whether the sockets are bound to this address. It keeps the ICE agents from offering others.

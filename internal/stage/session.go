@@ -236,6 +236,24 @@ func (s *session) spawn(f func()) {
 	}
 }
 
+// finally runs f on a goroutine when ctx has ended, and close waits for it. After close it runs f at once.
+func (s *session) finally(f func()) {
+	s.spawning.Lock()
+	closed := s.closed
+	if !closed {
+		s.work.Add(1)
+	}
+	s.spawning.Unlock()
+	if closed {
+		f()
+		return
+	}
+	context.AfterFunc(s.ctx, func() {
+		defer s.work.Done()
+		f()
+	})
+}
+
 // close ends the peer connection and waits for the session's goroutines. It may block for a while.
 func (s *session) close() {
 	s.cancel()
