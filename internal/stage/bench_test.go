@@ -26,15 +26,15 @@ func BenchmarkForward(b *testing.B) {
 			defer src.close()
 			t := newTrack(src)
 			ctx, cancel := context.WithCancel(b.Context())
-			lanes := newLanes(new(network))
+			lanes := newLanes(&network{spread: newSpread(runtime.GOMAXPROCS(0))})
 			var work sync.WaitGroup
-			for _, l := range lanes.all {
+			for _, l := range lanes {
 				work.Go(func() { l.run(ctx) })
 			}
-			for range subscribers {
-				k := newSink(lanes.take(), t, newSRTP(b), nothing, testLog())
+			for i := range subscribers {
+				k := newSink(t, newSRTP(b), nothing, testLog())
 				k.ssrc, k.payloadType = 42, 100
-				k.attach()
+				k.attach(lanes[i%len(lanes)])
 				defer k.detach()
 			}
 			raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2}, Payload: append([]byte{0x65, 0x88}, make([]byte, 1098)...)}).Marshal()

@@ -29,7 +29,7 @@ func newLadder(t *testing.T) *ladder {
 
 func (l *ladder) sink() (*sink, *wire) {
 	w := newWire()
-	k := newSink(newLane(), l.track, w, w.writeRTCP, testLog())
+	k := newSink(l.track, w, w.writeRTCP, testLog())
 	k.ssrc, k.payloadType = 42, 100
 	go k.run(l.t.Context())
 	synctest.Wait()

@@ -85,7 +85,7 @@ func (e *Ear) sink(ctx context.Context, p *publisher, t *track) *sink {
 			return ctx.Err()
 		}
 	}
-	return newSink(newLane(), t, earWriter(tell), func(reports []rtcp.Packet) error {
+	return newSink(t, earWriter(tell), func(reports []rtcp.Packet) error {
 		for _, r := range reports {
 			if r, ok := r.(*rtcp.SenderReport); ok {
 				if err := tell(Heard{Timestamp: r.RTPTime, NTP: r.NTPTime}); err != nil {

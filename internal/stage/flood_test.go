@@ -131,8 +131,8 @@ func FuzzFeedback(f *testing.F) {
 		}
 		src := newSource(true, new(counters), nothing)
 		defer src.close()
-		k := newSink(newLane(), newTrack(src), newWire(), nothing, testLog())
-		k.ssrc = 42
+		k := newSink(newTrack(src), newWire(), nothing, testLog())
+		k.ssrc, k.lane = 42, newLane()
 		src.attach(k)
 		k.aimAt(src)
 		feed(src, 65534, keyPayload(1))

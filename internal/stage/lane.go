@@ -2,9 +2,7 @@ package stage
 
 import (
 	"context"
-	"runtime"
 	"sync"
-	"sync/atomic"
 )
 
 const (
@@ -12,12 +10,14 @@ const (
 	flushEvery = 32
 	// turnPackets is how many packets of one sink a lane writes before it is the next one's turn.
 	turnPackets = 32
+	// maxLanes bounds the lanes of a server.
+	maxLanes = 32
 )
 
 // lane is a goroutine that sends what its sinks have queued, one sink after the other. A packet for hundreds of
 // subscribers wakes the lanes and not hundreds of goroutines, and goes to the kernel in a few calls.
 type lane struct {
-	hold, flush, release func() // see network; nil when nothing collects what is written
+	hold, flush, release func() // see shard; nil when nothing collects what is written
 
 	wake chan struct{}       // something is ready
 	room [turnPackets]queued // of run
@@ -82,21 +82,15 @@ func (l *lane) next(done []*sink) []*sink {
 	return turn
 }
 
-// lanes are those of a server, one for each processor.
-type lanes struct {
-	all  []*lane
-	next atomic.Uint32
-}
-
-func newLanes(n *network) *lanes {
-	l := new(lanes)
-	for range runtime.GOMAXPROCS(0) {
-		one := newLane()
-		one.hold, one.flush, one.release = n.hold, n.flush, n.release
-		l.all = append(l.all, one)
+// newLanes makes the lanes of a server, one for each processor.
+func newLanes(n *network) []*lane {
+	var all []*lane
+	for i := range n.over {
+		l := newLane()
+		l.hold = func() { n.shards(i, (*shard).hold) }
+		l.flush = func() { n.shards(i, (*shard).flush) }
+		l.release = func() { n.shards(i, (*shard).release) }
+		all = append(all, l)
 	}
-	return l
+	return all
 }
-
-// take is the lane for a subscriber's sinks.
-func (l *lanes) take() *lane { return l.all[int(l.next.Add(1))%len(l.all)] }

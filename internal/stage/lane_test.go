@@ -31,12 +31,12 @@ func TestLane(t *testing.T) {
 		l.hold, l.flush, l.release = note("hold"), note("flush"), note("release")
 		gate := make(chan struct{}, 1)
 		join := func(name string) *sink {
-			k := newSink(l, track, writerFunc(func(h *rtp.Header) {
+			k := newSink(track, writerFunc(func(h *rtp.Header) {
 				gate <- struct{}{}
 				did = append(did, fmt.Sprint(name, h.SequenceNumber))
 				<-gate
 			}), func([]rtcp.Packet) error { return nil }, testLog())
-			k.attach()
+			k.attach(l)
 			return k
 		}
 		a, b := join("a"), join("b")
@@ -86,7 +86,7 @@ func TestBatchConnHold(t *testing.T) {
 		_ = c.SetReadBuffer(4 << 20)
 		return c
 	}
-	c, to := newBatchConn(listen()), listen()
+	c, to := newBatchConn(listen(), newSpread(2)), listen()
 	defer c.Close()
 	defer to.Close()
 	at := to.LocalAddr().(*net.UDPAddr).AddrPort()
@@ -119,33 +119,29 @@ func TestBatchConnHold(t *testing.T) {
 			next++
 		}
 	}
-	c.hold()
-	c.hold()
+	own := c.shards[c.index(at)]
+	own.hold()
 	write(0)
 	write(1)
 	if n := waiting(); n != 2 {
 		t.Errorf("%d wait, want 2", n)
 	}
-	c.flush()
+	own.flush()
 	read(2)
 	write(2)
-	c.release()
-	read(1) // the other one who holds need not be waited for
-	write(3)
-	if n := waiting(); n != 1 {
-		t.Errorf("%d wait, want 1", n)
-	}
-	c.release()
+	own.release()
+	read(1)
+	write(3) // sent by the socket itself
 	read(1)
 	// Who holds and writes more than there is room for sends it: nobody else would.
-	c.hold()
+	own.hold()
 	for n := range maxPending + 10 {
 		write(n)
 	}
 	if n := waiting(); n != 10 {
 		t.Errorf("%d wait, want 10", n)
 	}
-	c.release()
+	own.release()
 	if n := waiting(); n != 0 {
 		t.Errorf("%d wait at the end", n)
 	}

@@ -92,8 +92,8 @@ type Server struct {
 	cancel      context.CancelFunc
 	work        sync.WaitGroup // stages, sockets, and sessions that close
 	network     *network
-	lanes       *lanes // of subscribers
-	relay       *relay // nil without TURN
+	lanes       []*lane // of subscribers
+	relay       *relay  // nil without TURN
 	candidates  []string
 	certificate *webrtc.Certificate
 	pionLog     logging.LoggerFactory
@@ -155,7 +155,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.lanes = newLanes(s.network)
-	for _, l := range s.lanes.all {
+	for _, l := range s.lanes {
 		s.work.Go(func() { l.run(s.ctx) })
 	}
 	s.Log.Info("listening for media", "udp", s.network.udpAt, "tcp", s.network.tcpAt, "public", public)

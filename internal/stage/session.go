@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -72,6 +73,19 @@ func (s *session) watch(connected func(), ended func(reason string)) {
 			ended("the client closed the connection")
 		}
 	})
+}
+
+// remote is the client's address, the zero one while it has none.
+func (s *session) remote() netip.AddrPort {
+	pair, err := s.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
+	if err != nil || pair == nil {
+		return netip.AddrPort{}
+	}
+	ip, err := netip.ParseAddr(pair.Remote.Address)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(ip, pair.Remote.Port)
 }
 
 // leaveTCP frees what the connection keeps for ICE over TCP, an eighth of its memory, once it runs over UDP. A client that

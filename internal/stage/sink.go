@@ -43,7 +43,7 @@ type sink struct {
 	probes      func(rate float64) // has a probe of the bandwidth run
 	log         *slog.Logger
 
-	lane *lane // sends
+	lane *lane // sends; set when the sink is attached
 
 	mu       sync.Mutex
 	listed   bool     // the lane knows that there is something to send
@@ -74,14 +74,14 @@ type queued struct {
 	time     uint32
 }
 
-func newSink(l *lane, t *track, writer rtpWriter, send func([]rtcp.Packet) error, log *slog.Logger) *sink {
+func newSink(t *track, writer rtpWriter, send func([]rtcp.Packet) error, log *slog.Logger) *sink {
 	src := t.layers[0]
 	length := audioQueue
 	if src.video {
 		length = videoQueue
 	}
 	return &sink{
-		lane: l, limit: length,
+		limit: length,
 		track: t, video: src.video, counters: src.counters, writer: writer, send: send, log: log,
 		// The first report that there is goes out behind the first packet.
 		report: true,
@@ -171,16 +171,20 @@ func (k *sink) reportChanged(src *source) {
 	}
 }
 
-// run attaches the sink to its track and sends what is queued until ctx ends. The lane is the sink's alone: it is for
-// writers that block for long.
+// run attaches the sink to its track and sends what is queued, on a lane of its own, until ctx ends. It is for writers
+// that block for long.
 func (k *sink) run(ctx context.Context) {
-	k.attach()
+	l := newLane()
+	k.attach(l)
 	defer k.detach()
-	k.lane.run(ctx)
+	l.run(ctx)
 }
 
-// attach has the track feed the sink from now on.
-func (k *sink) attach() { k.track.attach(k) }
+// attach has the track feed the sink from now on, and the lane send.
+func (k *sink) attach(l *lane) {
+	k.lane = l
+	k.track.attach(k)
+}
 
 // detach ends what attach began. What is queued is not sent.
 func (k *sink) detach() {

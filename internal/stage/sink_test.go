@@ -114,7 +114,7 @@ func newTestSource(t *testing.T, video bool) (*source, *upstream) {
 
 func (s *source) testSink(ctx context.Context) (*sink, *wire) {
 	w := newWire()
-	k := newSink(newLane(), newTrack(s), w, w.writeRTCP, testLog())
+	k := newSink(newTrack(s), w, w.writeRTCP, testLog())
 	k.ssrc, k.payloadType = 42, 100
 	go k.run(ctx)
 	return k, w

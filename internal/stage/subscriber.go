@@ -17,7 +17,6 @@ type subscriber struct {
 	session
 	publisher *publisher
 	outlets   []*outlet
-	lane      *lane         // of all outlets
 	bandwidth *bandwidth    // nil where there is nothing to choose by it
 	shows     atomic.Uint64 // the size that the subscriber shows pictures in: width in the upper half
 
@@ -36,7 +35,7 @@ type outlet struct {
 }
 
 func (s *Server) newSubscriber(p *publisher, g Grant, agent string, o *offer) (*subscriber, error) {
-	u := &subscriber{publisher: p, lane: s.lanes.take()}
+	u := &subscriber{publisher: p}
 	// Composers say which sizes they show, and are near: what they ask for they get.
 	if len(p.video.layers) > 1 && !g.Hidden && o.video != nil && slices.Contains(o.video.feedback, webrtc.TypeRTCPFBTransportCC) {
 		u.bandwidth = newBandwidth(time.Now())
@@ -74,12 +73,14 @@ func (s *Server) newSubscriber(p *publisher, g Grant, agent string, o *offer) (*
 
 // start lets media flow; the connection is up.
 func (u *subscriber) start() {
+	// Where the address changes later, packets are sent by another shard than the lane's own, but in order.
+	lane := u.server.lanes[u.server.network.index(u.remote())]
 	for _, t := range u.outlets {
 		k := t.sink
 		if k == nil {
 			continue // its section was rejected
 		}
-		k.attach()
+		k.attach(lane)
 		u.finally(k.detach)
 	}
 }
@@ -101,7 +102,7 @@ func (t *outlet) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, er
 		if !strings.EqualFold(codec.MimeType, mime) {
 			continue
 		}
-		k := newSink(t.subscriber.lane, t.track, c.WriteStream(), t.subscriber.pc.WriteRTCP, t.subscriber.log)
+		k := newSink(t.track, c.WriteStream(), t.subscriber.pc.WriteRTCP, t.subscriber.log)
 		k.ssrc, k.payloadType = uint32(c.SSRC()), uint8(codec.PayloadType)
 		k.shows = &t.subscriber.shows
 		if v := t.subscriber.offer.video; k.video && v.rtx != 0 && c.SSRCRetransmission() != 0 {
