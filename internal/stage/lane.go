@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -63,6 +64,7 @@ func (l *lane) run(ctx context.Context) {
 				if written += n; written >= flushEvery && l.flush != nil {
 					l.flush()
 					written = 0
+					runtime.Gosched() // a busy lane would keep a processor from all others for 10 ms
 				}
 			}
 		}
