@@ -17,15 +17,18 @@ type Fanout struct {
 	Packets     int64   `json:"packetsPerSecond"` // that arrived, all subscribers together
 	Loss        float64 `json:"loss"`             // share of the packets sent that did not arrive
 	CPU         float64 `json:"cpuPerPacketMicroseconds"`
-	Cores       float64 `json:"cores"` // that the server used
+	Cores       float64 `json:"cores"`     // that the server used
+	Load        float64 `json:"loadCores"` // that publisher and subscribers used
 	P50         float64 `json:"delayP50Milliseconds"`
 	P99         float64 `json:"delayP99Milliseconds"`
 }
 
 const (
-	window  = 6 * time.Second
-	probes  = 5 // subscribers that measure the delay
-	holding = 0.001
+	window = 6 * time.Second
+	// One of so many subscribers, in the order in which they joined, measures the delay: servers may serve them in that
+	// order, and then the first ones know nothing of the last.
+	probeEvery = 25
+	holding    = 0.001
 )
 
 // hall is a running server with a camera and its subscribers.
@@ -61,19 +64,16 @@ func open(t target) (*hall, error) {
 	if h.source, err = t.publish(h.camera, at); err != nil {
 		return nil, fmt.Errorf("publish to %s: %w", t.name(), err)
 	}
-	for n := range probes {
-		// The server may take a moment to see that the publisher is there.
-		for retries := 20; ; retries-- {
-			if err = h.join(n, true); err == nil || retries == 0 {
-				break
-			}
-			time.Sleep(100 * time.Millisecond)
+	// The server may take a moment to see that the publisher is there.
+	for retries := 20; ; retries-- {
+		if err = h.join(0); err == nil {
+			return h, nil
 		}
-		if err != nil {
+		if retries == 0 {
 			return nil, err
 		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	return h, nil
 }
 
 func (h *hall) close() {
@@ -88,7 +88,8 @@ func (h *hall) close() {
 	h.poller.close()
 }
 
-func (h *hall) join(n int, probe bool) error {
+func (h *hall) join(n int) error {
+	probe := n%probeEvery == probeEvery/2
 	at, err := h.poller.listen(probe)
 	if err != nil {
 		return err
@@ -115,7 +116,7 @@ func (h *hall) grow(to int) error {
 		limit <- struct{}{}
 		work.Go(func() {
 			defer func() { <-limit }()
-			errs <- h.join(n, false)
+			errs <- h.join(n)
 		})
 	}
 	work.Wait()
@@ -137,10 +138,10 @@ func (h *hall) measure() Fanout {
 		before[i].expected, before[i].received = v.port.rtp.read()
 	}
 	h.delays.reset()
-	sent, cpu, start := h.camera.sent.Load(), h.server.cpu(), time.Now()
+	sent, cpu, load, start := h.camera.sent.Load(), h.server.cpu(), self().cpu(), time.Now()
 	time.Sleep(window)
 	elapsed := time.Since(start)
-	sent, cpu = h.camera.sent.Load()-sent, h.server.cpu()-cpu
+	sent, cpu, load = h.camera.sent.Load()-sent, h.server.cpu()-cpu, self().cpu()-load
 	var lost, received int64
 	for i, v := range h.viewers {
 		e, r := v.port.rtp.read()
@@ -153,7 +154,7 @@ func (h *hall) measure() Fanout {
 		Server: h.target.name(), Subscribers: len(h.viewers), Packets: received * int64(time.Second) / int64(elapsed),
 		Loss:  float64(lost) / float64(sent*int64(len(h.viewers))),
 		CPU:   float64(cpu.Microseconds()) / float64(max(received, 1)),
-		Cores: cpu.Seconds() / elapsed.Seconds(),
+		Cores: cpu.Seconds() / elapsed.Seconds(), Load: load.Seconds() / elapsed.Seconds(),
 	}
 	f.P50, f.P99 = h.delays.percentiles()
 	return f

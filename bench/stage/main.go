@@ -155,8 +155,8 @@ func (r *Results) fanOut(dir, program, profile string, counts []int) error {
 }
 
 func sayFanout(f Fanout) {
-	fmt.Printf("%-15s %5d subscribers  %7d packets/s  loss %.4f %%  %5.2f us/packet  %.2f cores  delay %.2f ms, p99 %.2f ms\n",
-		f.Server, f.Subscribers, f.Packets, 100*f.Loss, f.CPU, f.Cores, f.P50, f.P99)
+	fmt.Printf("%-15s %5d subscribers  %7d packets/s  loss %.4f %%  %5.2f us/packet  %.2f cores, load %.2f  delay %.2f ms, p99 %.2f ms\n",
+		f.Server, f.Subscribers, f.Packets, 100*f.Loss, f.CPU, f.Cores, f.Load, f.P50, f.P99)
 }
 
 func machine() string {

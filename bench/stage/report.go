@@ -35,10 +35,10 @@ func (r Results) fanout(b *strings.Builder) {
 	if len(r.Fanout) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n## One publisher, 720p30 at 1.5 Mb/s\n\nlivekit-server is %s.\n\n| server | subscribers | packets/s | loss | CPU per packet | cores | delay p50 | p99 |\n|---|---|---|---|---|---|---|---|\n", r.LiveKit)
+	fmt.Fprintf(b, "\n## One publisher, 720p30 at 1.5 Mb/s\n\nlivekit-server is %s.\n\n| server | subscribers | packets/s | loss | CPU per packet | cores | of the load | delay p50 | p99 |\n|---|---|---|---|---|---|---|---|---|\n", r.LiveKit)
 	for _, f := range r.Fanout {
-		fmt.Fprintf(b, "| %s | %d | %d | %.3f %% | %.1f µs | %.2f | %.2f ms | %.2f ms |\n",
-			f.Server, f.Subscribers, f.Packets, 100*f.Loss, f.CPU, f.Cores, f.P50, f.P99)
+		fmt.Fprintf(b, "| %s | %d | %d | %.3f %% | %.1f µs | %.2f | %.2f | %.2f ms | %.2f ms |\n",
+			f.Server, f.Subscribers, f.Packets, 100*f.Loss, f.CPU, f.Cores, f.Load, f.P50, f.P99)
 	}
 	ours, theirs := r.most("footlight"), r.most("livekit-server")
 	fmt.Fprintf(b, "\nThe most that hold with less than 0.1 %% of loss: **%d** with Footlight", ours.Subscribers)

@@ -60,6 +60,11 @@ func launch(cmd *exec.Cmd, ready func(line string) bool) (*process, error) {
 	return nil, fmt.Errorf("%s ended before it was ready", cmd.Path)
 }
 
+// self is this process, which is publisher and subscribers.
+func self() *process {
+	return &process{&exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}
+}
+
 func (p *process) stop() {
 	_ = p.Process.Signal(os.Interrupt)
 	ended := time.AfterFunc(5*time.Second, func() { _ = p.Process.Kill() })

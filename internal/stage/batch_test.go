@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestBatchConn(t *testing.T) {
 					_ = c.SetReadBuffer(4 << 20)
 					return c
 				}
-				c := newBatchConn(listen())
+				c := newBatchConn(listen(), newSpread(2))
 				defer c.Close()
 				for _, s := range c.shards {
 					s.whole.Store(whole || !canSegment)
@@ -91,8 +92,10 @@ func TestBatchRuns(t *testing.T) {
 		in.parts = append(in.parts, part{to, start, start + size})
 	}
 	for range 3 {
-		add(a, 1000)
 		add(b, 500)
+	}
+	for range 3 {
+		add(a, 1000)
 	}
 	add(a, 200)  // ends the run
 	add(a, 1000) // begins another one
@@ -102,8 +105,8 @@ func TestBatchRuns(t *testing.T) {
 		segment bool
 		want    string
 	}{
-		{true, "192.0.2.1:1/4 [2001:db8::1]:2/3 192.0.2.1:1/1 192.0.2.1:1/1"},
-		{false, "192.0.2.1:1/1 [2001:db8::1]:2/1 192.0.2.1:1/1 [2001:db8::1]:2/1 192.0.2.1:1/1 [2001:db8::1]:2/1 192.0.2.1:1/1 192.0.2.1:1/1 192.0.2.1:1/1"},
+		{true, "[2001:db8::1]:2/3 192.0.2.1:1/4 192.0.2.1:1/1 192.0.2.1:1/1"},
+		{false, strings.Repeat("[2001:db8::1]:2/1 ", 3) + strings.Repeat("192.0.2.1:1/1 ", 5) + "192.0.2.1:1/1"},
 	} {
 		if c.segment && !canSegment {
 			continue
@@ -149,7 +152,7 @@ func TestBatchConnClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newBatchConn(udp)
+	c := newBatchConn(udp, newSpread(2))
 	to := udp.LocalAddr().(*net.UDPAddr).AddrPort()
 	started, ended := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,24 +26,16 @@ func BenchmarkForward(b *testing.B) {
 			defer src.close()
 			t := newTrack(src)
 			ctx, cancel := context.WithCancel(b.Context())
-			defer cancel()
-			ended := make(chan struct{}, subscribers)
-			for range subscribers {
+			lanes := newLanes(&network{spread: newSpread(runtime.GOMAXPROCS(0))})
+			var work sync.WaitGroup
+			for _, l := range lanes {
+				work.Go(func() { l.run(ctx) })
+			}
+			for i := range subscribers {
 				k := newSink(t, newSRTP(b), nothing, testLog())
 				k.ssrc, k.payloadType = 42, 100
-				go func() {
-					k.run(ctx)
-					ended <- struct{}{}
-				}()
-			}
-			for {
-				src.mu.Lock()
-				n := len(src.sinks)
-				src.mu.Unlock()
-				if n == subscribers {
-					break
-				}
-				runtime.Gosched()
+				k.attach(lanes[i%len(lanes)])
+				defer k.detach()
 			}
 			raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2}, Payload: append([]byte{0x65, 0x88}, make([]byte, 1098)...)}).Marshal()
 			if err != nil {
@@ -76,9 +69,7 @@ func BenchmarkForward(b *testing.B) {
 				b.Errorf("%d packets dropped", d)
 			}
 			cancel()
-			for range subscribers {
-				<-ended
-			}
+			work.Wait()
 		})
 	}
 }

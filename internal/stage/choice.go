@@ -114,7 +114,7 @@ func (k *sink) aimAt(src *source) {
 func (k *sink) abandon() {
 	if k.held {
 		k.skipping, k.asked = true, false
-		signal(k.wake)
+		k.list()
 	}
 	k.found, k.held = false, false
 }

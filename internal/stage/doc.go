@@ -19,6 +19,6 @@
 // How it is built: one goroutine per stage (type stage) owns the participants and their sessions and
 // takes typed requests. Media does not pass through it: a source (one per publisher, kind and layer) is fed by
 // the goroutine that reads the publisher's stream and hands reference-counted packets to one sink per
-// subscriber, each drained by a goroutine of its own. A track is the sources of one kind; its goroutine decides which
-// layer each sink gets.
+// subscriber. A few lanes, one goroutine for each processor, send what the sinks have queued. A track is the sources of
+// one kind; its goroutine decides which layer each sink gets.
 package stage

@@ -355,9 +355,9 @@ func (e *encoder) roll(videoSSRC uint32, videoType uint8, audioSSRC uint32, audi
 		for n := 0; ; n++ {
 			var units []string
 			if n%10 == 0 {
-				units = []string{"\x67\x42\xc0\x1f\x95\xa0\x14\x01\x6e\x40", "\x68\xce\x3c\x80", "\x65\x88slice", "\x65\x1eslice"}
+				units = []string{"\x67\x42\xc0\x1f\x95\xa0\x14\x01\x6e\x40", "\x68\xce\x3c\x80", "\x65\x88slice", "\x65\x1e\x20slice"}
 			} else {
-				units = []string{"\x41\x9aslice", "\x41\x1eslice"}
+				units = []string{"\x41\x9aslice", "\x41\x1fslice"}
 			}
 			if n%10 == 5 {
 				units = append([]string{seiMessage}, units...)

@@ -132,7 +132,7 @@ func FuzzFeedback(f *testing.F) {
 		src := newSource(true, new(counters), nothing)
 		defer src.close()
 		k := newSink(newTrack(src), newWire(), nothing, testLog())
-		k.ssrc = 42
+		k.ssrc, k.lane = 42, newLane()
 		src.attach(k)
 		k.aimAt(src)
 		feed(src, 65534, keyPayload(1))
@@ -143,6 +143,6 @@ func FuzzFeedback(f *testing.F) {
 			}
 		}
 		k.feedback(pkts, time.Now())
-		k.drain()
+		k.detach()
 	})
 }

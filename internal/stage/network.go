@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"time"
 
@@ -26,10 +27,12 @@ const tcpBacklog = 256 << 10
 // network is the sockets that carry all media: one UDP port and one TCP port, on each address that
 // they are bound to, shared by all sessions by their ICE user fragment.
 type network struct {
-	udp    *ice.MultiUDPMuxDefault
-	tcp    *ice.TCPMuxDefault
-	udpAt  []netip.AddrPort
-	tcpAt  []netip.AddrPort
+	udp   *ice.MultiUDPMuxDefault
+	tcp   *ice.TCPMuxDefault
+	udpAt []netip.AddrPort
+	tcpAt []netip.AddrPort
+	spread
+	batch  []*batchConn // under udp
 	wanted []netip.Addr // addresses that sockets are bound to
 	// machine is the list of interfaces that each ICE agent would otherwise make and keep for itself.
 	machine transport.Net
@@ -42,7 +45,7 @@ func listen(ctx context.Context, udpAddr, tcpAddr string, log logging.LoggerFact
 	if err != nil {
 		return nil, fmt.Errorf("list network interfaces: %w", err)
 	}
-	n := &network{machine: machine}
+	n := &network{machine: machine, spread: newSpread(min(runtime.GOMAXPROCS(0), maxLanes))}
 	if err := n.listenUDP(ctx, udpAddr, log); err != nil {
 		return nil, err
 	}
@@ -74,7 +77,9 @@ func (n *network) listenUDP(ctx context.Context, address string, log logging.Log
 		port = at.Port() // all addresses share the port that the first one got
 		n.udpAt = append(n.udpAt, netip.AddrPortFrom(at.Addr().Unmap(), port))
 		n.wanted = append(n.wanted, host)
-		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: newBatchConn(udp), Logger: log.NewLogger("udp")}))
+		batch := newBatchConn(udp, n.spread)
+		n.batch = append(n.batch, batch)
+		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: batch, Logger: log.NewLogger("udp")}))
 	}
 	n.udp = ice.NewMultiUDPMuxDefault(muxes...)
 	return nil
@@ -102,6 +107,13 @@ func (n *network) listenTCP(ctx context.Context, address string, log logging.Log
 		FirstStunBindTimeout: 10 * time.Second, AliveDurationForConnFromStun: 10 * time.Second,
 	})
 	return nil
+}
+
+// shards does something with the part of each UDP socket that belongs to one lane.
+func (n *network) shards(lane int, do func(*shard)) {
+	for _, c := range n.batch {
+		do(c.shards[lane])
+	}
 }
 
 // bound says whether the sockets are bound to this address. It keeps the ICE agents from offering others.

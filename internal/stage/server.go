@@ -92,7 +92,8 @@ type Server struct {
 	cancel      context.CancelFunc
 	work        sync.WaitGroup // stages, sockets, and sessions that close
 	network     *network
-	relay       *relay // nil without TURN
+	lanes       []*lane // of subscribers
+	relay       *relay  // nil without TURN
 	candidates  []string
 	certificate *webrtc.Certificate
 	pionLog     logging.LoggerFactory
@@ -153,6 +154,10 @@ func (s *Server) Start(ctx context.Context) error {
 		s.Log.Info("listening for TURN", "address", s.TURNAddr, "port", s.relay.port, "tls", s.relay.tls)
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.lanes = newLanes(s.network)
+	for _, l := range s.lanes {
+		s.work.Go(func() { l.run(s.ctx) })
+	}
 	s.Log.Info("listening for media", "udp", s.network.udpAt, "tcp", s.network.tcpAt, "public", public)
 	return nil
 }

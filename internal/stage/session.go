@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -72,6 +73,19 @@ func (s *session) watch(connected func(), ended func(reason string)) {
 			ended("the client closed the connection")
 		}
 	})
+}
+
+// remote is the client's address, the zero one while it has none.
+func (s *session) remote() netip.AddrPort {
+	pair, err := s.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
+	if err != nil || pair == nil {
+		return netip.AddrPort{}
+	}
+	ip, err := netip.ParseAddr(pair.Remote.Address)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(ip, pair.Remote.Port)
 }
 
 // leaveTCP frees what the connection keeps for ICE over TCP, an eighth of its memory, once it runs over UDP. A client that
@@ -234,6 +248,24 @@ func (s *session) spawn(f func()) {
 	if !s.closed {
 		s.work.Go(f)
 	}
+}
+
+// finally runs f on a goroutine when ctx has ended, and close waits for it. After close it runs f at once.
+func (s *session) finally(f func()) {
+	s.spawning.Lock()
+	closed := s.closed
+	if !closed {
+		s.work.Add(1)
+	}
+	s.spawning.Unlock()
+	if closed {
+		f()
+		return
+	}
+	context.AfterFunc(s.ctx, func() {
+		defer s.work.Done()
+		f()
+	})
 }
 
 // close ends the peer connection and waits for the session's goroutines. It may block for a while.

@@ -24,9 +24,9 @@ type rtpWriter interface {
 }
 
 // sink sends one track to one subscriber: of its layers the one that it is aimed at, from the next key frame on.
-// The sources queue packets (push); the sink's own goroutine (run) takes and sends them; the goroutine that reads
-// the subscriber's RTCP answers NACKs (feedback); the track's decides for layers (aimAt). The queue and what belongs
-// to the choice of layers are under the mutex, everything else belongs to the goroutine named.
+// The sources queue packets (push); the lane takes and sends them (turn); the goroutine that reads the subscriber's RTCP
+// answers NACKs (feedback); the track's decides for layers (aimAt). The queue and what belongs to the choice of layers
+// are under the mutex, everything else belongs to the goroutine named.
 type sink struct {
 	track       *track
 	video       bool
@@ -43,9 +43,10 @@ type sink struct {
 	probes      func(rate float64) // has a probe of the bandwidth run
 	log         *slog.Logger
 
-	wake chan struct{} // something is queued, or there is a new report
+	lane *lane // sends; set when the sink is attached
 
 	mu       sync.Mutex
+	listed   bool     // the lane knows that there is something to send
 	queue    []queued // ring; grows up to limit
 	limit    int
 	head     int
@@ -57,7 +58,7 @@ type sink struct {
 	reported      // the reports that were
 	choice
 
-	// of run
+	// of the lane
 	header       rtp.Header
 	sent, octets uint32
 	logged       time.Time
@@ -82,7 +83,6 @@ func newSink(t *track, writer rtpWriter, send func([]rtcp.Packet) error, log *sl
 	return &sink{
 		limit: length,
 		track: t, video: src.video, counters: src.counters, writer: writer, send: send, log: log,
-		wake: make(chan struct{}, 1),
 		// The first report that there is goes out behind the first packet.
 		report: true,
 	}
@@ -129,7 +129,15 @@ func (k *sink) enqueue(g *segment, p *packet) {
 	p.retain()
 	k.queue[(k.head+k.queued)%len(k.queue)] = queued{p, uint16(p.index + g.shift), time}
 	k.queued++
-	signal(k.wake)
+	k.list()
+}
+
+// list tells the lane that there is something to send. The caller holds the lock.
+func (k *sink) list() {
+	if !k.listed {
+		k.listed = true
+		k.lane.add(k)
+	}
 }
 
 // grow makes the queue larger: most never hold more than a picture, and there may be thousands.
@@ -153,68 +161,82 @@ func (k *sink) pop() queued {
 	return p
 }
 
-// reportChanged has run pass a layer's new sender report on, if it is the layer that is sent.
+// reportChanged has the lane pass a layer's new sender report on, if it is the layer that is sent.
 func (k *sink) reportChanged(src *source) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if g := k.current(); g == nil || g.source == src {
 		k.report = true
-		signal(k.wake)
+		k.list()
 	}
 }
 
-// run attaches the sink to its track and sends what is queued until ctx ends.
+// run attaches the sink to its track and sends what is queued, on a lane of its own, until ctx ends. It is for writers
+// that block for long.
 func (k *sink) run(ctx context.Context) {
-	var batch [32]queued
+	l := newLane()
+	k.attach(l)
+	defer k.detach()
+	l.run(ctx)
+}
+
+// attach has the track feed the sink from now on, and the lane send.
+func (k *sink) attach(l *lane) {
+	k.lane = l
 	k.track.attach(k)
-	defer k.drain()
-	defer k.track.detach(k)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-k.wake:
-		}
-		for {
-			n, report, dropped := k.take(batch[:])
-			var sent, octets uint64
-			for _, p := range batch[:n] {
-				if k.write(p) == nil {
-					sent++
-					octets += uint64(len(p.payload))
-				}
-				p.release()
-			}
-			k.sent += uint32(sent)
-			k.octets += uint32(octets)
-			k.counters.packetsSent.Add(sent)
-			k.counters.bytesSent.Add(octets)
-			if report != nil {
-				report.PacketCount, report.OctetCount = k.sent, k.octets
-				k.mu.Lock()
-				k.reported.add(report, time.Now())
-				k.mu.Unlock()
-				// The error needs no handling: the connection's end is told by its state.
-				_ = k.send([]rtcp.Packet{report})
-			}
-			k.logDrops(dropped)
-			if n == 0 || ctx.Err() != nil {
-				break
-			}
-		}
+}
+
+// detach ends what attach began. What is queued is not sent.
+func (k *sink) detach() {
+	k.track.detach(k)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for k.queued > 0 {
+		k.pop().release()
 	}
 }
 
-// take moves queued packets to the batch. The report is to be sent behind them; nil when none is due.
-func (k *sink) take(batch []queued) (n int, report *rtcp.SenderReport, dropped uint64) {
+// turn sends what is queued, as much as there is room for. It returns how much that was and whether there is more. The
+// lane calls it.
+func (k *sink) turn(room []queued) (n int, more bool) {
+	n, more, report, dropped := k.take(room)
+	var sent, octets uint64
+	for i, p := range room[:n] {
+		if k.write(p) == nil {
+			sent++
+			octets += uint64(len(p.payload))
+		}
+		p.release()
+		room[i] = queued{}
+	}
+	k.sent += uint32(sent)
+	k.octets += uint32(octets)
+	k.counters.packetsSent.Add(sent)
+	k.counters.bytesSent.Add(octets)
+	if report != nil {
+		report.PacketCount, report.OctetCount = k.sent, k.octets
+		k.mu.Lock()
+		k.reported.add(report, time.Now())
+		k.mu.Unlock()
+		// The error needs no handling: the connection's end is told by its state.
+		_ = k.send([]rtcp.Packet{report})
+	}
+	k.logDrops(dropped)
+	return n, more
+}
+
+// take moves queued packets to where there is room. The report is to be sent behind them; nil when none is due.
+func (k *sink) take(room []queued) (n int, more bool, report *rtcp.SenderReport, dropped uint64) {
 	k.mu.Lock()
-	for n < len(batch) && k.queued > 0 {
-		batch[n] = k.pop()
+	for n < len(room) && k.queued > 0 {
+		room[n] = k.pop()
 		n++
 	}
+	more = k.queued > 0
+	k.listed = more
 	// Asking only once the queue is empty keeps a subscriber that takes nothing at all from
 	// costing the publisher key frames.
-	ask := k.queued == 0 && k.skipping && !k.asked
+	ask := !more && k.skipping && !k.asked
 	if ask {
 		k.asked = true
 	}
@@ -228,7 +250,7 @@ func (k *sink) take(batch []queued) (n int, report *rtcp.SenderReport, dropped u
 	if ask {
 		k.requestKeyFrame()
 	}
-	return n, report, dropped
+	return n, more, report, dropped
 }
 
 func (k *sink) write(p queued) error {
@@ -275,13 +297,5 @@ func (k *sink) logDrops(dropped uint64) {
 	if now := time.Now(); now.Sub(k.logged) >= time.Second {
 		k.log.Warn("subscriber is too slow", "video", k.video, "dropped", dropped-k.loggedDrops)
 		k.logged, k.loggedDrops = now, dropped
-	}
-}
-
-func (k *sink) drain() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for k.queued > 0 {
-		k.pop().release()
 	}
 }

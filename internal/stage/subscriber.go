@@ -73,12 +73,15 @@ func (s *Server) newSubscriber(p *publisher, g Grant, agent string, o *offer) (*
 
 // start lets media flow; the connection is up.
 func (u *subscriber) start() {
+	// Where the address changes later, packets are sent by another shard than the lane's own, but in order.
+	lane := u.server.lanes[u.server.network.index(u.remote())]
 	for _, t := range u.outlets {
 		k := t.sink
 		if k == nil {
 			continue // its section was rejected
 		}
-		u.spawn(func() { k.run(u.ctx) })
+		k.attach(lane)
+		u.finally(k.detach)
 	}
 }
 
