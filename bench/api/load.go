@@ -18,7 +18,7 @@ import (
 // client sends one request again and again over one connection. It does as little as possible itself, since it shares
 // the processors with what is measured.
 type client struct {
-	conn net.Conn
+	conn io.ReadWriteCloser
 	in   *bufio.Reader
 	wire []byte
 }
@@ -120,41 +120,6 @@ func flood(ctx context.Context, address string, wire []byte, n int, length time.
 	}
 	work.Wait()
 	return measured(total), errors.Join(failed, ctx.Err())
-}
-
-// pace sends requests over n connections at a rate, and returns how long they took, sorted. One that could not be sent
-// in time because the one before was late counts from when it was due.
-func pace(ctx context.Context, address string, wire []byte, n int, perSecond float64, length time.Duration) ([]time.Duration, error) {
-	var all []time.Duration
-	var failed error
-	var mu sync.Mutex
-	var work sync.WaitGroup
-	start := time.Now()
-	gap := time.Duration(float64(n) / perSecond * float64(time.Second))
-	for i := range n {
-		work.Go(func() {
-			var took []time.Duration
-			c, err := dial(address, wire)
-			if err == nil {
-				defer c.conn.Close()
-				for due := start.Add(gap * time.Duration(i) / time.Duration(n)); err == nil && time.Since(start) < length && ctx.Err() == nil; due = due.Add(gap) {
-					time.Sleep(time.Until(due))
-					if err = c.do(nil); err == nil {
-						took = append(took, time.Since(due))
-					}
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, took...)
-			if err != nil {
-				failed = err
-			}
-		})
-	}
-	work.Wait()
-	slices.Sort(all)
-	return all, errors.Join(failed, ctx.Err())
 }
 
 // median of an odd or even number of figures; the lower middle one of an even number.

@@ -48,8 +48,15 @@ func main() {
 	flag.DurationVar(&o.Round, "round", 2*time.Second, "length of one measurement")
 	flag.IntVar(&o.Rounds, "rounds", 3, "measurements of each kind")
 	flag.StringVar(&o.Only, "only", "", "run one part and write nothing: reads or writes")
+	load := flag.Bool("pace", false, "send the load that standard input describes: this program starts itself so")
 	profile := flag.String("cpuprofile", "", "write a profile of this program to this file")
 	flag.Parse()
+	if *load {
+		if err := runPlan(os.Stdin, os.Stdout); err != nil {
+			log.Fatal("bench/api: ", err)
+		}
+		return
+	}
 	if *profile != "" {
 		f, err := os.Create(*profile)
 		if err != nil {

@@ -84,6 +84,18 @@ func ObjectsMember[T any, O interface {
 	return append(endWith(b, ']'), ',')
 }
 
+// SharedMember appends a list of structures that others hold as well.
+func SharedMember[O Output](b []byte, name string, list []O) []byte {
+	if list == nil {
+		return b
+	}
+	b = append(append(b, name...), '[')
+	for _, o := range list {
+		b = append(o.AppendJSON(b), ',')
+	}
+	return append(endWith(b, ']'), ',')
+}
+
 // StringsMember appends a list of strings.
 func StringsMember(b []byte, name string, list []string) []byte {
 	if list == nil {

@@ -69,7 +69,12 @@ func fill(t *rapid.T, v reflect.Value) {
 		if n := rapid.IntRange(-1, 2).Draw(t, "length"); n >= 0 {
 			v.Set(reflect.MakeSlice(v.Type(), n, n))
 			for i := range n {
-				fill(t, v.Index(i))
+				elem := v.Index(i)
+				if elem.Kind() == reflect.Pointer { // never nil in a list
+					elem.Set(reflect.New(elem.Type().Elem()))
+					elem = elem.Elem()
+				}
+				fill(t, elem)
 			}
 		}
 	case reflect.Map:
@@ -96,9 +101,9 @@ func TestOutputText(t *testing.T) {
 		want   string
 	}{
 		{&ivs.ListChannelsResponse{}, `{}`},
-		{&ivs.ListChannelsResponse{Channels: []ivs.ChannelSummary{}, NextToken: new("")}, `{"channels":[],"nextToken":""}`},
-		{&ivs.ListChannelsResponse{Channels: []ivs.ChannelSummary{{}, {Name: new("a,"), Tags: map[string]string{}}}}, `{"channels":[{},{"name":"a,","tags":{}}]}`},
-		{&ivs.ListChannelsResponse{Channels: []ivs.ChannelSummary{{Name: new("a"), Written: []byte(`{"name":"b"}`)}}}, `{"channels":[{"name":"b"}]}`},
+		{&ivs.ListChannelsResponse{Channels: []*ivs.ChannelSummary{}, NextToken: new("")}, `{"channels":[],"nextToken":""}`},
+		{&ivs.ListChannelsResponse{Channels: []*ivs.ChannelSummary{{}, {Name: new("a,"), Tags: map[string]string{}}}}, `{"channels":[{},{"name":"a,","tags":{}}]}`},
+		{&ivs.ListChannelsResponse{Channels: []*ivs.ChannelSummary{{Name: new("a"), Written: []byte(`{"name":"b"}`)}}}, `{"channels":[{"name":"b"}]}`},
 		{&ivsrealtime.Video{Framerate: new(29.97), Width: new(int32(-1))}, `{"width":-1,"framerate":29.97}`},
 		{&ivs.Channel{Name: new("a<b>&\"\\\n\x7f\u2028ü\xff")}, `{"name":"a<b>&\"\\\n` + "\x7f" + `\u2028ü\ufffd"}`},
 	} {

@@ -37,13 +37,19 @@ func (h *Handler) init() {
 	}
 	h.Log = h.Log.With("component", "api")
 	h.routes = newRoutes(h.Operations)
-	// Both services sign as ivs; some clients take the endpoint's name instead (spec/api-conventions.md §1).
-	h.verifier = sigv4.Verifier{Keys: h.Keys, Services: []string{"ivs", "ivsrealtime"}, Now: h.Now}
+	h.verifier = sigv4.Verifier{Keys: h.Keys, Services: services, Now: h.Now}
 }
 
 // Match reports whether a request is for the API: a method that an operation could have, on one
-// segment that starts with an upper-case letter, or anything below /tags/.
-func (h *Handler) Match(r *http.Request) bool { return matchPath(r.Method, r.URL.EscapedPath()) }
+// segment that starts with an upper-case letter, anything below /tags/, or anything that is signed for
+// another AWS service, which the API refuses.
+func (h *Handler) Match(r *http.Request) bool {
+	if matchPath(r.Method, r.URL.EscapedPath()) {
+		return true
+	}
+	_, other := otherService(r)
+	return other
+}
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -52,6 +58,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	setCommonHeaders(w.Header(), id, h.Now())
 	if r.Method == http.MethodOptions {
 		preflight(w, r)
+		return
+	}
+	if service, other := otherService(r); other {
+		h.Log.Debug("request for another service", "request", id, "service", service)
+		refuseOther(w, r, service, id)
 		return
 	}
 	start := time.Now()

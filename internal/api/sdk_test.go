@@ -172,7 +172,7 @@ func (n *noting) GetStream(context.Context, *ivs.GetStreamRequest) (*ivs.GetStre
 }
 
 func (n *noting) ListChannels(context.Context, *ivs.ListChannelsRequest) (*ivs.ListChannelsResponse, error) {
-	return &ivs.ListChannelsResponse{Channels: []ivs.ChannelSummary{}}, nil
+	return &ivs.ListChannelsResponse{Channels: []*ivs.ChannelSummary{}}, nil
 }
 
 func TestValuesSurvive(t *testing.T) {

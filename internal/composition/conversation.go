@@ -95,7 +95,7 @@ func (c *conversation) hear(m wire.Message, ok bool) (reason string) {
 			return "every destination failed"
 		}
 	case m.Stopped != nil:
-		c.log.Info("the composer stopped", "reason", m.Stopped.Reason, "error", m.Stopped.Error)
+		c.log.Info("the composer stopped", present("reason", m.Stopped.Reason), present("error", m.Stopped.Error))
 	}
 	return ""
 }

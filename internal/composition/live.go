@@ -176,7 +176,7 @@ func (l *live) look(s wire.Scene) {
 // take moves the composition and its destinations to STOPPING. The cause stays with the record and decides how
 // the composition ends, whoever ends it.
 func (l *live) take(cause Cause) {
-	l.log.Info("stopping", "reason", cause.Reason)
+	l.log.Info("stopping", present("reason", cause.Reason))
 	l.move(Stopping, cause)
 	for i := range l.record.Destinations {
 		l.moveDestination(&l.record.Destinations[i], Stopping, Cause{})

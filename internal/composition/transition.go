@@ -1,6 +1,9 @@
 package composition
 
-import "slices"
+import (
+	"log/slog"
+	"slices"
+)
 
 // move changes the composition's state and reports whether it did: what may not follow is refused.
 func (l *live) move(to State, cause Cause) bool {
@@ -23,17 +26,26 @@ func (l *live) transition(what, id string, state *State, why *Cause, to State, c
 	if !slices.Contains(next[*state], to) {
 		return false
 	}
-	l.log.Info(what+" changes", "id", id, "from", *state, "to", to, "code", cause.Code, "reason", cause.Reason)
+	l.log.Info(what+" changes", present("id", id), "from", *state, "to", to, present("code", cause.Code), present("reason", cause.Reason))
 	*state, *why = to, cause
 	return true
 }
 
 // event notes what EventBridge would tell (spec/composition.md §3). The next save stores it with the new state.
 func (l *live) event(name, destination string, cause Cause) {
-	l.log.Info("event", "event_name", name, "stage_arn", l.record.StageARN, "id", destination, "error_code", cause.Code, "reason", cause.Reason)
+	l.log.Info("event", "event_name", name, "stage_arn", l.record.StageARN,
+		present("id", destination), present("error_code", cause.Code), present("reason", cause.Reason))
 	l.pending = append(l.pending, Event{
 		ID: newEventID(), Time: l.manager.Now().UTC(), Name: name, DestinationID: destination, Cause: cause,
 	})
+}
+
+// present is an attribute of the log that is left out when it is empty: slog ignores a zero one.
+func present(key, value string) slog.Attr {
+	if value == "" {
+		return slog.Attr{}
+	}
+	return slog.String(key, value)
 }
 
 // save writes the record with its events and reports whether it could. The media does not wait for a store that is

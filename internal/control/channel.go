@@ -163,7 +163,7 @@ func (c *Control) ListChannels(ctx context.Context, in *ivs.ListChannelsRequest)
 	if err != nil {
 		return nil, err
 	}
-	return &ivs.ListChannelsResponse{Channels: each(page, func(r *channelRecord) ivs.ChannelSummary { return r.listed.summary }), NextToken: next}, nil
+	return &ivs.ListChannelsResponse{Channels: each(page, func(r *channelRecord) *ivs.ChannelSummary { return &r.listed.summary }), NextToken: next}, nil
 }
 
 // UpdateChannel changes the members that are present, unless the channel is live.

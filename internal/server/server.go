@@ -228,8 +228,9 @@ func (s *Server) handler() http.Handler {
 		stages.ServeHTTP(w, r) // encoders publish at the root, as at IVS's global WHIP address
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The API's paths hold escaped ARNs, which a mux would unescape: they are told apart first.
-		if apis.Match(r) {
+		// The API's paths hold escaped ARNs, which a mux would unescape: they are told apart first. Footlight's own API
+		// takes signatures for any service.
+		if !strings.HasPrefix(r.URL.Path, extension.Root) && apis.Match(r) {
 			apis.ServeHTTP(w, r)
 			return
 		}

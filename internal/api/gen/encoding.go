@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// prewritten are the structures that may carry their own text: a list of them is only copied.
+// prewritten are the structures that may carry their own text: a list of them is only copied, and holds pointers.
 var prewritten = []string{"ChannelSummary"}
 
 // emitEncoding writes the AppendJSON of every structure of the responses: one call of a function of package api for each
@@ -36,7 +36,9 @@ func (m *model) encoding(shape string) string {
 	if kind, ok := kinds[m.goType(shape, true)]; ok {
 		return kind
 	}
-	if m.Shapes[shape].Type == "list" {
+	if s := m.Shapes[shape]; s.Type == "list" && slices.Contains(prewritten, s.Member) {
+		return "Shared"
+	} else if s.Type == "list" {
 		return "Objects"
 	}
 	return "Object"

@@ -30,7 +30,8 @@ func emitTypes(p *printer, m *model, _ string) {
 	}
 }
 
-// goType is the Go type of a shape; as a member, scalars and structures are pointers.
+// goType is the Go type of a shape; as a member, scalars and structures are pointers. So are structures in lists that
+// carry their text: they are made once and shared.
 func (m *model) goType(name string, asMember bool) string {
 	s := m.Shapes[name]
 	pointer := ""
@@ -53,7 +54,7 @@ func (m *model) goType(name string, asMember bool) string {
 	case "structure":
 		return pointer + name
 	case "list":
-		return "[]" + m.goType(s.Member, false)
+		return "[]" + m.goType(s.Member, slices.Contains(prewritten, s.Member))
 	case "map":
 		return "map[string]" + m.goType(s.Value, false)
 	}

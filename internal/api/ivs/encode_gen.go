@@ -259,7 +259,7 @@ func (s *ListAdConfigurationsResponse) AppendJSON(b []byte) []byte {
 // AppendJSON implements api.Output.
 func (s *ListChannelsResponse) AppendJSON(b []byte) []byte {
 	b = append(b, '{')
-	b = api.ObjectsMember(b, `"channels":`, s.Channels)
+	b = api.SharedMember(b, `"channels":`, s.Channels)
 	b = api.StringMember(b, `"nextToken":`, s.NextToken)
 	return api.EndObject(b)
 }

@@ -369,8 +369,8 @@ type ListChannelsRequest struct {
 
 // ListChannelsResponse is a structure of the API.
 type ListChannelsResponse struct {
-	Channels  []ChannelSummary `json:"channels,omitzero"`  // required
-	NextToken *string          `json:"nextToken,omitzero"` // 0..1024 characters
+	Channels  []*ChannelSummary `json:"channels,omitzero"`  // required
+	NextToken *string           `json:"nextToken,omitzero"` // 0..1024 characters
 }
 
 // ListPlaybackKeyPairsRequest is a structure of the API.

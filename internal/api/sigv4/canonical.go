@@ -12,35 +12,40 @@ import (
 )
 
 // canonicalRequest rebuilds the text that the client signed, from the signed headers only.
-func canonicalRequest(r *http.Request, canonicalQuery string, sig *signature, bodyHash string) (string, error) {
-	var b strings.Builder
-	b.WriteString(r.Method)
-	b.WriteByte('\n')
-	b.WriteString(canonicalPath(r.URL.EscapedPath()))
-	b.WriteByte('\n')
-	b.WriteString(canonicalQuery)
-	b.WriteByte('\n')
+func canonicalRequest(r *http.Request, canonicalQuery string, sig *signature, bodyHash string) ([]byte, error) {
+	const usual = 512 // bytes
+	b := make([]byte, 0, usual)
+	b = append(append(b, r.Method...), '\n')
+	b = append(append(b, canonicalPath(r.URL.EscapedPath())...), '\n')
+	b = append(append(b, canonicalQuery...), '\n')
 	for _, name := range sig.signedHeaders {
 		value, ok := headerValue(r, name)
 		if !ok {
-			return "", invalid("The signed header '%s' is not in the request.", name)
+			return nil, invalid("The signed header '%s' is not in the request.", name)
 		}
-		b.WriteString(name)
-		b.WriteByte(':')
-		b.WriteString(value)
-		b.WriteByte('\n')
+		b = append(append(b, name...), ':')
+		b = append(append(b, value...), '\n')
 	}
-	b.WriteByte('\n')
-	b.WriteString(strings.Join(sig.signedHeaders, ";"))
-	b.WriteByte('\n')
-	b.WriteString(bodyHash)
-	return b.String(), nil
+	for i, name := range sig.signedHeaders {
+		separator := byte(';')
+		if i == 0 {
+			separator = '\n'
+		}
+		b = append(append(b, separator), name...)
+	}
+	b = append(b, '\n')
+	return append(b, bodyHash...), nil
 }
 
 // stringToSign binds the canonical request to the time and the scope.
-func stringToSign(sig *signature, canonical string) string {
-	sum := sha256.Sum256([]byte(canonical))
-	return algorithm + "\n" + sig.time.Format(timeLayout) + "\n" + sig.scope.String() + "\n" + hex.EncodeToString(sum[:])
+func stringToSign(sig *signature, canonical []byte) []byte {
+	const usual = 192 // bytes
+	b := append(make([]byte, 0, usual), algorithm...)
+	b = append(b, '\n')
+	b = append(sig.time.AppendFormat(b, timeLayout), '\n')
+	b = append(append(b, sig.scope.String()...), '\n')
+	sum := sha256.Sum256(canonical)
+	return hex.AppendEncode(b, sum[:])
 }
 
 // canonicalPath encodes the path, which is already encoded on the wire, once more: %3A becomes %253A.
@@ -106,6 +111,9 @@ func headerValue(r *http.Request, name string) (string, bool) {
 			return strconv.FormatInt(r.ContentLength, 10), true
 		}
 		return "", false
+	}
+	if len(values) == 1 {
+		return collapse(values[0]), true
 	}
 	out := make([]string, len(values))
 	for i, v := range values {

@@ -11,19 +11,19 @@ import (
 func deriveKey(secret string, s scope) []byte {
 	key := []byte("AWS4" + secret)
 	for _, part := range []string{s.date, s.region, s.service, "aws4_request"} {
-		key = mac(key, part)
+		key = mac(key, []byte(part))
 	}
 	return key
 }
 
-func mac(key []byte, text string) []byte {
+func mac(key, text []byte) []byte {
 	h := hmac.New(sha256.New, key)
-	h.Write([]byte(text))
+	h.Write(text)
 	return h.Sum(nil)
 }
 
 // sign returns the signature in hexadecimal.
-func sign(key []byte, text string) string { return hex.EncodeToString(mac(key, text)) }
+func sign(key, text []byte) []byte { return hex.AppendEncode(nil, mac(key, text)) }
 
 // maxDerived bounds the cache: a few keys times a few regions times two days.
 const maxDerived = 64

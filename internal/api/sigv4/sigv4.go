@@ -97,7 +97,7 @@ func (v *Verifier) Verify(r *http.Request) (Identity, []byte, error) {
 			return Identity{}, nil, err
 		}
 		want := sign(key, stringToSign(sig, canonical))
-		matches = matches || hmac.Equal([]byte(want), []byte(sig.signature))
+		matches = matches || hmac.Equal(want, []byte(sig.signature))
 	}
 	if !matches {
 		return Identity{}, nil, invalid("The request signature we calculated does not match the signature you provided. "+

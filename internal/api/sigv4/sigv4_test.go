@@ -136,7 +136,7 @@ func TestEncodedOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		in.Header.Set("Authorization", strings.Replace(in.Header.Get("Authorization"), sig.signature,
-			sign(deriveKey(testSecret, sig.scope), stringToSign(sig, canonical)), 1))
+			string(sign(deriveKey(testSecret, sig.scope), stringToSign(sig, canonical))), 1))
 		if _, _, err := verifier().Verify(in); (err == nil) != ok {
 			t.Errorf("signed as %s: %v", form, err)
 		}
