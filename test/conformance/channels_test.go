@@ -45,10 +45,16 @@ func channels(c *check) {
 		{"multitrackInputConfiguration": M{"enabled": true, "maximumResolution": "HD", "policy": "ALLOW"}},
 		{"type": "BASIC", "containerFormat": "FRAGMENTED_MP4", "multitrackInputConfiguration": M{"enabled": true, "maximumResolution": "HD", "policy": "ALLOW"}},
 		{"containerFormat": "FRAGMENTED_MP4", "multitrackInputConfiguration": M{"enabled": true}},
+		{"preset": "HIGHER_BANDWIDTH_DELIVERY"}, // goes with a ladder only
 	} {
 		c.refused("ValidationException", "CreateChannel", bad)
 		bad["arn"] = str(arn, "arn")
 		c.refused("ValidationException", "UpdateChannel", bad)
+	}
+	for kind, preset := range M{"BASIC": "", "ADVANCED_SD": "HIGHER_BANDWIDTH_DELIVERY", "ADVANCED_HD": "HIGHER_BANDWIDTH_DELIVERY"} {
+		other := c.do("CreateChannel", M{"type": kind})["channel"]
+		c.has("a channel of another type", other, M{"type": kind, "preset": preset})
+		c.do("DeleteChannel", M{"arn": at(other, "arn")})
 	}
 
 	rtmp := str(c.do("GetStage", M{"arn": c.Stage}), "stage", "endpoints", "rtmp")
