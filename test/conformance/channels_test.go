@@ -51,7 +51,7 @@ func channels(c *check) {
 		bad["arn"] = str(arn, "arn")
 		c.refused("ValidationException", "UpdateChannel", bad)
 	}
-	for kind, preset := range M{"BASIC": "", "ADVANCED_SD": "HIGHER_BANDWIDTH_DELIVERY", "ADVANCED_HD": "HIGHER_BANDWIDTH_DELIVERY"} {
+	for kind, preset := range (M{"BASIC": "", "ADVANCED_SD": "HIGHER_BANDWIDTH_DELIVERY", "ADVANCED_HD": "HIGHER_BANDWIDTH_DELIVERY"}) {
 		other := c.do("CreateChannel", M{"type": kind})["channel"]
 		c.has("a channel of another type", other, M{"type": kind, "preset": preset})
 		c.do("DeleteChannel", M{"arn": at(other, "arn")})
