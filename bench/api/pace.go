@@ -21,12 +21,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// plan is a load at a steady rate.
+// plan is a load: at a steady rate, or as fast as the answers come.
 type plan struct {
 	Address     string
 	Wire        []byte
 	Connections int
-	PerSecond   float64 // over all connections
+	PerSecond   float64 // over all connections; 0: as many as can be
 	Length      time.Duration
 }
 
@@ -72,7 +72,10 @@ func runPlan(in io.Reader, out io.Writer) error {
 		}
 	}
 	took, failed := make([][]time.Duration, p.Connections), make([]error, p.Connections)
-	gap := time.Duration(float64(p.Connections) / p.PerSecond * float64(time.Second))
+	var gap time.Duration // between two requests of a client
+	if p.PerSecond > 0 {
+		gap = time.Duration(float64(p.Connections) / p.PerSecond * float64(time.Second))
+	}
 	start := time.Now()
 	var work sync.WaitGroup
 	for i, c := range clients {
@@ -86,15 +89,15 @@ func runPlan(in io.Reader, out io.Writer) error {
 	return json.NewEncoder(out).Encode(slices.Concat(took...))
 }
 
-// steady sends a request whenever one is due, and returns how long the answers took from then: one that could not be
-// sent in time because the one before was late has waited too.
+// steady sends a request whenever one is due, without a gap at once, and returns how long the answers took from then:
+// one that could not be sent in time because the one before was late has waited too.
 func (c *client) steady(due time.Time, gap time.Duration, end time.Time) ([]time.Duration, error) {
 	runtime.LockOSThread() // for good: the thread ends with the goroutine
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return nil, err
 	}
-	took := make([]time.Duration, 0, end.Sub(due)/gap+1)
-	for ; due.Before(end); due = due.Add(gap) {
+	var took []time.Duration
+	for due.Before(end) {
 		for wait := time.Until(due); wait > 0; wait = time.Until(due) {
 			t := unix.NsecToTimespec(int64(wait))
 			if err := unix.Nanosleep(&t, nil); err != nil && err != unix.EINTR {
@@ -105,6 +108,9 @@ func (c *client) steady(due time.Time, gap time.Duration, end time.Time) ([]time
 			return nil, err
 		}
 		took = append(took, time.Since(due))
+		if due = due.Add(gap); gap == 0 {
+			due = time.Now()
+		}
 	}
 	return took, nil
 }

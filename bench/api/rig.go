@@ -22,6 +22,7 @@ import (
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/api/sigv4"
 	"github.com/footlight-live/footlight/internal/control"
+	"github.com/footlight-live/footlight/internal/server"
 	"github.com/footlight-live/footlight/internal/store"
 )
 
@@ -40,6 +41,7 @@ type rig struct {
 }
 
 func newRig(ctx context.Context, dir string) (*rig, error) {
+	server.DelayCollector() // as footlight serve does
 	s, err := store.Open(ctx, store.Options{Dir: dir})
 	if err != nil {
 		return nil, err

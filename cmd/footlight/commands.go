@@ -34,6 +34,7 @@ func checkDataDir(dir string) error {
 
 func (c *serveCommand) Run(ctx context.Context) error {
 	loosenWaits()
+	server.DelayCollector()
 	if c.DataDir == "" {
 		c.DataDir = defaultDataDir
 	}
@@ -85,5 +86,6 @@ type demoCommand struct {
 
 func (c *demoCommand) Run(ctx context.Context) error {
 	loosenWaits()
+	server.DelayCollector()
 	return demo.Run(ctx, c.Config, os.Stdout)
 }
