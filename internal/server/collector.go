@@ -5,6 +5,8 @@ const spareHeap = 96 << 20
 
 // spare counts as heap in use, and so delays the collector by its size. Nobody writes to it: the system never gives
 // it memory.
+//
+//lint:ignore U1000 it only has to be there
 var spare []byte
 
 // DelayCollector makes the collector of this process wait for 96 MiB of garbage more. Go's waits until the heap has
