@@ -99,6 +99,34 @@ func send(t *testing.T, c gosrt.Conn, data []byte) {
 	}
 }
 
+// publish sends two seconds of a stream ten times a second until its result is called: SRT leaves out what is late.
+func publish(t *testing.T, c gosrt.Conn) (stop func()) {
+	t.Helper()
+	const frames = 50
+	enough, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for i := int64(0); ; i++ {
+			for data := stream(t, frames, i*frames*3600, true); len(data) > 0; {
+				n, err := c.Write(data[:min(len(data), 7*188)])
+				if err != nil {
+					t.Errorf("publishing: %v", err)
+					return
+				}
+				data = data[n:]
+			}
+			select {
+			case <-enough:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() { close(enough); <-done }
+}
+
 // locked lets in who knows the passphrase.
 func locked(out *sink, seen chan<- Request) func(context.Context, Request) (Publication, error) {
 	return func(_ context.Context, r Request) (Publication, error) {
@@ -295,7 +323,7 @@ func TestGarbage(t *testing.T) {
 		rand.Read(noise)
 		bad.Write(noise[:1316])
 	}
-	send(t, good, stream(t, 50, 0, true))
+	defer publish(t, good)()
 	for frames := 0; frames < 40; {
 		if _, ok := next(t, out.units).(unit.VideoFrame); ok {
 			frames++
