@@ -2,6 +2,7 @@ package video
 
 import (
 	"image"
+	"slices"
 
 	"github.com/footlight-live/footlight/internal/composer/layout"
 )
@@ -11,6 +12,13 @@ type ratio struct{ num, den int }
 
 // cheap are the ratios that av scales without a general filter.
 var cheap = []ratio{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {3, 2}, {1, 2}}
+
+// Cheap tells whether av has a filter of its own for scaling a picture of one size to the other.
+func Cheap(from, to image.Point) bool {
+	return slices.ContainsFunc(cheap, func(r ratio) bool {
+		return from.X*r.den == to.X*r.num && from.Y*r.den == to.Y*r.num
+	})
+}
 
 // snapLoss is how much of a side may be cut off to reach a cheap ratio: 1/64, as a 640x360 picture in the
 // 638x358 tile of a grid with gaps needs.

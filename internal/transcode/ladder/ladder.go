@@ -18,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+
 	"github.com/footlight-live/footlight/internal/channel/unit"
 	"github.com/footlight-live/footlight/internal/transcode"
 )
@@ -103,23 +105,11 @@ func (l *Ladder) frame(f unit.VideoFrame, arrived time.Time) {
 		m.Kind = Key
 		nalus = append(l.sets[:len(l.sets):len(l.sets)], nalus...)
 	}
-	m.Data = annexB(nalus)
+	m.Data, _ = h264.AnnexB(nalus).Marshal() // it never fails
 	l.expect(f.PTS, arrived)
 	if l.lost = len(m.Data) > MaxUnit || !l.process.Say(m); l.lost {
 		l.counts.lost.Add(1)
 	}
-}
-
-func annexB(nalus [][]byte) []byte {
-	size := 0
-	for _, n := range nalus {
-		size += 4 + len(n)
-	}
-	b := make([]byte, 0, size)
-	for _, n := range nalus {
-		b = append(append(b, 0, 0, 0, 1), n...)
-	}
-	return b
 }
 
 // remember keeps what came since the last key frame.

@@ -7,13 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os/signal"
-	"runtime/debug"
-	"syscall"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
-	"golang.org/x/sys/unix"
 
 	"github.com/footlight-live/footlight/internal/av"
 	"github.com/footlight-live/footlight/internal/transcode"
@@ -21,22 +17,13 @@ import (
 
 const (
 	// bitRate of the Opus that others hear, in bits per second: what IVS takes as AAC, 160 kbit/s, sounds no better.
-	bitRate = 96_000
-	// memoryLimit is for what Go manages, dataLimit for all that the process may ask the system for. In use are 20 MB.
-	memoryLimit = 32 << 20
-	dataLimit   = 1 << 30
+	bitRate  = 96_000
+	goMemory = 32 << 20 // bytes
 )
 
 // Process is the whole of "footlight-composer audio".
 func Process(in io.Reader, out io.Writer, log *slog.Logger) error {
-	// The server decides when a worker ends, by ending its input: a signal to all of the service must not take the sound
-	// from encoders that the server still hears.
-	signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
-	debug.SetMemoryLimit(memoryLimit)
-	limit := unix.Rlimit{Cur: dataLimit, Max: dataLimit}
-	if err := unix.Setrlimit(unix.RLIMIT_DATA, &limit); err != nil {
-		log.Warn("the memory is not limited by the system", "error", err)
-	}
+	transcode.Confine(goMemory, log)
 	return Run(in, out, log)
 }
 

@@ -102,7 +102,7 @@ func (rs *rungs) source(i int) (from *rung, src image.Rectangle) {
 	dst := to.canvas.Bounds()
 	for j := i - 1; j >= 0; j-- {
 		r := rs.all[j]
-		if src, _ := video.Fit(layout.Cover, r.Width, r.Height, dst); cheap(src, dst) {
+		if src, _ := video.Fit(layout.Cover, r.Width, r.Height, dst); video.Cheap(src.Size(), dst.Size()) {
 			return r, src
 		}
 	}
@@ -111,7 +111,7 @@ func (rs *rungs) source(i int) (from *rung, src image.Rectangle) {
 		mode = layout.Fill
 	}
 	src, _ = video.Fit(mode, rs.of.width, rs.of.height, dst)
-	if cheap(src, dst) {
+	if video.Cheap(src.Size(), dst.Size()) {
 		return nil, src
 	}
 	for j := i - 1; j >= 0; j-- {
@@ -121,16 +121,6 @@ func (rs *rungs) source(i int) (from *rung, src image.Rectangle) {
 		}
 	}
 	return nil, src
-}
-
-// cheap tells whether av has a filter of its own for scaling src to dst.
-func cheap(src, dst image.Rectangle) bool {
-	for _, ratio := range [][2]int{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {3, 2}} {
-		if src.Dx()*ratio[1] == dst.Dx()*ratio[0] && src.Dy()*ratio[1] == dst.Dy()*ratio[0] {
-			return true
-		}
-	}
-	return false
 }
 
 // fit tells whether the rungs are for pictures like p; whether they are for that rate matters at key frames.

@@ -8,12 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os/signal"
-	"runtime/debug"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/footlight-live/footlight/internal/av"
 	"github.com/footlight-live/footlight/internal/composer/video"
@@ -22,10 +17,7 @@ import (
 )
 
 const (
-	// memoryLimit is for what Go manages, dataLimit for all that the process may ask the system for. In use are 75 MB
-	// with 720p60.
-	memoryLimit = 64 << 20
-	dataLimit   = 1 << 30
+	goMemory = 64 << 20 // bytes
 
 	// queueLength is how many units may wait to be decoded; more wait in the pipe and in the server.
 	queueLength = 64
@@ -58,14 +50,7 @@ type Worker struct {
 
 // Process is the whole of "footlight-composer ladder TYPE PRESET".
 func Process(in io.Reader, out io.Writer, kind, preset string, log *slog.Logger) error {
-	// The server decides when a worker ends, by ending its input: a signal to all of the service must not take the picture
-	// from encoders that the server still hears.
-	signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
-	debug.SetMemoryLimit(memoryLimit)
-	limit := unix.Rlimit{Cur: dataLimit, Max: dataLimit}
-	if err := unix.Setrlimit(unix.RLIMIT_DATA, &limit); err != nil {
-		log.Warn("the memory is not limited by the system", "error", err)
-	}
+	transcode.Confine(goMemory, log)
 	return (&Worker{Type: ladder.Type(kind), Preset: ladder.Preset(preset), Log: log}).Run(in, out)
 }
 
