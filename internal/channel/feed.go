@@ -35,7 +35,6 @@ type feed struct {
 	lead     *picture   // nil until the first key frame
 
 	running bool // sinks have been open
-	grouped bool // in group
 	started bool
 	probe   []held    // back until the start; the first is a key frame of the leading picture
 	began   time.Time // when its first frame came
@@ -46,7 +45,7 @@ type feed struct {
 	sound        audioCadence
 	lastDTS      time.Duration
 
-	received     received
+	got          received
 	droppedSound uint64
 }
 
@@ -77,15 +76,15 @@ func (f *feed) write(u unit.Unit, now time.Time) error {
 			return err
 		}
 		if p == f.lead || f.lead == nil {
-			f.received.frames++ // those of the others are the same again
+			f.got.frames++ // those of the others are the same again
 		}
 		for _, n := range u.NALUs {
-			f.received.video += uint64(len(n))
+			f.got.video += uint64(len(n))
 			p.bytes += uint64(len(n))
 		}
 		return f.frame(p, u, now)
 	case unit.AudioFrame:
-		f.received.audio += uint64(len(u.AU))
+		f.got.audio += uint64(len(u.AU))
 		if f.started {
 			return f.writeSound(u)
 		}
@@ -101,8 +100,8 @@ func (f *feed) write(u unit.Unit, now time.Time) error {
 func (f *feed) picture(track int) (*picture, error) {
 	i, found := slices.BinarySearchFunc(f.pictures, track, func(p *picture, track int) int { return p.track - track })
 	if !found {
-		if len(f.pictures) == mostPictures {
-			return nil, inputError{codeTrackCount, fmt.Sprintf("a publisher brings %d video tracks at most", mostPictures)}
+		if len(f.pictures) == MaxPictures {
+			return nil, inputError{codeTrackCount, fmt.Sprintf("a publisher brings %d video tracks at most", MaxPictures)}
 		}
 		f.pictures = slices.Insert(f.pictures, i, &picture{track: track})
 	}
@@ -130,7 +129,7 @@ func (f *feed) frame(p *picture, u unit.VideoFrame, now time.Time) error {
 		f.restart(held{u, now})
 		return nil
 	}
-	p.lastDTS, p.seen = u.DTS, true
+	p.beforeDTS, p.lastDTS, p.seen = p.lastDTS, u.DTS, true
 	if f.started {
 		return f.place(p, held{u, now})
 	}
@@ -190,6 +189,9 @@ func (f *feed) stop() {
 		p.stop()
 	}
 }
+
+// received counts what has come from the publisher.
+func (f *feed) received() received { return f.got }
 
 func (f *feed) writeVideo(p *picture, h held) error {
 	u := h.unit.(unit.VideoFrame)

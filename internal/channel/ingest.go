@@ -17,13 +17,27 @@ type ingest struct {
 	cut       func(error)
 
 	// owned by the live channel's goroutine
-	feed feed
-	came time.Time
-	tape Sink // nil: not recorded
-	gone func()
+	input             // the coder or, without one, the feed
+	coder *transcoder // nil: the picture is shown as it comes
+	feed  feed
 
-	taping *picture    // which is recorded
-	coder  *transcoder // nil: the feed takes what comes
+	came   time.Time
+	tape   Sink // nil: not recorded
+	gone   func()
+	taping *picture // which is recorded
+}
+
+// input takes what a publisher sends, and tells of that: not of what comes of it. The live channel's goroutine owns it.
+type input interface {
+	write(u unit.Unit, arrived time.Time) error
+	received() received
+	// videoInfo describes the pictures, the largest first; nil: not known yet. measured is their bit rate as received, for
+	// encoders that announce none.
+	videoInfo(measured int) []VideoInfo
+	// size is how many pictures there are, and that of the leading one; 0, 0: not known yet.
+	size() (pictures, width, height int)
+	// constantRate is the frame rate that the leading picture keeps, or not known.
+	constantRate() rate
 }
 
 // Write implements rtmp.Publication and srt.Publication.
@@ -35,6 +49,14 @@ func (in *ingest) Write(ctx context.Context, u unit.Unit) error {
 func (in *ingest) Close(goodbye bool, reason error) {
 	// The connection's context may be over already; the live channel's own end is the bound.
 	_ = in.live.send(context.Background(), detachMessage{in, goodbye, reason})
+}
+
+// finish says that nothing more of a publisher is wanted.
+func (in *ingest) finish() {
+	in.untape()
+	if in.coder != nil {
+		in.coder.close()
+	}
 }
 
 // Requests to a live channel, in the order of its inbox.

@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
+// MultitrackBitRate is what all pictures of a publisher and its sound may have together, in bits per second.
+const MultitrackBitRate = 15_000_000
+
 // What a stream may bring (spec/lowlatency.md §1). The bit rates are of H.264 and AAC, without their container.
 const (
 	longestEdge = 1920
 	mostPixels  = 1920 * 1080 // as shown: after cropping
 
 	standardBitRate = 8_500_000
-	multitrackRate  = 15_000_000 // of all pictures together
 	basicBitRate    = 3_500_000
 	basicSDBitRate  = 1_500_000 // of a channel of type BASIC, for pictures of up to 480 lines
 
@@ -49,7 +51,7 @@ func checkPicture(width, height int) error {
 func (c Channel) bitRateLimit(pictures, width, height int) int64 {
 	switch {
 	case pictures > 1:
-		return multitrackRate
+		return MultitrackBitRate
 	case !c.Basic:
 		return standardBitRate
 	case width > 0 && SD.holds(width, height):

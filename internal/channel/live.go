@@ -146,7 +146,7 @@ func (l *live) write(m unitMessage) {
 	}
 	err := l.channel.checkUnit(m.unit)
 	if err == nil {
-		err = m.in.take(m.unit, m.arrived)
+		err = m.in.write(m.unit, m.arrived)
 	}
 	l.judgeUnit(m.in, err)
 }
@@ -253,7 +253,10 @@ func (l *live) attach(in *ingest) error {
 func (l *live) accept(in *ingest) {
 	in.came = time.Now()
 	in.feed = feed{outlet: in}
-	in.coder = newTranscoder(in, l.log)
+	in.input, in.coder = &in.feed, newTranscoder(in, l.log)
+	if in.coder != nil {
+		in.input = in.coder
+	}
 	l.log.Info("publisher connected", "remote", in.remote, "source", in.publisher.Source, "priority", in.priority)
 }
 
@@ -366,7 +369,10 @@ func (l *live) show(h Health) {
 	if l.in != nil {
 		if v := l.in.videoInfo(l.meter.videoRate); len(v) > 0 {
 			s.Video, s.Tracks, s.Audio = &v[0], v, l.in.feed.audioInfo(l.meter.audioRate)
-			s.Renditions = l.in.renditionInfo(v)
+			s.Renditions = v
+			if l.in.coder != nil {
+				s.Renditions = l.in.feed.videoInfo(0)
+			}
 		}
 	}
 	l.shown.Store(&s)

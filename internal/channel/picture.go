@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// mostPictures is how many sizes of the picture a publisher may bring.
-	mostPictures = 5
+	// MaxPictures is how many sizes of the picture a publisher may bring.
+	MaxPictures = 5
 	// apart is how far pictures may be from one another, less than a muxer waits for pictures when there is sound. The one
 	// that is behind is lost then.
 	apart = 700 * time.Millisecond
@@ -29,12 +29,13 @@ type picture struct {
 	cadence cadence
 	millis  []int64 // DTS of the frames of the probe; then, while there is no sink, of the newest
 
-	begun   bool          // the probe has its first key frame
-	seen    bool          // lastDTS is of the feed's clock
-	lastDTS time.Duration // of the newest frame
-	lastPTS time.Duration // the latest that was written
-	held    []held        // frames that are ahead of the leading picture
-	size    int           // of held, in bytes
+	begun     bool          // the probe has its first key frame
+	seen      bool          // lastDTS is of the feed's clock
+	lastDTS   time.Duration // of the newest frame
+	beforeDTS time.Duration // of the one before
+	lastPTS   time.Duration // the latest that was written
+	held      []held        // frames that are ahead of the leading picture
+	size      int           // of held, in bytes
 
 	bytes    uint64 // received
 	readings []uint64
@@ -48,6 +49,10 @@ func (p *picture) measure() {
 		p.rate = int(p.readings[n-1]-p.readings[0]) * 8 / (n - 1)
 	}
 }
+
+// outran tells whether another picture is too far behind this one. One frame of this one says nothing: after a gap in all of
+// them one has to come first.
+func (p *picture) outran(other *picture) bool { return p.beforeDTS-other.lastDTS > apart }
 
 // leads tells whether the leading picture has come as far as a frame of another one: of an encoder that reorders less
 // or more, too.

@@ -387,6 +387,34 @@ func TestRenditionFaults(t *testing.T) {
 	}
 }
 
+// TestRenditionGap: when all pictures are away for a while, none has been left behind, whichever comes back first.
+func TestRenditionGap(t *testing.T) {
+	for name, leadingFirst := range map[string]bool{"the leading one first": true, "another first": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, multitrackDirectory())
+				s := b.studio(30, &track{params: params(0, 1280, 720)}, &track{params: params(1, 640, 360)})
+				s.run(5)
+				const away = 45 // frames
+				time.Sleep(away * time.Second / 30)
+				s.frame += away
+				if !leadingFirst {
+					slices.Reverse(s.tracks)
+				}
+				s.run(0.5) // without a key frame, at which a lost one would come back
+				if _, names := b.variants(); !slices.Equal(names, []string{"720p30", "360p30"}) {
+					t.Errorf("renditions %v", names)
+				}
+				s.run(5)
+				a, m := b.media("720p30.m3u8"), b.media("360p30.m3u8")
+				if n := inStep(t, a, m); n < 3 || discontinuities(a)+discontinuities(m) != 0 {
+					t.Errorf("%d segments in common, %d and %d breaks", n, discontinuities(a), discontinuities(m))
+				}
+			})
+		})
+	}
+}
+
 // TestRenditionJoins brings a second picture after seven seconds, and other parameters after some more.
 func TestRenditionJoins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -31,7 +31,7 @@ func (f *feed) place(p *picture, h held) error {
 	switch {
 	case !p.hold(h):
 		f.lose(p, errTooFarApart)
-	case u.DTS-f.lead.lastDTS > apart:
+	case p.outran(f.lead):
 		return f.change(p)
 	}
 	return f.release()
@@ -52,21 +52,8 @@ func (f *feed) release() error {
 				return err
 			}
 		}
-		if p.sink != nil && !f.grouped && f.lead.lastDTS-p.lastDTS > apart {
+		if p.sink != nil && f.lead.outran(p) {
 			f.lose(p, errTooFarApart)
-		}
-	}
-	return nil
-}
-
-// group writes the frames of one time of a publisher whose pictures come together: the leading one first. None is behind
-// before all are there, after a gap too.
-func (f *feed) group(frames []unit.VideoFrame, arrived time.Time) error {
-	f.grouped = true
-	defer func() { f.grouped = false }()
-	for _, u := range frames {
-		if err := f.write(u, arrived); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"slices"
@@ -50,12 +51,12 @@ type transcoder struct {
 	gone    chan struct{} // closed when nothing of it is wanted any more
 	release func()        // what was reserved
 
-	input    picture // as the publisher sends it
-	started  bool    // the first key frame has come
-	shown    bool    // a picture has come out
-	meta     unit.Metadata
-	received received
-	sound    []held // waits for pictures; with the parameters between
+	input   picture // as the publisher sends it
+	started bool    // the first key frame has come
+	shown   bool    // a picture has come out
+	meta    unit.Metadata
+	got     received
+	sound   []held // waits for pictures; with the parameters between
 }
 
 // newTranscoder prepares for a publisher; nil: its channel has no ladder.
@@ -88,8 +89,8 @@ func (t *transcoder) close() {
 	}
 }
 
-// take takes one unit of the publisher.
-func (t *transcoder) take(u unit.Unit, arrived time.Time) error {
+// write takes one unit of the publisher.
+func (t *transcoder) write(u unit.Unit, arrived time.Time) error {
 	switch u := u.(type) {
 	case unit.Metadata:
 		t.meta = u
@@ -104,7 +105,7 @@ func (t *transcoder) take(u unit.Unit, arrived time.Time) error {
 			return t.in.feed.write(u, arrived)
 		}
 	case unit.AudioFrame:
-		t.received.audio += uint64(len(u.AU))
+		t.got.audio += uint64(len(u.AU))
 	}
 	t.sound = append(t.sound, held{u, arrived})
 	n := 0
@@ -125,9 +126,9 @@ func (t *transcoder) parameters(sets parameterSets, arrived time.Time) error {
 }
 
 func (t *transcoder) frame(u unit.VideoFrame, arrived time.Time) error {
-	t.received.frames++
+	t.got.frames++
 	for _, n := range u.NALUs {
-		t.received.video += uint64(len(n))
+		t.got.video += uint64(len(n))
 	}
 	au := sortNALUs(u.NALUs)
 	u.Key = u.Key || au.random
@@ -209,8 +210,10 @@ func (t *transcoder) emit(p ladder.Picture) error {
 			return err
 		}
 	}
-	if err := t.in.feed.group(p.Frames, p.Arrived); err != nil {
-		return err
+	for _, u := range p.Frames {
+		if err := t.in.feed.write(u, p.Arrived); err != nil {
+			return err
+		}
 	}
 	n := 0
 	for n < len(t.sound) {
@@ -234,73 +237,27 @@ func (t *transcoder) let(n int) error {
 	return nil
 }
 
-// What follows is what is told of a publisher and judged by: what it sends, not what comes of it.
+// received counts what has come from the publisher.
+func (t *transcoder) received() received { return t.got }
 
-// take takes one unit of the publisher.
-func (in *ingest) take(u unit.Unit, arrived time.Time) error {
-	if in.coder != nil {
-		return in.coder.take(u, arrived)
-	}
-	return in.feed.write(u, arrived)
-}
-
-func (in *ingest) received() received {
-	if in.coder != nil {
-		return in.coder.received
-	}
-	return in.feed.received
-}
-
-func (in *ingest) videoInfo(measured int) []VideoInfo {
-	t := in.coder
-	switch {
-	case t == nil:
-		return in.feed.videoInfo(measured)
-	case t.input.tracks.SPS == nil || !in.feed.running:
+// videoInfo describes the picture as the publisher sends it, not the sizes that are made of it.
+func (t *transcoder) videoInfo(measured int) []VideoInfo {
+	if t.input.tracks.SPS == nil || !t.in.feed.running {
 		return nil
 	}
 	v := t.input.info()
-	v.Encoder, v.BitRate = t.meta.Encoder, measured
-	if t.meta.VideoBitRate > 0 {
-		v.BitRate = t.meta.VideoBitRate
-	}
+	v.Encoder, v.BitRate = t.meta.Encoder, cmp.Or(t.meta.VideoBitRate, measured)
 	return []VideoInfo{v}
 }
 
-// renditionInfo describes what is made for players of the publisher's pictures.
-func (in *ingest) renditionInfo(pictures []VideoInfo) []VideoInfo {
-	if in.coder == nil {
-		return pictures
-	}
-	return in.feed.videoInfo(0)
-}
-
-// size is how many pictures there are, and that of the leading one; 0, 0: not known yet.
-func (in *ingest) size() (pictures, width, height int) {
-	if in.coder == nil {
-		return in.feed.size()
-	}
-	if in.coder.input.tracks.SPS != nil {
-		width, height = in.coder.input.tracks.Size()
+func (t *transcoder) size() (pictures, width, height int) {
+	if t.input.tracks.SPS != nil {
+		width, height = t.input.tracks.Size()
 	}
 	return 1, width, height
 }
 
-// constantRate is the frame rate that the leading picture keeps, or not known.
-func (in *ingest) constantRate() rate {
-	if in.coder != nil {
-		return in.coder.input.cadence.constantRate()
-	}
-	return in.feed.constantRate()
-}
-
-// finish says that nothing more of a publisher is wanted.
-func (in *ingest) finish() {
-	in.untape()
-	if in.coder != nil {
-		in.coder.close()
-	}
-}
+func (t *transcoder) constantRate() rate { return t.input.cadence.constantRate() }
 
 // fail ends a stream whose picture cannot be transcoded.
 func (l *live) fail(err capacityError) {

@@ -160,7 +160,7 @@ func TestSoundWaits(t *testing.T) {
 	now := time.Now()
 	sound := func(pts, after time.Duration) {
 		t.Helper()
-		if err := c.take(unit.AudioFrame{PTS: pts, AU: []byte{1}}, now.Add(after)); err != nil {
+		if err := c.write(unit.AudioFrame{PTS: pts, AU: []byte{1}}, now.Add(after)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -183,7 +183,7 @@ func TestSoundWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	waits(4) // that of 120 ms and later
-	if err := c.take(unit.AudioParams{}, now); err != nil {
+	if err := c.write(unit.AudioParams{}, now); err != nil {
 		t.Fatal(err)
 	}
 	waits(5) // parameters keep their place
@@ -193,7 +193,7 @@ func TestSoundWaits(t *testing.T) {
 		sound(time.Hour, 200*time.Millisecond+soundPatience)
 	}
 	waits(mostSound)
-	if c.received.audio != 12+2*mostSound {
-		t.Errorf("%d bytes of sound were counted", c.received.audio)
+	if c.got.audio != 12+2*mostSound {
+		t.Errorf("%d bytes of sound were counted", c.got.audio)
 	}
 }

@@ -7,10 +7,8 @@ import (
 )
 
 const (
-	ladderAudio      = 160    // kbit/s
-	ladderKeySeconds = 2      // between key frames
-	ladderTracks     = 5      // at most
-	ladderBitRate    = 15_000 // kbit/s of all pictures and the sound, at most (spec/lowlatency.md §1)
+	ladderAudio      = 160 // kbit/s
+	ladderKeySeconds = 2   // between key frames
 )
 
 // rungs are the sizes, by the shorter side, that encoders are asked for, with kbit/s at up to 30 and up to 60 frames per
@@ -36,11 +34,11 @@ func (c canvas) valid() bool {
 // ladderOf chooses sizes of a picture, the largest first: none larger than it is or than the channel takes, and as many as
 // fit the bit rate, in kbit/s, and the number of tracks; 0: whatever fits.
 func ladderOf(c canvas, limit channel.Resolution, bitRate, tracks int) []rung {
-	if bitRate <= 0 || bitRate > ladderBitRate {
-		bitRate = ladderBitRate
+	if most := channel.MultitrackBitRate / 1000; bitRate <= 0 || bitRate > most {
+		bitRate = most
 	}
-	if tracks <= 0 || tracks > ladderTracks {
-		tracks = ladderTracks
+	if tracks <= 0 || tracks > channel.MaxPictures {
+		tracks = channel.MaxPictures
 	}
 	short := min(c.Width, c.Height)
 	var all []rung
