@@ -4,7 +4,7 @@ import { errorFromResponse } from "../src/client/errors";
 import { inStereo, repairSound, startAt } from "../src/client/publisher";
 import { difference, readSnapshot } from "../src/client/snapshot";
 import { backOff } from "../src/client/wait";
-import { bitRate, bytes, lossOf, loudness, milliseconds, roundUp, shortName, span, sparkPoints } from "../src/compositions/format";
+import { bitRate, bytes, lossOf, loudness, milliseconds, roundUp, shortName, span, sparkPoints } from "../src/operator/format";
 import { bestGrid } from "../src/join/grid";
 import { rate } from "../src/join/link";
 import { explain } from "../src/join/messages";

@@ -1,7 +1,7 @@
+import type { Details } from "../operator/api";
+import { bytes, milliseconds, roundUp, sparkPoints, unknown } from "../operator/format";
+import { setText } from "../operator/keyed";
 import { byId, make } from "../ui/dom";
-import type { Details } from "./api";
-import { bytes, milliseconds, roundUp, sparkPoints, unknown } from "./format";
-import { setText } from "./keyed";
 
 /** Values in a sparkline: two minutes at one a second. */
 const slots = 120;

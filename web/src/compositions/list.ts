@@ -1,7 +1,7 @@
+import type { Composition } from "../operator/api";
+import { shortName, span } from "../operator/format";
+import { Keyed, setText } from "../operator/keyed";
 import { byId, make } from "../ui/dom";
-import type { Composition } from "./api";
-import { shortName, span } from "./format";
-import { Keyed, setText } from "./keyed";
 
 interface Row {
   element: HTMLAnchorElement;

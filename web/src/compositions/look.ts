@@ -1,5 +1,5 @@
+import type { API, Details } from "../operator/api";
 import { byId, make } from "../ui/dom";
-import type { API, Details } from "./api";
 import { starters } from "./starters";
 
 /** The editor of how a composition looks: a scene as JSON, a preview, and the way onto the air. */

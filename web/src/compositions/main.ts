@@ -1,15 +1,13 @@
-import { delay } from "../client/wait";
+import type { API, Destination, Details } from "../operator/api";
+import { shortName, span } from "../operator/format";
+import { setText } from "../operator/keyed";
+import { Session } from "../operator/session";
 import { byId, memory, onKeys, setIcon } from "../ui/dom";
-import { setStatus } from "../ui/status";
 import { Player, needsNative } from "../watch/player";
-import { API, type Destination, type Details, type Key, Refusal } from "./api";
 import { Figures } from "./figures";
-import { shortName, span } from "./format";
-import { setText } from "./keyed";
 import { List, showState } from "./list";
 import { Look } from "./look";
 import { Overlay, canvasOf } from "./overlay";
-import { askForKey, forget, rememberedKey } from "./signin";
 import { Tables } from "./tables";
 
 /** One question a second: heartbeats come twice as often. */
@@ -19,12 +17,10 @@ const list = new List();
 const overlay = new Overlay();
 const figures = new Figures();
 const tables = new Tables();
-const look = new Look(() => api, () => wake());
+const look = new Look(() => session.api, () => session.wake());
 
-let api: API | undefined;
 let chosen: Details | undefined;
 let player: Player | undefined;
-let wake = (): void => undefined; // ends the pause between two questions
 
 const video = byId<HTMLVideoElement>("video");
 const screen = byId("screen");
@@ -34,37 +30,16 @@ function chosenId(): string {
   return location.hash.slice(1);
 }
 
-/** Asks for as long as somebody is signed in and the page is seen. */
-async function run(): Promise<void> {
-  for (;;) {
-    if (api && !document.hidden) await ask(api);
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      void delay(every, new AbortController().signal).then(resolve);
-    });
-  }
-}
-
-async function ask(from: API): Promise<void> {
-  try {
-    const { compositions: all, capacity } = await from.compositions();
-    if (api !== from) return;
-    setText(byId("capacity"), capacity ? `${capacity.used.toFixed(1)} of ${capacity.cores.toFixed(1)} cores in use` : "");
-    const id = all.some((c) => c.id === chosenId()) ? chosenId() : (all[0]?.id ?? "");
-    if (id !== chosenId()) history.replaceState(null, "", id === "" ? location.pathname : `#${id}`);
-    list.show(all, id);
-    byId("list-card").hidden = false;
-    const details = id === "" ? undefined : await from.composition(id);
-    if (api !== from || chosenId() !== id) return;
-    show(details);
-    setStatus("live", "Live");
-  } catch (error) {
-    if (api !== from) return;
-    if (error instanceof Refusal && error.status === 401) signOut(error.message);
-    else if (error instanceof Refusal && error.status === 404) wake(); // it has just gone
-    else if (error instanceof Refusal) setStatus("reconnecting", "Reconnecting…");
-    else throw error;
-  }
+async function ask(api: API, current: () => boolean): Promise<void> {
+  const { compositions: all, capacity } = await api.compositions();
+  if (!current()) return;
+  setText(byId("capacity"), capacity ? `${capacity.used.toFixed(1)} of ${capacity.cores.toFixed(1)} cores in use` : "");
+  const id = all.some((c) => c.id === chosenId()) ? chosenId() : (all[0]?.id ?? "");
+  if (id !== chosenId()) history.replaceState(null, "", id === "" ? location.pathname : `#${id}`);
+  list.show(all, id);
+  byId("list-card").hidden = false;
+  const details = id === "" ? undefined : await api.composition(id);
+  if (current() && chosenId() === id) show(details);
 }
 
 function show(now: Details | undefined): void {
@@ -178,35 +153,8 @@ function toggleSound(): void {
   button.setAttribute("aria-label", video.muted ? "Unmute" : "Mute");
 }
 
-function signIn(key: Key): void {
-  api = new API(key);
-  byId("sign-out").hidden = false;
-  wake();
-}
-
-function signOut(why: string): void {
-  forget();
-  api = undefined;
-  show(undefined);
-  byId("list-card").hidden = true;
-  byId("sign-out").hidden = true;
-  setStatus("idle", "");
-  askForKey(why, async (key) => {
-    try {
-      await new API(key).compositions();
-    } catch (error) {
-      return (error as Error).message;
-    }
-    signIn(key);
-    return "";
-  });
-}
-
 layoutButton.addEventListener("click", toggleLayout);
 byId("toggle-sound").addEventListener("click", toggleSound);
-byId("sign-out").addEventListener("click", () => signOut(""));
-addEventListener("hashchange", () => wake());
-document.addEventListener("visibilitychange", () => wake());
 onKeys((key) => {
   const act = {
     o: toggleLayout, m: toggleSound, j: () => list.step(1), k: () => list.step(-1), e: () => byId("scene").focus(),
@@ -216,8 +164,5 @@ onKeys((key) => {
 });
 
 if (memory.get("layout") === "off") toggleLayout();
-const key = rememberedKey();
-if (key) signIn(key);
-else signOut("");
 setInterval(drawLayout, 200);
-void run();
+const session = new Session({ every, ask, clear: () => show(undefined) });

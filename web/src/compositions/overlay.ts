@@ -1,7 +1,7 @@
+import type { Canvas, Input, Measurements, Tile } from "../operator/api";
+import { loudness, milliseconds } from "../operator/format";
+import { Keyed, setText } from "../operator/keyed";
 import { byId, make } from "../ui/dom";
-import type { Canvas, Input, Measurements, Tile } from "./api";
-import { loudness, milliseconds } from "./format";
-import { Keyed, setText } from "./keyed";
 
 /** How long layouts are kept to be shown with the picture that they belong to, in ms. */
 const kept = 60_000;

@@ -1,7 +1,7 @@
+import type { Destination, Details, Input, Timing } from "../operator/api";
+import { bitRate, lossOf, loudness, milliseconds, shortName, unknown } from "../operator/format";
+import { Keyed, setText } from "../operator/keyed";
 import { byId, make } from "../ui/dom";
-import type { Destination, Details, Input, Timing } from "./api";
-import { bitRate, lossOf, loudness, milliseconds, shortName, unknown } from "./format";
-import { Keyed, setText } from "./keyed";
 import { showState } from "./list";
 
 interface Row {

@@ -1,17 +1,13 @@
 import Hls from "hls.js";
-import { delay } from "../client/wait";
-import { API, type Key, type Recording, Refusal } from "../compositions/api";
-import { shortName, span } from "../compositions/format";
-import { Keyed, setText } from "../compositions/keyed";
-import { askForKey, forget, rememberedKey } from "../compositions/signin";
+import type { API, Recording } from "../operator/api";
+import { shortName, span } from "../operator/format";
+import { Keyed, setText } from "../operator/keyed";
+import { Session } from "../operator/session";
 import { byId, make } from "../ui/dom";
-import { setStatus } from "../ui/status";
 
 /** What is recorded now grows: the list is asked for again this often, in ms. */
 const every = 3000;
 
-let api: API | undefined;
-let wake = (): void => undefined; // ends the pause between two questions
 let hls: Hls | undefined;
 let playing = ""; // the id of the recording in the player
 
@@ -87,33 +83,15 @@ function chosenId(): string {
   return location.hash.slice(1);
 }
 
-async function run(): Promise<void> {
-  for (;;) {
-    if (api && !document.hidden) await ask(api);
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      void delay(every, new AbortController().signal).then(resolve);
-    });
-  }
-}
-
-async function ask(from: API): Promise<void> {
-  try {
-    const all = await from.recordings();
-    if (api !== from) return;
-    const chosen = all.find(({ id }) => id === chosenId()) ?? all[0];
-    if (chosen && chosen.id !== chosenId()) history.replaceState(null, "", `#${chosen.id}`);
-    rows.show(all);
-    byId("list-card").hidden = false;
-    byId("none").hidden = all.length > 0;
-    show(chosen);
-    setStatus("live", "Live");
-  } catch (error) {
-    if (api !== from) return;
-    if (error instanceof Refusal && error.status === 401) signOut(error.message);
-    else if (error instanceof Refusal) setStatus("reconnecting", "Reconnecting…");
-    else throw error;
-  }
+async function ask(api: API, current: () => boolean): Promise<void> {
+  const all = await api.recordings();
+  if (!current()) return;
+  const chosen = all.find(({ id }) => id === chosenId()) ?? all[0];
+  if (chosen && chosen.id !== chosenId()) history.replaceState(null, "", `#${chosen.id}`);
+  rows.show(all);
+  byId("list-card").hidden = false;
+  byId("none").hidden = all.length > 0;
+  show(chosen);
 }
 
 function show(r: Recording | undefined): void {
@@ -162,35 +140,4 @@ function stop(): void {
   video.load();
 }
 
-function signIn(key: Key): void {
-  api = new API(key);
-  byId("sign-out").hidden = false;
-  wake();
-}
-
-function signOut(why: string): void {
-  forget();
-  api = undefined;
-  show(undefined);
-  byId("list-card").hidden = true;
-  byId("sign-out").hidden = true;
-  setStatus("idle", "");
-  askForKey(why, async (key) => {
-    try {
-      await new API(key).recordings();
-    } catch (error) {
-      return (error as Error).message;
-    }
-    signIn(key);
-    return "";
-  });
-}
-
-byId("sign-out").addEventListener("click", () => signOut(""));
-addEventListener("hashchange", () => wake());
-document.addEventListener("visibilitychange", () => wake());
-
-const key = rememberedKey();
-if (key) signIn(key);
-else signOut("");
-void run();
+new Session({ every, ask, clear: () => show(undefined) });

@@ -170,6 +170,11 @@ export class API {
     this.#authorization = `Basic ${base64(`${key.id}:${key.secret}`)}`;
   }
 
+  /** Resolves if the server takes the key. */
+  async check(): Promise<void> {
+    await this.#ask("GET", "compositions");
+  }
+
   async compositions(): Promise<Program> {
     return (await this.#json("compositions")) as Program;
   }
