@@ -26,52 +26,71 @@ what to do; it takes no arguments but --version and is not started by hand. It m
 footlight program, or be named by "footlight serve --composer FILE".
 `
 
+// command is something else than a composition that this program does. The help does not name them.
+type command struct {
+	arguments int
+	run       func(arguments []string) error
+}
+
+var commands = map[string]command{
+	"audio":     {0, audio},     // for RTMP into stages; see package transcode
+	"ladder":    {2, sizes},     // for channels of type ADVANCED_SD and ADVANCED_HD; see package ladder
+	"preview":   {0, draw},      // for "footlight layout preview" and the server; see package preview
+	"publish":   {0, publish},   // for demos and tests
+	"thumbnail": {1, thumbnail}, // for recordings; see preview.Thumbnail
+}
+
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "publish" { // for demos and tests; not in the help
-		exit(publish())
+	if len(os.Args) == 1 {
+		exit(composer.Process())
 	}
-	if len(os.Args) == 2 && os.Args[1] == "preview" { // for "footlight layout preview" and the server; see package preview
-		if err := preview.Run(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err) // the words are for the user of those two
-			os.Exit(1)
-		}
-		return
+	name, arguments := os.Args[1], os.Args[2:]
+	if c, ok := commands[name]; ok && len(arguments) == c.arguments {
+		exit(c.run(arguments))
 	}
-	if len(os.Args) == 2 && os.Args[1] == "audio" { // for RTMP into stages; see package transcode
-		exit(worker.Process(os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
-	}
-	if len(os.Args) == 4 && os.Args[1] == "ladder" { // for channels of type ADVANCED_SD and ADVANCED_HD; see package ladder
-		log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-		exit(ladder.Process(os.Stdin, os.Stdout, os.Args[2], os.Args[3], log))
-	}
-	if len(os.Args) == 3 && os.Args[1] == "thumbnail" { // for recordings; see preview.Thumbnail
-		maxHeight, err := strconv.Atoi(os.Args[2])
-		if err == nil {
-			err = preview.Thumbnail(os.Stdin, os.Stdout, maxHeight)
-		}
-		exit(err)
-	}
-	if len(os.Args) == 2 && os.Args[1] == "--version" {
+	switch name {
+	case "--version":
 		fmt.Println("footlight-composer", version.String())
-		return
+	case "--help", "-h":
+		fmt.Print(help)
+	default:
+		fmt.Fprint(os.Stderr, help)
+		os.Exit(2)
 	}
-	if len(os.Args) > 1 {
-		out, code := os.Stderr, 2
-		if os.Args[1] == "--help" || os.Args[1] == "-h" {
-			out, code = os.Stdout, 0
-		}
-		fmt.Fprint(out, help)
-		os.Exit(code)
+}
+
+func audio([]string) error {
+	return worker.Process(os.Stdin, os.Stdout, logger())
+}
+
+func sizes(arguments []string) error {
+	return ladder.Process(os.Stdin, os.Stdout, arguments[0], arguments[1], logger())
+}
+
+func draw([]string) error {
+	if err := preview.Run(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err) // the words are for the user of those two
+		os.Exit(1)
 	}
-	exit(composer.Process())
+	return nil
 }
 
 // publish runs the synthetic participants that standard input lists, until it closes.
-func publish() error {
+func publish([]string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return synth.RunPublishers(ctx, os.Stdin, os.Stdout)
 }
+
+func thumbnail(arguments []string) error {
+	maxHeight, err := strconv.Atoi(arguments[0])
+	if err != nil {
+		return err
+	}
+	return preview.Thumbnail(os.Stdin, os.Stdout, maxHeight)
+}
+
+func logger() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
 
 func exit(err error) {
 	if err != nil {
