@@ -28,7 +28,7 @@ type Config struct {
 	PublicHost string   `name:"public-host" help:"The host under which encoders reach RTMP, RTMPS and SRT. Default: that of the public URL." placeholder:"HOST"`
 	PublicIPs  []string `name:"public-ip" help:"IP address to announce for WebRTC media before the bound ones, for example that of the router. Repeat it for several." placeholder:"IP"`
 
-	TLSCert string `name:"tls-cert" help:"Certificate for HTTPS and RTMPS (PEM). Default: HTTP in the clear, and a self-signed certificate for RTMPS." type:"existingfile" placeholder:"FILE"`
+	TLSCert string `name:"tls-cert" help:"Certificate for HTTPS and RTMPS (PEM), read again when the file changes. Default: HTTP in the clear, and a self-signed certificate for RTMPS." type:"existingfile" placeholder:"FILE"`
 	TLSKey  string `name:"tls-key" help:"Key of the certificate (PEM)." type:"existingfile" placeholder:"FILE"`
 
 	Region    string `help:"Region in ARNs and playback URLs." default:"us-east-1"`

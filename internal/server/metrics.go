@@ -39,6 +39,7 @@ func (s *Server) metrics() http.Handler {
 		}
 		return float64(n)
 	})
+	gauge("certificate_expiry_seconds", "When the TLS certificate ends, in seconds since 1970.", func() float64 { return float64(s.certificate.expires().Unix()) })
 	capacity := func() composition.Capacity {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -79,15 +78,11 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 }
 
 func (s *Server) startChannels(_, background context.Context) error {
-	cert, err := s.certificate(s.publicHost(s.url))
-	if err != nil {
-		return err
-	}
 	s.channels = &channel.Server{
 		RTMPAddr:  s.RTMPAddr,
 		RTMPSAddr: s.RTMPSAddr,
 		SRTAddr:   s.SRTAddr,
-		TLS:       &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
+		TLS:       s.certificate.config(),
 		Directory: s.control,
 		Observer:  s.control.StreamObserver(),
 		Gate:      s.control,
@@ -126,11 +121,7 @@ func (s *Server) startStages(ctx, background context.Context) error {
 		MaxBitRate: q.PublishBitRate, MaxLines: q.PublishLines, MaxDuration: time.Duration(q.ConnectionHours) * time.Hour,
 	}
 	if s.TURNAddr != "" && s.TLSCert != "" {
-		cert, err := s.certificate("")
-		if err != nil {
-			return err
-		}
-		s.stages.TURNTLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		s.stages.TURNTLS = s.certificate.config()
 	}
 	if err := s.stages.Start(background); err != nil {
 		return listenError("webrtc", err, map[string]string{"--webrtc-addr": s.WebRTCAddr, "--turn-addr": s.TURNAddr})

@@ -6,7 +6,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,13 +52,14 @@ type Server struct {
 	events       *event.Log
 	keys         *accesskey.Keys
 
-	listener  net.Listener
-	http      *http.Server
-	serving   sync.WaitGroup
-	cancel    context.CancelFunc // ends what the parts do in the background
-	url       string             // public URL of the HTTP address, no trailing slash
-	closers   []func()           // in the order of starting
-	closeOnce sync.Once
+	certificate *certificate // self-signed where none is configured: it is for RTMPS only then
+	listener    net.Listener
+	http        *http.Server
+	serving     sync.WaitGroup
+	cancel      context.CancelFunc // ends what the parts do in the background
+	url         string             // public URL of the HTTP address, no trailing slash
+	closers     []func()           // in the order of starting
+	closeOnce   sync.Once
 }
 
 // URL is the address under which clients reach this server's HTTP, without a trailing slash. Valid after Start.
@@ -147,6 +147,14 @@ func (s *Server) listen(context.Context, context.Context) error {
 	if s.url == "" {
 		s.url = scheme + "://" + l.Addr().String()
 	}
+	if s.TLSCert != "" {
+		s.certificate, err = openCertificate(s.TLSCert, s.TLSKey, s.Log)
+	} else {
+		s.certificate, err = selfSigned(s.publicHost(s.url))
+	}
+	if err != nil {
+		return err
+	}
 	return writeRuntime(s.DataDir, Runtime{Endpoint: s.url, Region: s.Region})
 }
 
@@ -183,11 +191,7 @@ func (s *Server) serve(context.Context, context.Context) error {
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 	if s.TLSCert != "" {
-		cert, err := s.certificate("")
-		if err != nil {
-			return err
-		}
-		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		s.http.TLSConfig = s.certificate.config()
 	}
 	s.onClose(func() { s.http.Close() })
 	s.serving.Go(func() {
