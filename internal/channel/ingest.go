@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // ingest is one connected publisher. Its connection's goroutine calls the methods.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // Multitrack says what a channel thinks of publishers that bring their picture in several sizes.

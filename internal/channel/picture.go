@@ -6,7 +6,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 const (

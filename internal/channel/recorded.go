@@ -10,7 +10,7 @@ import (
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // Sink takes the frames of one publisher on one timeline, as a hls.Muxer does. One goroutine calls it.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // leftAlone is how long the leading picture may be away while no other one has its place.

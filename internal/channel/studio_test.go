@@ -9,7 +9,7 @@ import (
 	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
 
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // bitWriter writes what an SPS is made of.

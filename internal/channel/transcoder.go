@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/footlight-live/footlight/internal/channel/hls"
-	"github.com/footlight-live/footlight/internal/channel/unit"
 	"github.com/footlight-live/footlight/internal/transcode/ladder"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // Ladder says in which sizes a channel shows the picture of its publisher. Its zero value: as it comes.

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
 	"github.com/footlight-live/footlight/internal/transcode/ladder"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // shares is a machine's capacity: of cores that are reserved, in thousandths.

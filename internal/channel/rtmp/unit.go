@@ -1,6 +1,6 @@
 package rtmp
 
-import "github.com/footlight-live/footlight/internal/channel/unit"
+import "github.com/footlight-live/footlight/internal/unit"
 
 // What a connection sends: see package unit.
 type (

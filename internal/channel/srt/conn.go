@@ -9,7 +9,7 @@ import (
 
 	gosrt "github.com/datarhei/gosrt"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // mostBuffered is how much may wait inside the protocol, in bytes: 30 s of what a channel takes. A caller chooses how

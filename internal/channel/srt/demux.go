@@ -10,7 +10,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 
 	gosrt "github.com/datarhei/gosrt"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // Request is a publisher that asks to be let in.

@@ -15,7 +15,7 @@ import (
 	gosrt "github.com/datarhei/gosrt"
 	"go.uber.org/goleak"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 func TestMain(m *testing.M) {

@@ -20,8 +20,8 @@ import (
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
 	"github.com/footlight-live/footlight/internal/transcode"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 const (

@@ -12,9 +12,9 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"go.uber.org/goleak"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
 	"github.com/footlight-live/footlight/internal/transcode/ladder"
 	"github.com/footlight-live/footlight/internal/transcode/ladder/worker"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // TestMain is also the program: the tests start themselves as the process.

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/footlight-live/footlight/internal/channel/unit"
 	"github.com/footlight-live/footlight/internal/transcode"
+	"github.com/footlight-live/footlight/internal/unit"
 )
 
 // The kinds of messages of "footlight-composer ladder". At is the time at which a picture is shown.
