@@ -23,12 +23,12 @@ type client struct {
 	wire []byte
 }
 
-func dial(address string, wire []byte) (*client, error) {
-	conn, err := net.Dial("tcp", address)
+func dial(t target) (*client, error) {
+	conn, err := net.Dial("tcp", t.address)
 	if err != nil {
 		return nil, err
 	}
-	return &client{conn, bufio.NewReaderSize(conn, 64<<10), wire}, nil
+	return &client{conn, bufio.NewReaderSize(conn, 64<<10), t.wire}, nil
 }
 
 // do sends the request and reads the answer to its end. When keep is not nil it gets the body.
@@ -76,23 +76,24 @@ type speed struct{ perSecond, perCPUSecond float64 }
 
 // meter starts to measure; the function it returns says how fast n things were done.
 func meter() func(n int) speed {
-	start, before := time.Now(), processorTime()
+	start, before := time.Now(), processorTime(syscall.RUSAGE_SELF)
 	return func(n int) speed {
-		return speed{float64(n) / time.Since(start).Seconds(), float64(n) / (processorTime() - before).Seconds()}
+		return speed{float64(n) / time.Since(start).Seconds(), float64(n) / (processorTime(syscall.RUSAGE_SELF) - before).Seconds()}
 	}
 }
 
-// processorTime is what this process has used, in user and kernel mode.
-func processorTime() time.Duration {
+// processorTime is what this process, or those that it started and that have ended, used in user and kernel mode: who as
+// in getrusage(2).
+func processorTime(who int) time.Duration {
 	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+	if err := syscall.Getrusage(who, &u); err != nil {
 		panic(err) // it has no way to fail
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // flood sends requests over n connections as fast as they are answered.
-func flood(ctx context.Context, address string, wire []byte, n int, length time.Duration) (speed, error) {
+func flood(ctx context.Context, t target, n int, length time.Duration) (speed, error) {
 	var total int
 	var failed error
 	var mu sync.Mutex
@@ -101,7 +102,7 @@ func flood(ctx context.Context, address string, wire []byte, n int, length time.
 	for range n {
 		work.Go(func() {
 			count, err := 0, error(nil)
-			c, err := dial(address, wire)
+			c, err := dial(t)
 			if err == nil {
 				defer c.conn.Close()
 				for err == nil && time.Since(start) < length && ctx.Err() == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -101,13 +102,20 @@ func (r *rig) seed(ctx context.Context, channels, stages int) (stage string, err
 	return stage, err
 }
 
-// bare is the least that could answer: it verifies the signature and writes bytes that it was given.
-func bare(body []byte) http.Handler {
+// bare is the least that could answer: it verifies the signature, does what it was given to do, if anything, and writes
+// bytes that it was given.
+func bare(body []byte, do func(context.Context) error) http.Handler {
 	v := &sigv4.Verifier{Keys: keys{}, Services: []string{"ivs", "ivsrealtime"}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, _, err := v.Verify(r); err != nil {
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return
+		}
+		if do != nil {
+			if err := do(r.Context()); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
@@ -126,21 +134,37 @@ func listen(h http.Handler) (address string, stop func(), err error) {
 	return l.Addr().String(), func() { s.Close() }, nil
 }
 
-// request is a signed request as it goes over the wire; its signature is good for 15 minutes.
-func request(address, operation, body string) ([]byte, error) {
+// target is something to send a request to, again and again.
+type target struct {
+	what    string
+	address string
+	wire    []byte // the request as it goes over the wire; its signature is good for 15 minutes
+}
+
+func newTarget(what, address, operation, body string) (target, error) {
 	r, err := http.NewRequest(http.MethodPost, "http://"+address+"/"+operation, strings.NewReader(body))
 	if err != nil {
-		return nil, err
+		return target{}, err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	sum := sha256.Sum256([]byte(body))
 	if err := v4.NewSigner().SignHTTP(context.Background(), key, r, hex.EncodeToString(sum[:]), "ivs", "us-east-1", time.Now()); err != nil {
-		return nil, err
+		return target{}, err
 	}
-	var wire strings.Builder
+	var wire bytes.Buffer
 	r.Body = io.NopCloser(strings.NewReader(body))
 	if err := r.Write(&wire); err != nil {
+		return target{}, err
+	}
+	return target{what, address, wire.Bytes()}, nil
+}
+
+// answerOf sends the request once.
+func answerOf(t target) (body []byte, err error) {
+	c, err := dial(t)
+	if err != nil {
 		return nil, err
 	}
-	return []byte(wire.String()), nil
+	defer c.conn.Close()
+	return body, c.do(&body)
 }

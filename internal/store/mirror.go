@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // mirror is a bucket's records in memory. A goroutine of its own follows the bucket and is the only one that changes
@@ -17,10 +18,11 @@ type mirror[T any] struct {
 	mu      sync.RWMutex
 	moved   *sync.Cond // with the write lock
 	entries map[string]entry[T]
-	sorted  []*T   // by compare; never changed in place
-	settled bool   // what existed at the start has been seen, and is sorted
-	applied uint64 // the newest revision that was seen
-	ended   bool   // the bucket is no longer followed: what is here is old
+	sorted  []*T        // by compare
+	lent    atomic.Bool // a reader may have sorted: it is not changed in place any more
+	settled bool        // what existed at the start has been seen, and is sorted
+	applied uint64      // the newest revision that was seen
+	ended   bool        // the bucket is no longer followed: what is here is old
 }
 
 type entry[T any] struct {
@@ -91,7 +93,8 @@ func (m *mirror[T]) apply(c Change[T]) {
 	if old, there := m.entries[c.Key]; there {
 		delete(m.entries, c.Key)
 		if i := slices.Index(m.sorted, old.value); i >= 0 {
-			m.sorted = slices.Concat(m.sorted[:i], m.sorted[i+1:])
+			m.takeBack()
+			m.sorted = slices.Delete(m.sorted, i, i+1)
 		}
 	}
 	if !c.Deleted {
@@ -99,11 +102,20 @@ func (m *mirror[T]) apply(c Change[T]) {
 		m.entries[c.Key] = entry[T]{&c.Value, c.Revision}
 		if m.settled {
 			i, _ := slices.BinarySearchFunc(m.sorted, &c.Value, m.compare)
-			m.sorted = slices.Concat(m.sorted[:i], []*T{&c.Value}, m.sorted[i:])
+			m.takeBack()
+			m.sorted = slices.Insert(m.sorted, i, &c.Value)
 		}
 	}
 	m.applied = c.Revision
 	m.moved.Broadcast()
+}
+
+// takeBack makes sorted a list that no reader has: many writes between two reads copy it once.
+func (m *mirror[T]) takeBack() {
+	if m.lent.Swap(false) {
+		const room = 64 // for what comes next
+		m.sorted = append(make([]*T, 0, len(m.sorted)+room), m.sorted...)
+	}
 }
 
 // settle sorts what existed at the start.
@@ -156,7 +168,15 @@ func (m *mirror[T]) get(key string) (e entry[T], ok bool) {
 func (m *mirror[T]) all() (sorted []*T, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	m.lent.Store(true)
 	return m.sorted, !m.ended
+}
+
+// count returns how many records there are.
+func (m *mirror[T]) count() (n int, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.sorted), !m.ended
 }
 
 // list returns the records whose key starts with prefix, in the order of the keys.

@@ -199,3 +199,35 @@ func openStore(t *testing.T, dir string) *Store {
 	}
 	return s
 }
+
+// TestMirrorLendsItsList: a list that a reader has stays as it was, whatever is written later.
+func TestMirrorLendsItsList(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	b := openMirrored(t, s)
+	write := func(name string, age int) {
+		t.Helper()
+		if err := b.Put(t.Context(), name, aged{name, age}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, name := range []string{"a", "b", "c"} {
+		write(name, 10*i)
+	}
+	before, err := b.Sorted(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := slices.Clone(before)
+	write("d", 5) // between them
+	write("a", 30)
+	if err := b.Delete(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(before, kept) {
+		t.Errorf("the list that was read has changed to %v", before)
+	}
+	if got := names(t, b); !slices.Equal(got, []string{"d", "c", "a"}) {
+		t.Errorf("got %v", got)
+	}
+}

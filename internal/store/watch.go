@@ -81,8 +81,8 @@ func (b *Bucket[T]) collect(ctx context.Context, prefix string) (map[string]Chan
 // records that were deleted within the last hour are counted as well. A mirrored bucket knows the exact number.
 func (b *Bucket[T]) Bound(ctx context.Context) (int, error) {
 	if b.mirror != nil {
-		if sorted, ok := b.mirror.all(); ok {
-			return len(sorted), nil
+		if n, ok := b.mirror.count(); ok {
+			return n, nil
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)

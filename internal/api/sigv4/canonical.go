@@ -11,10 +11,8 @@ import (
 	"strings"
 )
 
-// canonicalRequest rebuilds the text that the client signed, from the signed headers only.
-func canonicalRequest(r *http.Request, canonicalQuery string, sig *signature, bodyHash string) ([]byte, error) {
-	const usual = 512 // bytes
-	b := make([]byte, 0, usual)
+// appendCanonical rebuilds the text that the client signed, from the signed headers only.
+func appendCanonical(b []byte, r *http.Request, canonicalQuery string, sig *signature, bodyHash string) ([]byte, error) {
 	b = append(append(b, r.Method...), '\n')
 	b = append(append(b, canonicalPath(r.URL.EscapedPath())...), '\n')
 	b = append(append(b, canonicalQuery...), '\n')

@@ -90,9 +90,10 @@ func (v *Verifier) Verify(r *http.Request) (Identity, []byte, error) {
 		return Identity{}, nil, invalid("The value of x-amz-content-sha256 is not the SHA-256 of the body.")
 	}
 	key := v.derived.get(sig.accessKeyID, secret, sig.scope)
+	var room [512]byte // most canonical requests fit
 	matches := false
 	for _, form := range canonicalQueries(query) {
-		canonical, err := canonicalRequest(r, form, sig, bodyHash)
+		canonical, err := appendCanonical(room[:0], r, form, sig, bodyHash)
 		if err != nil {
 			return Identity{}, nil, err
 		}

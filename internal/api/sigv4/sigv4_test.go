@@ -131,7 +131,7 @@ func TestEncodedOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		canonical, err := canonicalRequest(in, form, sig, hashOf(""))
+		canonical, err := appendCanonical(nil, in, form, sig, hashOf(""))
 		if err != nil {
 			t.Fatal(err)
 		}
