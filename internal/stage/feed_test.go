@@ -37,7 +37,7 @@ func show(f *Feed, n int) {
 	if n%30 == 0 {
 		first = []byte{nalSTAPA, 0, 3, 0x67, 1, byte(n), 0, 2, 0x68, 1}
 	}
-	f.Video(time.Duration(n)*time.Second/30, [][]byte{first, {0x65, 0x88, byte(n)}})
+	f.Video(0, time.Duration(n)*time.Second/30, [][]byte{first, {0x65, 0x88, byte(n)}})
 }
 
 // collect waits for n packets from a number on, in whichever order they come, and puts them in order.
@@ -71,7 +71,7 @@ func TestFeed(t *testing.T) {
 	scr = r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})
 	r.observer.wait(t, SubscribeStarted, "bob", 1)
 	eventually(t, "the subscriber is attached", func() bool {
-		for _, s := range []*source{f.publisher.video.layers[0], f.publisher.audio.layers[0]} {
+		for _, s := range []*source{f.video[0].source, f.audio.source} {
 			s.mu.Lock()
 			n := len(s.sinks)
 			s.mu.Unlock()
@@ -81,7 +81,7 @@ func TestFeed(t *testing.T) {
 		}
 		return true
 	})
-	firstPicture, firstSound := f.video.sequence, f.audio.sequence
+	firstPicture, firstSound := f.video[0].sequence, f.audio.sequence
 	for n := range 40 {
 		show(f, n)
 		f.Audio(time.Duration(n)*time.Second/30, []byte{0xf8, byte(n)})
@@ -122,7 +122,7 @@ func TestFeedLateSubscriber(t *testing.T) {
 	f := r.openFeed(t, "stage1.alice.p")
 	f.Start()
 	r.observer.wait(t, PublishStarted, "alice", 1)
-	group := f.video.sequence + 2*30
+	group := f.video[0].sequence + 2*30
 	for n := range 50 {
 		show(f, n)
 	}
@@ -226,7 +226,7 @@ func TestFeedBitRate(t *testing.T) {
 	r := newRig(t, func(s *Server) { s.MaxBitRate = 1000 })
 	f := r.openFeed(t, "stage1.alice.p")
 	f.Start()
-	f.Video(0, [][]byte{make([]byte, MaxPayload), make([]byte, MaxPayload)})
+	f.Video(0, 0, [][]byte{make([]byte, MaxPayload), make([]byte, MaxPayload)})
 	if e := r.observer.wait(t, PublishError, "alice", 1); e.ErrorCode != BitrateExceeded {
 		t.Errorf("error %+v", e)
 	}

@@ -30,8 +30,9 @@ func (t *track) states(now time.Time) []layerState {
 		return nil // of a publisher that has no media yet
 	}
 	var out []layerState
-	for i, l := range t.look(now) {
-		out = append(out, layerState{RID: t.layers[i].rid, Width: l.width, Height: l.height, BitRate: l.rate, Active: l.flows})
+	sources := t.layers()
+	for i, l := range lookAll(sources, now) {
+		out = append(out, layerState{RID: sources[i].rid, Width: l.width, Height: l.height, BitRate: l.rate, Active: l.flows})
 	}
 	return out
 }

@@ -89,8 +89,9 @@ func (s *Server) layers() []LayerStats {
 	var out []LayerStats
 	for _, p := range publishers {
 		served := p.video.served()
-		for i, l := range p.video.look(now) {
-			src := p.video.layers[i]
+		sources := p.video.layers()
+		for i, l := range lookAll(sources, now) {
+			src := sources[i]
 			out = append(out, LayerStats{
 				StageID: p.grant.StageID, ParticipantID: p.grant.ParticipantID, RID: src.rid,
 				Width: l.width, Height: l.height, BitRate: int(src.bitRate.Load()), Packets: src.packets.Load(),
