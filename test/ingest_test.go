@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
 	"github.com/aws/aws-sdk-go-v2/service/ivsrealtime/types"
 	"github.com/chromedp/chromedp"
+	"github.com/pion/interceptor"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/footlight-live/footlight/internal/synth/signal"
@@ -176,8 +177,9 @@ func waitEvents(t *testing.T, s *harness.Server, stage *types.Stage, participant
 }
 
 // whepRecord subscribes to a participant and writes what comes into a file, by way of ffmpeg, which aligns sound and
-// picture by the sender reports. It returns the file once it holds the given length.
-func whepRecord(t *testing.T, s *harness.Server, stage *types.Stage, participant string, length time.Duration) string {
+// picture by the sender reports. It returns the file once it holds the given length. shows, when given, is the width and
+// height that the subscriber asks for.
+func whepRecord(t *testing.T, s *harness.Server, stage *types.Stage, participant string, length time.Duration, shows ...int) string {
 	t.Helper()
 	dir := t.TempDir()
 	var ports [2]int
@@ -204,19 +206,8 @@ func whepRecord(t *testing.T, s *harness.Server, stage *types.Stage, participant
 			conns[i][k] = c
 		}
 	}
-	media := new(webrtc.MediaEngine)
-	if err := media.RegisterDefaultCodecs(); err != nil {
-		t.Fatal(err)
-	}
-	var settings webrtc.SettingEngine
-	settings.SetIncludeLoopbackCandidate(true)
-	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(settings)).NewPeerConnection(webrtc.Configuration{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pc.GracefulClose()
 	types := make(chan [2]uint8, 2)
-	pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+	_, leave := whepSubscribe(t, s, stage, participant, func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		i := 0
 		if track.Kind() == webrtc.RTPCodecTypeAudio {
 			i = 1
@@ -240,7 +231,59 @@ func whepRecord(t *testing.T, s *harness.Server, stage *types.Stage, participant
 			}
 			_, _ = conns[i][0].Write(b[:n])
 		}
-	})
+	}, shows...)
+	defer leave()
+	var payload [2]uint8
+	for range payload {
+		select {
+		case p := <-types:
+			payload[p[0]] = p[1]
+		case <-time.After(30 * time.Second):
+			t.Fatal("no media comes to the subscriber")
+		}
+	}
+	description := fmt.Sprintf("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"+
+		"m=video %d RTP/AVP %d\r\na=rtpmap:%d H264/90000\r\na=fmtp:%d packetization-mode=1\r\nm=audio %d RTP/AVP %d\r\na=rtpmap:%d opus/48000/2\r\n",
+		ports[0], payload[0], payload[0], payload[0], ports[1], payload[1], payload[1])
+	sdp, file := filepath.Join(dir, "whep.sdp"), filepath.Join(dir, "whep.mkv")
+	if err := os.WriteFile(sdp, []byte(description), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), length+time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-nostdin", "-protocol_whitelist", "file,udp,rtp", "-analyzeduration", "3000000",
+		"-i", sdp, "-c", "copy", "-t", fmt.Sprint(length.Seconds()), file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ffmpeg receives: %v: %s", err, out)
+	}
+	return file
+}
+
+// whepSubscribe subscribes to a participant until leave is called. shows, when given, is the width and height that the subscriber
+// asks for before media come; then it does not have its bandwidth estimated. It returns the session's address.
+func whepSubscribe(t *testing.T, s *harness.Server, stage *types.Stage, participant string, onTrack func(*webrtc.TrackRemote, *webrtc.RTPReceiver), shows ...int) (session string, leave func()) {
+	t.Helper()
+	media := new(webrtc.MediaEngine)
+	if err := media.RegisterDefaultCodecs(); err != nil {
+		t.Fatal(err)
+	}
+	var settings webrtc.SettingEngine
+	settings.SetIncludeLoopbackCandidate(true)
+	options := []func(*webrtc.API){webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(settings)}
+	if len(shows) == 2 { // without transport-wide feedback nothing but the size decides, from the beginning
+		registry := new(interceptor.Registry)
+		if err := errors.Join(webrtc.ConfigureNack(media, registry), webrtc.ConfigureRTCPReports(registry)); err != nil {
+			t.Fatal(err)
+		}
+		options = append(options, webrtc.WithInterceptorRegistry(registry))
+	}
+	pc, err := webrtc.NewAPI(options...).NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave = sync.OnceFunc(func() { _ = pc.GracefulClose() })
+	t.Cleanup(leave)
+	pc.OnTrack(onTrack)
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
 		if _, err := pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
 			t.Fatal(err)
@@ -270,33 +313,26 @@ func whepRecord(t *testing.T, s *harness.Server, stage *types.Stage, participant
 	if err != nil || response.StatusCode != http.StatusCreated {
 		t.Fatalf("subscribe: %s: %s, %v", response.Status, answer, err)
 	}
+	if session = response.Header.Get("Location"); len(shows) == 2 {
+		tellSize(t, session, shows[0], shows[1])
+	}
 	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer)}); err != nil {
 		t.Fatal(err)
 	}
-	var payload [2]uint8
-	for range payload {
-		select {
-		case p := <-types:
-			payload[p[0]] = p[1]
-		case <-time.After(30 * time.Second):
-			t.Fatal("no media comes to the subscriber")
-		}
-	}
-	description := fmt.Sprintf("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"+
-		"m=video %d RTP/AVP %d\r\na=rtpmap:%d H264/90000\r\na=fmtp:%d packetization-mode=1\r\nm=audio %d RTP/AVP %d\r\na=rtpmap:%d opus/48000/2\r\n",
-		ports[0], payload[0], payload[0], payload[0], ports[1], payload[1], payload[1])
-	sdp, file := filepath.Join(dir, "whep.sdp"), filepath.Join(dir, "whep.mkv")
-	if err := os.WriteFile(sdp, []byte(description), 0o600); err != nil {
+	return session, leave
+}
+
+// tellSize asks for the layer of a subscription that suits a size.
+func tellSize(t *testing.T, session string, width, height int) {
+	t.Helper()
+	response, err := http.Post(session+"/size", "application/json", strings.NewReader(fmt.Sprintf(`{"width":%d,"height":%d}`, width, height)))
+	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), length+time.Minute)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-nostdin", "-protocol_whitelist", "file,udp,rtp", "-analyzeduration", "3000000",
-		"-i", sdp, "-c", "copy", "-t", fmt.Sprint(length.Seconds()), file).CombinedOutput()
-	if err != nil {
-		t.Fatalf("ffmpeg receives: %v: %s", err, out)
+	response.Body.Close()
+	if response.StatusCode != http.StatusNoContent {
+		t.Fatalf("size: %s", response.Status)
 	}
-	return file
 }
 
 // TestIngest publishes to a stage by RTMPS and RTMP with ffmpeg, and judges what a subscriber and a composition get.

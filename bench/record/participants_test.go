@@ -132,7 +132,7 @@ func publish(people []*person, from, length time.Duration) {
 		}
 		for ; time.Duration(picture)*time.Second/frameRate < at+20*time.Millisecond; picture++ {
 			for _, p := range people {
-				p.feed.Video(time.Duration(picture)*time.Second/frameRate, p.pictures[picture%len(p.pictures)])
+				p.feed.Video(0, time.Duration(picture)*time.Second/frameRate, p.pictures[picture%len(p.pictures)])
 			}
 		}
 	}

@@ -34,6 +34,7 @@ type command struct {
 
 var commands = map[string]command{
 	"audio":     {0, audio},     // for RTMP into stages; see package transcode
+	"hear":      {0, hear},      // for "footlight doctor"; see worker.Hear
 	"ladder":    {2, sizes},     // for channels of type ADVANCED_SD and ADVANCED_HD; see package ladder
 	"preview":   {0, draw},      // for "footlight layout preview" and the server; see package preview
 	"publish":   {0, publish},   // for demos and tests
@@ -62,6 +63,8 @@ func main() {
 func audio([]string) error {
 	return worker.Process(os.Stdin, os.Stdout, logger())
 }
+
+func hear([]string) error { return worker.Hear(os.Stdin, os.Stdout) }
 
 func sizes(arguments []string) error {
 	return ladder.Process(os.Stdin, os.Stdout, arguments[0], arguments[1], logger())

@@ -30,8 +30,8 @@ func (d *Doctor) compose(ctx context.Context) (string, error) {
 }
 
 // play reads the playlist and the newest media, as a player does, and measures how long ago the beginning of the newest part was
-// drawn, and how far apart sound and picture begin in it. Only key frames are decoded: the newest of them tells how far what
-// was drawn is from the playlist's time.
+// drawn, and how far apart sound and picture begin in it. The sound of that part has to be the participant's. Of pictures only key
+// frames are decoded: the newest of them tells how far what was drawn is from the playlist's time.
 func (d *Doctor) play(ctx context.Context) (string, error) {
 	variant, err := tryout.FirstURI(ctx, *d.channel.PlaybackUrl)
 	if err != nil {
@@ -67,6 +67,9 @@ func (d *Doctor) play(ctx context.Context) (string, error) {
 	}
 	apart, err := newest.apart()
 	if err != nil {
+		return "", err
+	}
+	if err := d.listen(ctx, newest.sound); err != nil {
 		return "", err
 	}
 	if edge.key != edge.part {

@@ -20,7 +20,7 @@ import (
 // Doctor examines one server. Set the fields and call Run once.
 type Doctor struct {
 	API tryout.API
-	// Composer is the composer program on this machine: the synthetic participant comes from it, and it decodes pictures.
+	// Composer is the composer program on this machine: the synthetic participant comes from it, and it decodes pictures and sound.
 	Composer string
 	Out      io.Writer
 	Log      *slog.Logger // of the synthetic participant

@@ -85,6 +85,10 @@ func TestPiece(t *testing.T) {
 		if err != nil || len(p.starts) != 2 || p.starts[1]-p.starts[0] != 20*time.Millisecond {
 			t.Errorf("%s: %v, %v", name, p.starts, err)
 		}
+		config, err := tracks.Audio.Marshal()
+		if diff := cmp.Diff(sound{config, [][]byte{{1, 2}, {1, 2}}}, p.sound, cmp.AllowUnexported(sound{})); diff != "" || err != nil {
+			t.Errorf("%s: %s %v", name, diff, err)
+		}
 		if diff := cmp.Diff(h264.AnnexB{tracks.SPS, tracks.PPS, {0x65}}, p.picture); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
@@ -139,6 +143,27 @@ func TestReadDrawn(t *testing.T) {
 	for what, luma := range map[string]*image.Gray{"somebody else": draw(1), "nothing": image.NewGray(image.Rect(0, 0, 640, 360))} {
 		if got, err := readDrawn(luma); err == nil {
 			t.Errorf("%s: %v", what, got)
+		}
+	}
+}
+
+func TestJudgeTone(t *testing.T) {
+	const samples = signal.SampleRate / 5
+	of := func(index int) []float32 {
+		pcm := make([]float32, 2*samples)
+		signal.FillSound(pcm, index, 0)
+		return pcm
+	}
+	if err := judgeTone(of(0)); err != nil {
+		t.Error(err)
+	}
+	both := of(1)
+	for i, v := range of(0) {
+		both[i] += v / 2
+	}
+	for what, pcm := range map[string][]float32{"somebody else": of(1), "two": both, "silence": make([]float32, 2*samples), "nothing": nil} {
+		if judgeTone(pcm) == nil {
+			t.Errorf("%s passes", what)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 type piece struct {
 	starts  []time.Duration // of its tracks, by the media's own clock
 	picture h264.AnnexB     // the first, with parameter sets where it is a key frame
+	sound   sound           // all of it
 }
 
 // apart is how far the first sound and the first picture are apart.
@@ -88,6 +89,14 @@ func pieceMP4(header, part []byte) (p piece, err error) {
 			}
 			p.picture = append(h264.AnnexB{codec.SPS, codec.PPS}, units...)
 		}
+		if codec, ok := track.Codec.(*mp4codecs.MPEG4Audio); ok {
+			if p.sound.config, err = codec.Config.Marshal(); err != nil {
+				return p, fmt.Errorf("its sound: %w", err)
+			}
+			for _, s := range t.Samples {
+				p.sound.units = append(p.sound.units, s.Payload)
+			}
+		}
 	}
 	return p, nil
 }
@@ -105,7 +114,7 @@ func pieceTS(part []byte) (p piece, err error) {
 		}
 	}
 	for _, t := range r.Tracks() {
-		switch t.Codec.(type) {
+		switch codec := t.Codec.(type) {
 		case *codecs.H264:
 			r.OnDataH264(t, func(_, dts int64, units [][]byte) error {
 				begin(t, dts)
@@ -115,8 +124,12 @@ func pieceTS(part []byte) (p piece, err error) {
 				return nil
 			})
 		case *codecs.MPEG4Audio:
-			r.OnDataMPEG4Audio(t, func(pts int64, _ [][]byte) error {
+			if p.sound.config, err = codec.Config.Marshal(); err != nil {
+				return p, fmt.Errorf("its sound: %w", err)
+			}
+			r.OnDataMPEG4Audio(t, func(pts int64, units [][]byte) error {
 				begin(t, pts)
+				p.sound.units = append(p.sound.units, units...)
 				return nil
 			})
 		}

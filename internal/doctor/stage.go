@@ -190,16 +190,19 @@ func (d *Doctor) subscribe(ctx context.Context, networks []webrtc.NetworkType, c
 	case <-time.After(listening):
 	case <-ctx.Done():
 	}
-	packets, lost, key, came := ear.heard()
-	if key == nil {
-		return "", fmt.Errorf("no whole picture within %v, %d of %d packets lost", listening, lost, packets+lost)
+	h := ear.end()
+	if h.key == nil {
+		return "", fmt.Errorf("no whole picture within %v, %d of %d packets lost", listening, h.lost, h.packets+h.lost)
 	}
-	drawn, err := d.drawn(ctx, key)
+	drawn, err := d.drawn(ctx, h.key)
 	if err != nil {
 		return "", err
 	}
+	if err := d.listen(ctx, h.sound); err != nil {
+		return "", err
+	}
 	return fmt.Sprintf("sound and picture after %d ms, a picture %d ms old, %d of %d packets lost",
-		first.Milliseconds(), came.Sub(drawn).Milliseconds(), lost, packets+lost), nil
+		first.Milliseconds(), h.came.Sub(drawn).Milliseconds(), h.lost, h.packets+h.lost), nil
 }
 
 // exchange posts the offer and takes the answer.
@@ -238,15 +241,23 @@ func exchange(ctx context.Context, pc *webrtc.PeerConnection, address, token str
 	return pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer)})
 }
 
-// ear counts what arrives on two tracks, and keeps the first picture. Each track has a goroutine, which ends with the connection.
+// ear counts what arrives on two tracks, and keeps the first picture and the sound. Each track has a goroutine, which ends with the
+// connection.
 type ear struct {
 	both chan struct{} // closed when sound and picture flow
 
-	mu            sync.Mutex
-	kinds         map[webrtc.RTPCodecType]bool
+	mu    sync.Mutex
+	kinds map[webrtc.RTPCodecType]bool
+	ended bool
+	heard
+}
+
+// heard is what has arrived.
+type heard struct {
 	packets, lost int
 	key           []byte // the first key frame, whole, in Annex B form
 	came          time.Time
+	sound         sound
 }
 
 func newEar() *ear {
@@ -277,6 +288,9 @@ func (e *ear) listen(t *webrtc.TrackRemote) {
 				e.lost += int(ahead)
 			}
 			next, started = p.SequenceNumber+1, true
+			if t.Kind() == webrtc.RTPCodecTypeAudio && len(p.Payload) > 0 && !e.ended {
+				e.sound.units = append(e.sound.units, p.Payload)
+			}
 		default:
 			e.lost-- // it was late
 		}
@@ -291,8 +305,11 @@ func (e *ear) listen(t *webrtc.TrackRemote) {
 	}
 }
 
-func (e *ear) heard() (packets, lost int, key []byte, came time.Time) {
+// end returns what has arrived until now.
+func (e *ear) end() heard {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.packets, max(0, e.lost), e.key, e.came
+	e.ended = true
+	e.lost = max(0, e.lost)
+	return e.heard
 }

@@ -2,7 +2,7 @@
 //
 // Guarantees:
 //   - H.264 reaches the stage as the encoder made it, AAC as Opus (package transcode). Both lie on one clock: what was
-//     together at the encoder is together at subscribers.
+//     together at the encoder is together at subscribers. The first three tracks of a multitrack encoder are simulcast layers.
 //   - What a stage cannot take ends the encoder with a publish error that says why: B-frames, other codecs, more than 720p
 //     or 8.5 Mbit/s, sound or picture missing, more than 24 hours.
 //   - An encoder that vanishes has a few seconds to come back as the same participant, and is gone within 10 s. One that

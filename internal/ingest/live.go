@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// inboxSize is how many units may wait for the goroutine: about a second of 30 fps and sound.
-	inboxSize = 64
+	// inboxSize is how many units may wait for the goroutine: about a second of three sizes of 30 fps and sound.
+	inboxSize = 128
 	// yields is how long a connection must have been silent that gives way to a newer one with the same key: the encoder
 	// has lost it before we have.
 	yields = 2 * time.Second

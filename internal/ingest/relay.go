@@ -24,12 +24,14 @@ type relay struct {
 	shown *stream     // nil while the one that was has failed
 	seen  time.Time   // when it last brought a picture
 
+	begun [stage.MaxLayers]bool // by layer: a key frame of the shown encoder came
+
 	shift                time.Duration // what is added to the shown encoder's times, so that they go on behind the other's
 	lastVideo, lastAudio time.Duration
 }
 
-// start has the participant join and publish with the first encoder.
-func (r *relay) start() {
+// start has the participant join and publish with the first encoder, which has so many tracks.
+func (r *relay) start(tracks int) {
 	if r == nil || r.feed != nil {
 		return
 	}
@@ -40,6 +42,7 @@ func (r *relay) start() {
 		return
 	}
 	r.feed = feed
+	feed.Layers(tracks)
 	feed.Start()
 }
 
@@ -50,13 +53,13 @@ func (r *relay) ended() <-chan struct{} {
 	return r.feed.Done()
 }
 
-// video shows a picture if it is the shown encoder's, or makes its encoder the shown one.
-func (r *relay) video(s *stream, at time.Duration, key bool, payloads [][]byte) {
+// video shows a picture of a layer if it is the shown encoder's, or makes its encoder the shown one.
+func (r *relay) video(s *stream, layer int, at time.Duration, key bool, payloads [][]byte) {
 	if r == nil || r.feed == nil {
 		return
 	}
 	if r.shown == nil && key && s.started {
-		r.shown = s
+		r.shown, r.begun = s, [stage.MaxLayers]bool{}
 		r.shift = max(0, r.lastVideo+relayGap-at)
 		r.live.log.Info("redundant ingest shows an encoder", "participant", s.participant())
 	}
@@ -64,8 +67,10 @@ func (r *relay) video(s *stream, at time.Duration, key bool, payloads [][]byte) 
 		return
 	}
 	r.seen = time.Now()
-	r.lastVideo = at + r.shift
-	r.feed.Video(r.lastVideo, payloads)
+	if r.begun[layer] = r.begun[layer] || key; r.begun[layer] {
+		r.lastVideo = max(r.lastVideo, at+r.shift)
+		r.feed.Video(layer, at+r.shift, payloads)
+	}
 }
 
 // audio plays 20 ms of sound if it is the shown encoder's. What would overlap the other one's is left out.

@@ -3,12 +3,20 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/footlight-live/footlight/internal/channel/rtmp"
 	"github.com/footlight-live/footlight/internal/stage"
 	"github.com/footlight-live/footlight/internal/transcode"
 )
+
+// track is one size of an encoder's picture, over one connection: the only one, or one of multitrack RTMP.
+type track struct {
+	number int // the encoder's
+	sets   parameterSets
+	begun  bool // a key frame came
+}
 
 // stream is what one encoder sends, across its reconnections: one participant. The goroutine of its live ingest owns it.
 type stream struct {
@@ -22,10 +30,10 @@ type stream struct {
 	heard    time.Time // when media last came
 	vanished time.Time // when the encoder went away
 
-	clock clock
-	pace  pace
-	sets  parameterSets
-	shown time.Duration // time of the newest picture
+	clock  clock
+	pace   pace
+	tracks []*track                       // in the order in which they came: each is the layer of its place
+	shown  [stage.MaxLayers]time.Duration // by layer: time of the newest picture
 
 	picture, heardSound bool // a key frame, and sound, came over this connection
 	started             bool // others see it publish
@@ -61,7 +69,7 @@ func (s *stream) connect(in *connection) {
 	s.in, s.heard = in, time.Now()
 	s.clock.restart()
 	s.pace = pace{}
-	s.sets = parameterSets{}
+	s.tracks = nil
 	s.picture, s.heardSound = false, false
 	s.opened = s.heard
 }
@@ -85,19 +93,21 @@ func (s *stream) take(u rtmp.Unit, arrived time.Time) *stage.Error {
 	now := arrived.Sub(s.live.began)
 	switch u := u.(type) {
 	case rtmp.VideoParams:
-		if u.Track > 0 {
-			return nil // the stage takes the first size of the picture
+		layer, ok := s.layer(u.Track)
+		if !ok {
+			return nil
 		}
 		if e := checkVideo(u.SPS); e != nil {
 			return e
 		}
-		s.sets = parameterSets{sps: u.SPS, pps: u.PPS}
+		s.tracks[layer].sets = parameterSets{sps: u.SPS, pps: u.PPS}
 	case rtmp.VideoFrame:
-		if u.Track > 0 {
+		layer, ok := s.layer(u.Track)
+		if !ok {
 			return nil
 		}
 		s.heard = arrived
-		return s.video(u, now)
+		return s.video(layer, u, now)
 	case rtmp.AudioParams:
 		if e := checkAudio(u); e != nil {
 			return e
@@ -119,30 +129,47 @@ func (s *stream) take(u rtmp.Unit, arrived time.Time) *stage.Error {
 	return nil
 }
 
-func (s *stream) video(f rtmp.VideoFrame, now time.Duration) *stage.Error {
+// layer is which of the stage's layers a track is. ok is false for those beyond as many as a stage takes, which are left out.
+func (s *stream) layer(number int) (layer int, ok bool) {
+	layer = slices.IndexFunc(s.tracks, func(t *track) bool { return t.number == number })
+	if layer < 0 {
+		layer = len(s.tracks)
+		s.tracks = append(s.tracks, &track{number: number})
+		s.feed.Layers(len(s.tracks))
+		if layer == stage.MaxLayers {
+			s.live.log.Warn("the encoder sends more sizes of the picture than a stage takes: the first ones are taken",
+				"participant", s.participant(), "taken", stage.MaxLayers)
+		}
+	}
+	return layer, layer < stage.MaxLayers
+}
+
+// video takes a picture of a layer.
+func (s *stream) video(layer int, f rtmp.VideoFrame, now time.Duration) *stage.Error {
+	t := s.tracks[layer]
 	at := s.clock.at(f.DTS, now)
 	if s.pace.tooFast(at, now) {
 		return fail(stage.InvalidInput, "the encoder sends faster than real time (ffmpeg: -re before -i)")
 	}
-	p := s.sets.take(f.NALUs)
+	p := t.sets.take(f.NALUs)
 	if p.bidirectional() {
 		return fail(stage.BFramePresent, "the video has B-frames, which cannot be shown in real time: switch them off (OBS: B-frames 0; ffmpeg: -bf 0)")
 	}
 	if p.idr {
-		if e := checkVideo(s.sets.sps); e != nil {
+		if e := checkVideo(t.sets.sps); e != nil {
 			return e
 		}
 	}
-	if !s.picture && !p.idr || len(p.nalus) == 0 {
+	if !t.begun && !p.idr || len(p.nalus) == 0 {
 		return nil // nobody can start here
 	}
-	s.picture = true
-	at = max(at+f.PTS-f.DTS, s.shown+time.Millisecond)
-	s.shown = at
+	t.begun, s.picture = true, true
+	at = max(at+f.PTS-f.DTS, s.shown[layer]+time.Millisecond)
+	s.shown[layer] = at
 	payloads := p.payloads()
-	s.feed.Video(at, payloads)
+	s.feed.Video(layer, at, payloads)
 	s.start()
-	s.live.relay.video(s, at, p.idr, payloads)
+	s.live.relay.video(s, layer, at, p.idr, payloads)
 	return nil
 }
 
@@ -157,7 +184,7 @@ func (s *stream) start() {
 	if !s.started && s.picture && s.heardSound {
 		s.started = true
 		s.feed.Start()
-		s.live.relay.start()
+		s.live.relay.start(len(s.tracks))
 	}
 }
 

@@ -91,7 +91,7 @@ func (k *sink) shown() size {
 }
 
 // aimAt has the sink change to a layer at its next key frame, which is asked for, again with every call until it
-// comes. nil leaves everything as it is.
+// comes. A sink that sends nothing yet begins where it can. nil leaves everything as it is.
 func (k *sink) aimAt(src *source) {
 	if src == nil {
 		return
@@ -102,8 +102,12 @@ func (k *sink) aimAt(src *source) {
 		k.aim = src
 	}
 	g := k.current()
-	waits := (g == nil || g.source != src) && !k.found
+	begins := g == nil
+	waits := (begins || g.source != src) && !k.found
 	k.mu.Unlock()
+	if begins {
+		src.catchUp(k)
+	}
 	if waits {
 		src.requestKeyFrame()
 	}
@@ -172,7 +176,7 @@ func (k *sink) search(src *source, p *packet, now time.Time) {
 	if !p.parameters {
 		start, ok = headOf(src, p)
 	}
-	if !ok && len(k.track.layers) == 1 {
+	if !ok && len(k.track.layers()) == 1 {
 		start, ok = p.index, true // there is nothing better to wait for
 	}
 	if ok {

@@ -25,7 +25,7 @@ func TestEar(t *testing.T) {
 	eventually(t, "the ear is attached", func() bool {
 		return f.publisher.video.served() != nil && attached(f.publisher.video) == 1 && attached(f.publisher.audio) == 1
 	})
-	first := f.video.sequence
+	first := f.video[0].sequence
 	for n := range 20 {
 		show(f, n)
 		f.Audio(time.Duration(n)*time.Second/30, []byte{0xf8, byte(n)})

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -12,10 +13,15 @@ import (
 // everybody else on the stage it is a publisher as any other. It cannot be asked for a key frame: who subscribes
 // starts with the group of pictures that is under way if that is kept, else with the next key frame.
 //
-// Video and Audio may each be called from one goroutine, the other methods from any.
+// It may bring its picture in up to MaxLayers sizes, which are simulcast layers: from 0, which is there from the beginning. The
+// number is a layer's rid.
+//
+// Layers and Video may be called from one goroutine, Audio from one, the other methods from any.
 type Feed struct {
-	publisher    *publisher
-	video, audio feedTrack
+	publisher *publisher
+	origin    time.Time
+	video     []*feedTrack // by layer
+	audio     *feedTrack
 }
 
 // FeedOptions are what a WebRTC client's request tells of itself.
@@ -46,18 +52,33 @@ func (s *Server) OpenFeed(ctx context.Context, g Grant, o FeedOptions) (*Feed, e
 
 func (s *Server) newFeed(st *stage, g Grant, o FeedOptions) *Feed {
 	p := &publisher{session: s.newSession(st, g, o.Agent, nil, nil), protocol: o.Protocol}
-	// Nothing goes back to where a feed's media come from.
-	nowhere := func([]rtcp.Packet) error { return nil }
-	p.video, p.audio = newTrack(newSource(true, &s.counters, nowhere)), newTrack(newSource(false, &s.counters, nowhere))
 	if o.Origin.IsZero() {
 		o.Origin = time.Now()
 	}
-	f := &Feed{publisher: p}
-	f.video = newFeedTrack(p.video.layers[0], videoClock, o.Origin)
-	f.audio = newFeedTrack(p.audio.layers[0], audioClock, o.Origin)
-	f.video.source.fed = true
+	f := &Feed{publisher: p, origin: o.Origin}
+	f.audio = f.newTrack(newSource(false, &s.counters, toNobody), audioClock)
+	p.video, p.audio = newTrack(f.newLayer()), newTrack(f.audio.source)
+	p.spawn(func() { p.video.run(p.ctx) })
 	p.spawn(func() { p.measure(p.ctx) })
 	return f
+}
+
+// toNobody takes RTCP for a feed: nothing goes back to where its media come from.
+func toNobody([]rtcp.Packet) error { return nil }
+
+func (f *Feed) newLayer() *source {
+	src := newSource(true, &f.publisher.server.counters, toNobody)
+	src.rid, src.fed = strconv.Itoa(len(f.video)), true
+	f.video = append(f.video, f.newTrack(src, videoClock))
+	return src
+}
+
+// Layers has the feed offer the first n layers at least: others know then that their pictures may come. There are no more than
+// MaxLayers.
+func (f *Feed) Layers(n int) {
+	for len(f.video) < min(n, MaxLayers) {
+		f.publisher.video.add(f.newLayer())
+	}
 }
 
 // openFeed lets a feed's participant join.
@@ -120,11 +141,12 @@ func (f *Feed) Reason() string {
 	return "the server is shutting down"
 }
 
-// Video publishes one picture: its RTP payloads (RFC 6184, packetization mode 1) of at most MaxPayload bytes. at is its
-// presentation time on a clock of the caller's that video and audio share.
-func (f *Feed) Video(at time.Duration, payloads [][]byte) {
+// Video publishes one picture of a layer below MaxLayers: its RTP payloads (RFC 6184, packetization mode 1) of at most MaxPayload
+// bytes. at is its presentation time on a clock of the caller's that all layers and audio share.
+func (f *Feed) Video(layer int, at time.Duration, payloads [][]byte) {
+	f.Layers(layer + 1)
 	for i, p := range payloads {
-		f.video.write(at, p, i == len(payloads)-1)
+		f.video[layer].write(at, p, i == len(payloads)-1)
 	}
 }
 
@@ -149,9 +171,9 @@ type feedTrack struct {
 	reported time.Time
 }
 
-func newFeedTrack(src *source, rate int64, origin time.Time) feedTrack {
+func (f *Feed) newTrack(src *source, rate int64) *feedTrack {
 	src.bind(rand.Uint32() | 1) // zero is none
-	return feedTrack{source: src, rate: rate, origin: origin, sequence: uint16(rand.Uint32()), base: rand.Uint32()}
+	return &feedTrack{source: src, rate: rate, origin: f.origin, sequence: uint16(rand.Uint32()), base: rand.Uint32()}
 }
 
 // ticks is the RTP timestamp of a moment of the caller's clock.

@@ -2,12 +2,16 @@ package stage
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 )
 
@@ -37,7 +41,7 @@ func show(f *Feed, n int) {
 	if n%30 == 0 {
 		first = []byte{nalSTAPA, 0, 3, 0x67, 1, byte(n), 0, 2, 0x68, 1}
 	}
-	f.Video(time.Duration(n)*time.Second/30, [][]byte{first, {0x65, 0x88, byte(n)}})
+	f.Video(0, time.Duration(n)*time.Second/30, [][]byte{first, {0x65, 0x88, byte(n)}})
 }
 
 // collect waits for n packets from a number on, in whichever order they come, and puts them in order.
@@ -71,7 +75,7 @@ func TestFeed(t *testing.T) {
 	scr = r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})
 	r.observer.wait(t, SubscribeStarted, "bob", 1)
 	eventually(t, "the subscriber is attached", func() bool {
-		for _, s := range []*source{f.publisher.video.layers[0], f.publisher.audio.layers[0]} {
+		for _, s := range []*source{f.video[0].source, f.audio.source} {
 			s.mu.Lock()
 			n := len(s.sinks)
 			s.mu.Unlock()
@@ -81,7 +85,7 @@ func TestFeed(t *testing.T) {
 		}
 		return true
 	})
-	firstPicture, firstSound := f.video.sequence, f.audio.sequence
+	firstPicture, firstSound := f.video[0].sequence, f.audio.sequence
 	for n := range 40 {
 		show(f, n)
 		f.Audio(time.Duration(n)*time.Second/30, []byte{0xf8, byte(n)})
@@ -122,7 +126,7 @@ func TestFeedLateSubscriber(t *testing.T) {
 	f := r.openFeed(t, "stage1.alice.p")
 	f.Start()
 	r.observer.wait(t, PublishStarted, "alice", 1)
-	group := f.video.sequence + 2*30
+	group := f.video[0].sequence + 2*30
 	for n := range 50 {
 		show(f, n)
 	}
@@ -226,9 +230,99 @@ func TestFeedBitRate(t *testing.T) {
 	r := newRig(t, func(s *Server) { s.MaxBitRate = 1000 })
 	f := r.openFeed(t, "stage1.alice.p")
 	f.Start()
-	f.Video(0, [][]byte{make([]byte, MaxPayload), make([]byte, MaxPayload)})
+	f.Video(0, 0, [][]byte{make([]byte, MaxPayload), make([]byte, MaxPayload)})
 	if e := r.observer.wait(t, PublishError, "alice", 1); e.ErrorCode != BitrateExceeded {
 		t.Errorf("error %+v", e)
 	}
 	closed(t, "the feed", f.Done())
+}
+
+// TestFedLayers adds a layer to a track that has a subscriber. Who comes in the middle of a group of pictures begins with that of
+// the layer that suits, and who wants another size gets it at the next key frame of its layer.
+func TestFedLayers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLadder(t)
+		l.hi.fed, l.low.fed = true, true
+		l.hi.size, l.low.size = size{1280, 720}, size{320, 180}
+		for _, src := range []*source{l.hi, l.low} { // on one clock
+			src.setReport(&rtcp.SenderReport{NTPTime: 50 << 32, RTPTime: 0})
+		}
+		l.track = newTrack(l.hi)
+		view := func(width, height uint64) (*wire, *atomic.Uint64) {
+			w, shows := newWire(), new(atomic.Uint64)
+			shows.Store(width<<32 | height)
+			k := newSink(l.track, w, w.writeRTCP, testLog())
+			k.ssrc, k.payloadType, k.shows = 42, 100, shows
+			go k.run(t.Context())
+			synctest.Wait()
+			return w, shows
+		}
+		first, firstShows := view(320, 180)
+		l.send(l.hi, "S10@3000", "I11@3000!", "D12@6000")
+		l.expect(first, "the only layer", "10@3000", "11@3000", "12@6000")
+
+		l.track.add(l.low)
+		l.send(l.low, "S500@3000", "I501@3000!", "D502@6000")
+		l.send(l.hi, "D13@9000")
+		l.send(l.low, "D503@9000")
+		l.expect(first, "the other one is there", "13@9000")
+		small, _ := view(320, 180)
+		l.expect(small, "begins with the group of the small one", "500@8625", "501@8625", "502@8812", "503@9000")
+		large, _ := view(1280, 720)
+		l.expect(large, "begins with the group of the large one", "10@8625", "11@8625", "12@8812", "13@9000")
+		any, _ := view(0, 0)
+		l.expect(any, "wants no size", "10@8625", "11@8625", "12@8812", "13@9000")
+
+		l.track.decide(time.Now())
+		l.send(l.hi, "D14@12000")
+		l.send(l.low, "D504@12000", "S505@15000", "I506@15000!")
+		l.expect(first, "changes at a key frame", "14@12000", "15@15000", "16@15000")
+		firstShows.Store(1280<<32 | 720)
+		l.track.decide(time.Now())
+		l.send(l.hi, "S15@18000", "I16@18000!")
+		l.send(l.low, "D507@18000")
+		l.expect(first, "and back", "17@18000", "18@18000")
+
+		l.track.close()
+		late, _ := newTestSource(t, true)
+		l.track.add(late)
+		feed(late, 1, keyPayload(1))
+		if late.packets.Load() > 0 {
+			t.Error("a layer that is added after the end takes packets")
+		}
+	})
+}
+
+// TestFeedLayers: subscribers and the events socket are told of all layers of a feed, by their numbers.
+func TestFeedLayers(t *testing.T) {
+	r := newRig(t, nil)
+	f := r.openFeed(t, "stage1.alice.p")
+	f.Layers(2)
+	f.Layers(1) // takes none away
+	f.Start()
+	r.observer.wait(t, PublishStarted, "alice", 1)
+	scr := r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})
+	picture := [][]byte{{nalSTAPA, 0, 3, 0x67, 1, 2, 0, 2, 0x68, 1}, {0x65, 0x88, 1}}
+	f.Video(1, 0, picture)
+	next(t, scr.video)
+	f.Video(2, 0, picture)
+	var got struct {
+		Layers   []layerState
+		Selected *string
+	}
+	eventually(t, "three layers, of which one is silent", func() bool {
+		_, body := r.do(t, http.MethodGet, scr.location+"/layers", "")
+		if err := json.Unmarshal([]byte(body), &got); err != nil {
+			t.Fatal(err)
+		}
+		return len(got.Layers) == 3 && got.Selected != nil && *got.Selected == "1" &&
+			!got.Layers[0].Active && got.Layers[1].Active && got.Layers[2].Active && got.Layers[2].RID == "2"
+	})
+	if n := len(r.Stats().Layers); n != 3 {
+		t.Errorf("%d layers in the statistics", n)
+	}
+	f.Layers(10)
+	if n := len(f.video); n != MaxLayers {
+		t.Errorf("a feed has %d layers", n)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,28 +20,48 @@ const (
 // simulcast, and the sinks of all who receive it. A goroutine (run) decides which layer each sink gets; subscribers
 // attach and detach. Media does not pass through it.
 type track struct {
-	layers []*source // in the order of the offer; never changes
+	all atomic.Pointer[[]*source] // the layers, one at least; more may be added
 
 	review chan struct{} // something changed that may decide for other layers
 
-	mu    sync.Mutex
-	sinks []*sink
+	mu     sync.Mutex // taken before a source's
+	sinks  []*sink
+	closed bool
 }
 
 func newTrack(layers ...*source) *track {
-	t := &track{layers: layers, review: make(chan struct{}, 1)}
+	t := &track{review: make(chan struct{}, 1)}
+	t.all.Store(new([]*source))
 	for _, l := range layers {
-		l.changed = t.changed
+		t.add(l)
 	}
 	return t
 }
+
+// add has the track be made of one layer more, which all sinks may get.
+func (t *track) add(l *source) {
+	l.changed = t.changed
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	layers := append(slices.Clone(t.layers()), l)
+	t.all.Store(&layers)
+	for _, k := range t.sinks {
+		l.attach(k)
+	}
+	if t.closed {
+		l.close()
+	}
+}
+
+// layers are in the order in which they were offered. The slice is not to be changed.
+func (t *track) layers() []*source { return *t.all.Load() }
 
 // changed has the layers looked at soon. It never blocks.
 func (t *track) changed() { signal(t.review) }
 
 // layer returns the source for a stream of the publisher, nil when there is none of this name.
 func (t *track) layer(rid string) *source {
-	for _, l := range t.layers {
+	for _, l := range t.layers() {
 		if l.rid == rid {
 			return l
 		}
@@ -65,20 +86,21 @@ func (t *track) run(ctx context.Context) {
 
 // decide aims every sink at its layer.
 func (t *track) decide(now time.Time) {
-	layers := t.look(now)
 	t.mu.Lock()
 	sinks := slices.Clone(t.sinks)
 	t.mu.Unlock()
+	sources := t.layers()
+	layers := lookAll(sources, now)
 	for _, k := range sinks {
-		t.aim(k, layers, now)
+		k.choose(sources, layers, now)
 	}
 }
 
-// aim decides for the layer of one sink: the best for the size that the subscriber shows, and where its bandwidth is
-// estimated the best of those that get through.
-func (t *track) aim(k *sink, layers []layer, now time.Time) {
-	if len(t.layers) == 1 {
-		k.aimAt(t.layers[0]) // whether it flows or not
+// choose decides for one of the layers, of which it is told how they are: the best for the size that the subscriber shows, and
+// where its bandwidth is estimated the best of those that get through.
+func (k *sink) choose(sources []*source, layers []layer, now time.Time) {
+	if len(sources) == 1 {
+		k.aimAt(sources[0]) // whether it flows or not
 		return
 	}
 	best := chooseLayer(layers, k.shown())
@@ -86,19 +108,19 @@ func (t *track) aim(k *sink, layers []layer, now time.Time) {
 		return // none flows
 	}
 	if k.bandwidth != nil {
-		current := slices.Index(t.layers, k.sends())
+		current := slices.Index(sources, k.sends())
 		affordable, next := affordLayer(layers, best, current, k.bandwidth.estimate())
 		if rate := probeFactor * float64(next); next > 0 && k.bandwidth.due(rate, now) {
 			k.probes(rate)
 		}
 		best = affordable
 	}
-	k.aimAt(t.layers[best])
+	k.aimAt(sources[best])
 }
 
-func (t *track) look(now time.Time) []layer {
-	layers := make([]layer, len(t.layers))
-	for i, l := range t.layers {
+func lookAll(sources []*source, now time.Time) []layer {
+	layers := make([]layer, len(sources))
+	for i, l := range sources {
 		layers[i] = l.look(now)
 	}
 	return layers
@@ -115,20 +137,22 @@ func (s *source) look(now time.Time) layer {
 func (t *track) attach(k *sink) {
 	t.mu.Lock()
 	t.sinks = append(t.sinks, k)
+	sources := t.layers()
 	t.mu.Unlock()
-	for _, l := range t.layers {
+	for _, l := range sources {
 		l.attach(k)
 	}
 	now := time.Now()
-	t.aim(k, t.look(now), now)
+	k.choose(sources, lookAll(sources, now), now)
 }
 
 // detach ends what attach began. The sink gets nothing after it returns.
 func (t *track) detach(k *sink) {
 	t.mu.Lock()
 	t.sinks = slices.DeleteFunc(t.sinks, func(other *sink) bool { return other == k })
+	sources := t.layers()
 	t.mu.Unlock()
-	for _, l := range t.layers {
+	for _, l := range sources {
 		l.detach(k)
 	}
 }
@@ -148,7 +172,10 @@ func (t *track) served() map[*source]int {
 
 // close lets go of all packets. Nothing is received after it.
 func (t *track) close() {
-	for _, l := range t.layers {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	for _, l := range t.layers() {
 		l.close()
 	}
 }

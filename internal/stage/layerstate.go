@@ -9,7 +9,7 @@ import (
 // audienceDelay is for how long the number of subscribers may be old: on a large stage it changes all the time.
 const audienceDelay = time.Second
 
-// layerState is what clients are told of a simulcast layer. Without simulcast there is one, whose name is empty.
+// layerState is what clients are told of a simulcast layer. Without simulcast there is one, whose name is empty, or of a Feed 0.
 type layerState struct {
 	RID     string `json:"rid"`
 	Width   int    `json:"width"` // pixels, 0 before the first key frame
@@ -30,8 +30,9 @@ func (t *track) states(now time.Time) []layerState {
 		return nil // of a publisher that has no media yet
 	}
 	var out []layerState
-	for i, l := range t.look(now) {
-		out = append(out, layerState{RID: t.layers[i].rid, Width: l.width, Height: l.height, BitRate: l.rate, Active: l.flows})
+	sources := t.layers()
+	for i, l := range lookAll(sources, now) {
+		out = append(out, layerState{RID: sources[i].rid, Width: l.width, Height: l.height, BitRate: l.rate, Active: l.flows})
 	}
 	return out
 }

@@ -94,7 +94,7 @@ func TestPictureLimits(t *testing.T) {
 				s.MaxLines = c.lines
 				f := onAir(t, s, "stage1.ann.p")
 				for i, picture := range c.shows {
-					f.Video(time.Duration(i)*time.Second/30, picture)
+					f.Video(0, time.Duration(i)*time.Second/30, picture)
 				}
 				time.Sleep(2 * measureInterval)
 				synctest.Wait()

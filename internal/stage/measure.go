@@ -22,8 +22,7 @@ const (
 func (p *publisher) measure(ctx context.Context) {
 	ticker := time.NewTicker(measureInterval)
 	defer ticker.Stop()
-	sources := append(p.audio.layers[:1:1], p.video.layers...)
-	before := make([]uint64, len(sources))
+	before := make(map[*source]uint64)
 	var window [measureWindow]uint64 // bits, by interval
 	var layers []layerState
 	var packets [measureWindow]uint64
@@ -38,12 +37,12 @@ func (p *publisher) measure(ctx context.Context) {
 			p.stage.tell(ctx, layersChanged{})
 		}
 		sum, count := uint64(0), uint64(0)
-		for i, src := range sources {
+		for _, src := range slices.Concat(p.audio.layers(), p.video.layers()) {
 			now := src.bytes.Load()
-			bits := 8 * (now - before[i])
+			bits := 8 * (now - before[src])
 			src.bitRate.Store(bits)
 			sum += bits
-			before[i] = now
+			before[src] = now
 			count += src.packets.Load()
 		}
 		// The count of one window ago is in the place that is about to be used again.
@@ -58,7 +57,7 @@ func (p *publisher) measure(ctx context.Context) {
 		for _, bits := range window {
 			total += bits
 		}
-		refusal := offence(p.video.layers, p.server.maxLines())
+		refusal := offence(p.video.layers(), p.server.maxLines())
 		if limit := p.server.maxBitRate(); refusal == nil && total > uint64(limit)*measureWindow {
 			refusal = refuse(BitrateExceeded, "the publisher sends %d kbit/s, more than the %d kbit/s allowed for all layers together", total/measureWindow/1000, limit/1000)
 		}

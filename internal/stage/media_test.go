@@ -129,7 +129,7 @@ func TestSenderReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := <-found
-	eventually(t, "the report arrives", func() bool { return p.video.layers[0].clock().report != nil })
+	eventually(t, "the report arrives", func() bool { return p.video.layers()[0].clock().report != nil })
 
 	// One that was there before the subscriber, and a new one.
 	scr := r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})

@@ -88,11 +88,11 @@ func (o *offer) takeLayers() {
 	o.of.Attributes = append(o.of.Attributes, sdp.Attribute{Key: "simulcast", Value: "send " + strings.Join(o.rids, ";")})
 }
 
-// maxLayers is how many simulcast layers of a publisher are taken.
-const maxLayers = 3
+// MaxLayers is how many simulcast layers of a publisher are taken (spec/realtime.md §3).
+const MaxLayers = 3
 
 // sendRIDs returns the layers that a section offers to send (RFC 8853 section 5.1, RFC 8851 section 4), at most
-// maxLayers: of alternatives the first one, paused or not. nil without simulcast, or when it names nothing that can be told apart.
+// MaxLayers: of alternatives the first one, paused or not. nil without simulcast, or when it names nothing that can be told apart.
 func sendRIDs(m *sdp.MediaDescription) []string {
 	offered := map[string]bool{}
 	for _, a := range m.Attributes {
@@ -109,7 +109,7 @@ func sendRIDs(m *sdp.MediaDescription) []string {
 		}
 		for layer := range strings.SplitSeq(words[i+1], ";") {
 			id, _, _ := strings.Cut(layer, ",")
-			if id = strings.TrimPrefix(id, "~"); offered[id] && len(rids) < maxLayers {
+			if id = strings.TrimPrefix(id, "~"); offered[id] && len(rids) < MaxLayers {
 				rids = append(rids, id)
 				offered[id] = false
 			}

@@ -66,7 +66,7 @@ func (s *Server) newPublisher(st *stage, g Grant, agent string, o *offer) (*publ
 
 // receive reads one track until the connection ends. The WebRTC stack calls it on a goroutine of its own.
 func (p *publisher) receive(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
-	src := p.audio.layers[0]
+	src := p.audio.layers()[0]
 	if track.Kind() == webrtc.RTPCodecTypeVideo {
 		if src = p.video.layer(track.RID()); src == nil {
 			p.log.Info("publisher has a layer that was not offered; it is ignored", "rid", track.RID())

@@ -75,7 +75,7 @@ type queued struct {
 }
 
 func newSink(t *track, writer rtpWriter, send func([]rtcp.Packet) error, log *slog.Logger) *sink {
-	src := t.layers[0]
+	src := t.layers()[0]
 	length := audioQueue
 	if src.video {
 		length = videoQueue

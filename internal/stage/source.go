@@ -21,7 +21,7 @@ const (
 // retransmissions), subscribers attach and detach; the mutex orders them.
 type source struct {
 	video    bool
-	rid      string // of the simulcast layer, "" without simulcast
+	rid      string // of the simulcast layer, "" without simulcast; of a Feed the layer's number
 	fed      bool   // of a Feed, which cannot be asked for key frames
 	counters *counters
 	// send writes RTCP to the publisher; an error means that the publisher is gone.
@@ -229,9 +229,6 @@ func (s *source) attach(k *sink) {
 		return
 	}
 	s.sinks = append(s.sinks, k)
-	if start := s.group.start; s.group.known && s.highest-start < maxGroup {
-		k.catchUp(s, s.group)
-	}
 }
 
 // detach ends what attach began. The sink gets nothing after it returns.

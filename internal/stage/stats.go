@@ -28,10 +28,10 @@ type Stats struct {
 	Layers []LayerStats // of all publishers' video, in no order
 }
 
-// LayerStats is what a publisher's simulcast layer does now. A publisher without simulcast has one, without a name.
+// LayerStats is what a publisher's simulcast layer does now. A publisher without simulcast has one, without a name; a Feed's is 0.
 type LayerStats struct {
 	StageID, ParticipantID string
-	RID                    string // of RFC 8852; "" without simulcast
+	RID                    string // of RFC 8852; "" without simulcast, a Feed's number
 	Width, Height          int    // pixels; 0 before the first key frame
 	BitRate                int    // of the payloads, bits per second, over the newest second
 	Packets                uint64 // received
@@ -89,8 +89,9 @@ func (s *Server) layers() []LayerStats {
 	var out []LayerStats
 	for _, p := range publishers {
 		served := p.video.served()
-		for i, l := range p.video.look(now) {
-			src := p.video.layers[i]
+		sources := p.video.layers()
+		for i, l := range lookAll(sources, now) {
+			src := sources[i]
 			out = append(out, LayerStats{
 				StageID: p.grant.StageID, ParticipantID: p.grant.ParticipantID, RID: src.rid,
 				Width: l.width, Height: l.height, BitRate: int(src.bitRate.Load()), Packets: src.packets.Load(),

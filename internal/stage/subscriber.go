@@ -37,7 +37,7 @@ type outlet struct {
 func (s *Server) newSubscriber(p *publisher, g Grant, agent string, o *offer) (*subscriber, error) {
 	u := &subscriber{publisher: p}
 	// Composers say which sizes they show, and are near: what they ask for they get.
-	if len(p.video.layers) > 1 && !g.Hidden && o.video != nil && slices.Contains(o.video.feedback, webrtc.TypeRTCPFBTransportCC) {
+	if len(p.video.layers()) > 1 && !g.Hidden && o.video != nil && slices.Contains(o.video.feedback, webrtc.TypeRTCPFBTransportCC) {
 		u.bandwidth = newBandwidth(time.Now())
 	}
 	pc, err := s.newPeer(o, u)

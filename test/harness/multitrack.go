@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 type Ladder struct {
 	Sizes  [][2]int
 	videos [][][][]byte // by size: access units of NAL units
+	paused []atomic.Bool
 	sound  mpeg4audio.ADTSPackets
 }
 
@@ -40,7 +42,7 @@ func NewLadder(t testing.TB, clip string, sizes ...[2]int) *Ladder {
 	if out, err := exec.CommandContext(t.Context(), "ffmpeg", args...).CombinedOutput(); err != nil {
 		t.Fatalf("ffmpeg: %v: %s", err, out)
 	}
-	l := &Ladder{Sizes: sizes}
+	l := &Ladder{Sizes: sizes, paused: make([]atomic.Bool, len(sizes))}
 	for i := range sizes {
 		b, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("%d.h264", i)))
 		if err != nil {
@@ -72,6 +74,9 @@ func accessUnits(b []byte) (units [][][]byte) {
 	}
 	return units
 }
+
+// Pause has Publish leave out the pictures of a size from now on, or no more.
+func (l *Ladder) Pause(size int, pause bool) { l.paused[size].Store(pause) }
 
 // Publish sends the first pictures of the ladder to an RTMP server in real time, as many as there are tracks, over and
 // over until ctx is done, and then vanishes. It returns why it was cut, or nil.
@@ -115,6 +120,9 @@ func (l *Ladder) Publish(ctx context.Context, address string, tracks int) error 
 		case <-time.After(time.Until(start.Add(at))):
 		}
 		for i := range tracks {
+			if l.paused[i].Load() {
+				continue
+			}
 			if err := w.WriteH264(w.Tracks[i], at, at, l.videos[i][n%len(l.videos[i])]); err != nil {
 				return err
 			}

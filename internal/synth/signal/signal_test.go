@@ -181,3 +181,21 @@ func TestToRGBA(t *testing.T) {
 		}
 	}
 }
+
+// TestToneLevel hears each participant in a second of its own sound, and in a tenth of one, and nobody else.
+func TestToneLevel(t *testing.T) {
+	for index := range Participants {
+		for _, n := range []int{SampleRate, SampleRate / 10} {
+			pcm := make([]float32, 2*n)
+			FillSound(pcm, index, SampleRate/2) // with a beep where it is long
+			for other := range Participants {
+				if level := ToneLevel(pcm, other); (other == index) != (level > -31 && level < -29) || other != index && level > -50 {
+					t.Errorf("%d samples of %d: the tone of %d is at %.1f dB", n, index, other, level)
+				}
+			}
+		}
+	}
+	if ToneLevel(nil, 0) != -120 || ToneLevel(make([]float32, 9600), 0) != -120 {
+		t.Error("silence is heard")
+	}
+}

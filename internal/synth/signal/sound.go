@@ -68,3 +68,23 @@ func beepEnvelope(inBeep int64) float64 {
 	}
 	return 0.5 - 0.5*math.Cos(math.Pi*(float64(fromEdge)+0.5)/beepEdge)
 }
+
+// ToneLevel is how loud the participant's steady tone is in sound, in dBFS, where 0 is a full-scale sine and -120 is nothing. The
+// sound is stereo, interleaved; 50 ms of it keep the tones apart.
+func ToneLevel(pcm []float32, index int) float64 {
+	const quietest = -120
+	n := len(pcm) / 2
+	if n == 0 {
+		return quietest
+	}
+	// Goertzel's algorithm, with a Hann window, whose mean is 1/2.
+	coefficient := 2 * math.Cos(2*math.Pi*float64(ToneHz(index))/SampleRate)
+	var s1, s2 float64
+	for i := range n {
+		value := (float64(pcm[2*i]) + float64(pcm[2*i+1])) / 2
+		window := 0.5 - 0.5*math.Cos(2*math.Pi*(float64(i)+0.5)/float64(n))
+		s1, s2 = value*window+coefficient*s1-s2, s1
+	}
+	power := s1*s1 + s2*s2 - coefficient*s1*s2
+	return max(quietest, 20*math.Log10(4*math.Sqrt(max(power, 0))/float64(n)))
+}
