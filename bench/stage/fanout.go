@@ -46,7 +46,7 @@ type hall struct {
 func open(t target) (*hall, error) {
 	h := &hall{target: t, delays: new(delays)}
 	var err error
-	if h.poller, err = newPoller(2 * time.Millisecond); err != nil {
+	if h.poller, err = newPoller(4 * time.Millisecond); err != nil {
 		return nil, err
 	}
 	if h.server, err = t.start(); err != nil {

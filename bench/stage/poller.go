@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
@@ -43,8 +44,7 @@ func (p *poller) close() {
 
 func (p *poller) run() {
 	defer close(p.ended)
-	events := make([]unix.EpollEvent, 256)
-	buf, oob := make([]byte, 2048), make([]byte, 128)
+	events, in := make([]unix.EpollEvent, 256), newBatch()
 	for !p.done.Load() {
 		n, err := unix.EpollWait(p.epoll, events, 100)
 		if err != nil && err != unix.EINTR {
@@ -55,7 +55,7 @@ func (p *poller) run() {
 			at := p.ports[e.Fd]
 			p.mu.Unlock()
 			if at != nil {
-				at.drain(buf, oob)
+				at.drain(in)
 			}
 		}
 		time.Sleep(p.pause)
@@ -143,28 +143,30 @@ func (p *poller) listen(probe bool) (*port, error) {
 }
 
 // drain reads all that is there.
-func (p *port) drain(buf, oob []byte) {
+func (p *port) drain(in *batch) {
 	for {
-		n, oobn, _, from, err := unix.Recvmsg(p.fd, buf, oob, 0)
-		if err != nil {
+		n := in.receive(p.fd)
+		for i := range n {
+			p.take(in.datagram(i))
+		}
+		if n < len(in.headers) {
 			return
 		}
-		b := buf[:n]
-		if media(b) {
-			p.rtp.add(b)
-			if !p.probe {
-				continue
-			}
-			p.arrival[uint16(b[2])<<8|uint16(b[3])] = stamp(oob[:oobn])
+	}
+}
+
+// take counts a datagram, or passes it to pion. control has the time of arrival.
+func (p *port) take(b, control []byte, from netip.AddrPort) {
+	if media(b) {
+		p.rtp.add(b)
+		if !p.probe {
+			return
 		}
-		in4, ok := from.(*unix.SockaddrInet4)
-		if !ok {
-			continue
-		}
-		select {
-		case p.in <- datagram{append([]byte(nil), b...), &net.UDPAddr{IP: net.IP(in4.Addr[:]).To4(), Port: in4.Port}}:
-		default: // as a full socket buffer would
-		}
+		p.arrival[uint16(b[2])<<8|uint16(b[3])] = stamp(control)
+	}
+	select {
+	case p.in <- datagram{bytes.Clone(b), net.UDPAddrFromAddrPort(from)}:
+	default: // as a full socket buffer would
 	}
 }
 
