@@ -23,6 +23,7 @@ func TestEffort(t *testing.T) {
 		{"the others have gone", 200, 8 * time.Millisecond, 1, false},
 		{"pictures as they came", 1, 8 * time.Millisecond, 0, true},
 		{"six in three columns", 1, 8 * time.Millisecond, 0.66, true},
+		{"twelve in four columns", 1, 8 * time.Millisecond, 0.74, false},
 		{"a full grid of reduced pictures", 1, 8 * time.Millisecond, 0.97, false},
 	} {
 		less := false
