@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+	"io"
 	"os/exec"
 	"strings"
 	"time"
@@ -14,15 +15,23 @@ import (
 	"github.com/footlight-live/footlight/internal/synth/signal"
 )
 
-// drawn decodes a key frame in Annex B form and reads when our participant drew the picture. The composer program decodes, as it does
-// for thumbnails.
-func (d *Doctor) drawn(ctx context.Context, key []byte) (time.Time, error) {
-	cmd := exec.CommandContext(ctx, d.Composer, "thumbnail", "0") // as large as it is
+// decode has the composer program decode media of a kind: arguments say how.
+func (d *Doctor) decode(ctx context.Context, kind string, media io.Reader, arguments ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, d.Composer, arguments...)
 	var words bytes.Buffer
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(key), &words
+	cmd.Stdin, cmd.Stderr = media, &words
 	out, err := cmd.Output()
 	if err != nil {
-		return time.Time{}, fmt.Errorf("the picture cannot be decoded: %w %s", err, strings.TrimSpace(words.String()))
+		return nil, fmt.Errorf("the %s cannot be decoded: %w %s", kind, err, strings.TrimSpace(words.String()))
+	}
+	return out, nil
+}
+
+// drawn decodes a key frame in Annex B form and reads when our participant drew the picture.
+func (d *Doctor) drawn(ctx context.Context, key []byte) (time.Time, error) {
+	out, err := d.decode(ctx, "picture", bytes.NewReader(key), "thumbnail", "0") // as large as it is
+	if err != nil {
+		return time.Time{}, err
 	}
 	picture, err := jpeg.Decode(bytes.NewReader(out))
 	if err != nil {

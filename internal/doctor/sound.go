@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os/exec"
-	"strings"
 
 	"github.com/footlight-live/footlight/internal/synth/signal"
 	"github.com/footlight-live/footlight/internal/transcode"
@@ -22,20 +20,18 @@ type sound struct {
 // faintest is how loud the participant's tone has to be at least, in dBFS: it is sent at -30, and a mix may be turned down.
 const faintest = -48
 
-// listen tells whether sound is our participant's. The composer program decodes.
+// listen tells whether sound is our participant's.
 func (d *Doctor) listen(ctx context.Context, s sound) error {
-	var in, words bytes.Buffer
+	var in bytes.Buffer
 	if s.config != nil {
 		_ = transcode.Message{Kind: transcode.Config, Data: s.config}.Write(&in) // a buffer takes all
 	}
 	for _, u := range s.units {
 		_ = transcode.Message{Kind: transcode.Unit, Data: u}.Write(&in)
 	}
-	cmd := exec.CommandContext(ctx, d.Composer, "hear")
-	cmd.Stdin, cmd.Stderr = &in, &words
-	out, err := cmd.Output()
+	out, err := d.decode(ctx, "sound", &in, "hear")
 	if err != nil {
-		return fmt.Errorf("the sound cannot be decoded: %w %s", err, strings.TrimSpace(words.String()))
+		return err
 	}
 	pcm := make([]float32, len(out)/4)
 	if _, err := binary.Decode(out, binary.LittleEndian, pcm); err != nil {
