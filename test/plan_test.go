@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -276,7 +275,7 @@ func missedFrames(t *testing.T, s *harness.Server, arn string) int {
 	var got struct {
 		Measurements struct{ MissedFrames int } `json:"measurements"`
 	}
-	if err := json.Unmarshal(s.Call("GET", "compositions/"+arn[strings.LastIndexByte(arn, '/')+1:], "", nil), &got); err != nil {
+	if err := json.Unmarshal(s.Call("GET", "compositions/"+id(arn), "", nil), &got); err != nil {
 		t.Fatal(err)
 	}
 	return got.Measurements.MissedFrames

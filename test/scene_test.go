@@ -7,7 +7,6 @@ import (
 	"image/color"
 	"image/png"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -55,7 +54,7 @@ func TestScene(t *testing.T) {
 		start: func(in *ivsrealtime.StartCompositionInput) { in.Tags = map[string]string{"footlight:scene": "talk"} },
 		begun: func(composition string) {
 			arn = composition
-			path = "compositions/" + arn[strings.LastIndexByte(arn, '/')+1:]
+			path = "compositions/" + id(arn)
 		},
 		steps: []step{
 			{"regions by a tag", func() {}, []sight{{ada, custom[0], false}, {grace, custom[1], false}}, []int{ada, grace}, time.Second},

@@ -77,14 +77,13 @@ func TestStageMultitrack(t *testing.T) {
 		composition := s.StartComposition(stage, channel, s.CreateEncoder(320, 180, 30, 500_000))
 		s.WaitComposition(composition.Arn, types.CompositionStateActive)
 		harness.WaitPlayable(t, *channel.PlaybackUrl)
-		_, id, _ := strings.Cut(*composition.Arn, "composition/")
 		harness.Eventually(t, time.Minute, "the composer decodes the smallest layer", func(context.Context) error {
 			var got struct {
 				Measurements struct {
 					Participants []struct{ Width, Height int }
 				}
 			}
-			if err := json.Unmarshal(s.Call("GET", "compositions/"+id, "", nil), &got); err != nil {
+			if err := json.Unmarshal(s.Call("GET", "compositions/"+id(*composition.Arn), "", nil), &got); err != nil {
 				return err
 			}
 			if p := got.Measurements.Participants; len(p) != 1 || p[0].Width != 320 || p[0].Height != 180 {

@@ -90,13 +90,20 @@ func dial(t *testing.T, address, streamID, passphrase string) (gosrt.Conn, error
 // send writes MPEG-TS in datagrams of seven packets.
 func send(t *testing.T, c gosrt.Conn, data []byte) {
 	t.Helper()
+	if err := write(c, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(c gosrt.Conn, data []byte) error {
 	for len(data) > 0 {
 		n := min(len(data), 7*188)
 		if _, err := c.Write(data[:n]); err != nil {
-			t.Fatal(err)
+			return err
 		}
 		data = data[n:]
 	}
+	return nil
 }
 
 // publish sends two seconds of a stream ten times a second until its result is called: SRT leaves out what is late.
@@ -109,13 +116,9 @@ func publish(t *testing.T, c gosrt.Conn) (stop func()) {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for i := int64(0); ; i++ {
-			for data := stream(t, frames, i*frames*3600, true); len(data) > 0; {
-				n, err := c.Write(data[:min(len(data), 7*188)])
-				if err != nil {
-					t.Errorf("publishing: %v", err)
-					return
-				}
-				data = data[n:]
+			if err := write(c, stream(t, frames, i*frames*3600, true)); err != nil {
+				t.Errorf("publishing: %v", err)
+				return
 			}
 			select {
 			case <-enough:
