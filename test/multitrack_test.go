@@ -156,8 +156,11 @@ func switchRenditions(t *testing.T, s *harness.Server, playbackURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen, read, offset, last := map[int]int{}, 0, math.NaN(), 0.0
+	seen, read, offset, last, still := map[int]int{}, 0, math.NaN(), 0.0, 0.0
 	for i, sample := range got.Samples {
+		if i > 0 {
+			still = max(still, (sample.WallMS-got.Samples[i-1].WallMS)/1000)
+		}
 		seen[got.Heights[i]]++
 		r := sample.Readings[0]
 		if !r.OK || r.Index != 5 {
@@ -176,11 +179,12 @@ func switchRenditions(t *testing.T, s *harness.Server, playbackURL string) {
 		}
 		last = sample.MediaTime
 	}
-	t.Logf("levels %v, pictures by height %v, %d of %d read, %d stalls", got.Levels, seen, read, len(got.Samples), got.Stalls)
+	t.Logf("levels %v, pictures by height %v, %d of %d read, %d stalls, %.1f s the longest standstill", got.Levels, seen, read, len(got.Samples), got.Stalls, still)
 	if len(got.Levels) != 3 || seen[480] < 30 || seen[360] < 30 || seen[180] < 30 || read < len(got.Samples)*9/10 {
 		t.Error("not every rendition was seen")
 	}
-	if got.Stalls > 1 { // with half a second in its buffer a busy browser may have one
-		t.Errorf("%d stalls", got.Stalls)
+	// With half a second in its buffer a busy browser stands still now and then; a rendition that does not go on would stay so.
+	if still > 5 {
+		t.Errorf("the picture stood still for %.1f s", still)
 	}
 }

@@ -162,7 +162,7 @@ func judgeParticipant(t *testing.T, s *harness.Server, p types.Participant) {
 		t.Errorf("%+v", f)
 	}
 	seen(t, got, 0, judge.Forever, 3)
-	if sync := got.LipSync(3); len(sync.Offsets) < 6 || sync.P95 > 60*time.Millisecond {
+	if sync := got.LipSync(3); len(sync.Offsets) < 6 || sync.Fine.Abs() > 40*time.Millisecond {
 		t.Errorf("lip sync: %+v", sync)
 	}
 	if silent := got.Silent(time.Second, length-time.Second); silent > 0.05 {

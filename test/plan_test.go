@@ -2,7 +2,6 @@ package test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"image"
 	"slices"
@@ -121,14 +120,14 @@ func (p *plan) carryOut(t *testing.T, s *harness.Server, stage *types.Stage) {
 	for i := range p.steps {
 		p.steps[i].judge(t, c, places, spans[i])
 	}
-	cadence, notMade := c.Cadence(), missedFrames(t, s, *composition.Arn)
+	cadence, notMade := c.Cadence(), s.MissedFrames(*composition.Arn)
 	t.Logf("%d pictures, %d missing, of which %d were not made; %.0f ms the longest between two; gaps in each minute: %v",
 		cadence.Frames, cadence.Missing, notMade, 1e3*cadence.Longest.Seconds(), perMinute(cadence.Gaps))
 	// On a machine that is too slow pictures give way, never the sound, and the composition says how many.
 	if cadence.Duplicates > 0 || cadence.Missing-notMade > cadence.Frames/2 || len(c.SoundGaps) > 0 {
 		t.Errorf("cadence over all steps: %+v, gaps in the sound: %v", cadence, c.SoundGaps)
 	}
-	if sync := c.LipSync(ada); len(sync.Offsets) < 5 || sync.Median.Abs() > 40*time.Millisecond {
+	if sync := c.LipSync(ada); len(sync.Offsets) < 5 || sync.Fine.Abs() > 40*time.Millisecond {
 		t.Errorf("Ada's lip sync: %+v", sync)
 	}
 	if _, err := s.RealTime.StopComposition(t.Context(), &ivsrealtime.StopCompositionInput{Arn: composition.Arn}); err != nil {
@@ -267,18 +266,6 @@ func TestPlan(t *testing.T) {
 		},
 	}
 	p.carryOut(t, s, stage)
-}
-
-// missedFrames is how many pictures a composition says that its machine was too slow for.
-func missedFrames(t *testing.T, s *harness.Server, arn string) int {
-	t.Helper()
-	var got struct {
-		Measurements struct{ MissedFrames int } `json:"measurements"`
-	}
-	if err := json.Unmarshal(s.Call("GET", "compositions/"+id(arn), "", nil), &got); err != nil {
-		t.Fatal(err)
-	}
-	return got.Measurements.MissedFrames
 }
 
 // perMinute counts gaps.

@@ -183,7 +183,7 @@ func TestRecording(t *testing.T) {
 	if cadence := got.Cadence(); cadence.Duplicates > 0 || cadence.Longest > time.Second || len(got.SoundGaps) > 0 {
 		t.Errorf("cadence %+v, gaps in the sound %v", cadence, got.SoundGaps)
 	}
-	if sync := got.LipSync(3); sync.Median.Abs() > 40*time.Millisecond {
+	if sync := got.LipSync(3); sync.Fine.Abs() > 40*time.Millisecond {
 		t.Errorf("lip sync: %+v", sync)
 	}
 }

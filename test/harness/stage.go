@@ -2,9 +2,11 @@ package harness
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"testing"
 	"time"
@@ -106,6 +108,19 @@ func (s *Server) WaitComposition(arn *string, want types.CompositionState) {
 		}
 		return nil
 	})
+}
+
+// MissedFrames is how many pictures a running composition says that its machine was too slow for. What is missing of these
+// is missing for nobody's fault.
+func (s *Server) MissedFrames(arn string) int {
+	s.t.Helper()
+	var got struct {
+		Measurements struct{ MissedFrames int } `json:"measurements"`
+	}
+	if err := json.Unmarshal(s.Call("GET", "compositions/"+path.Base(arn), "", nil), &got); err != nil {
+		s.t.Fatal(err)
+	}
+	return got.Measurements.MissedFrames
 }
 
 // WaitPublishing waits until n participants of a stage publish.

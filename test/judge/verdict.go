@@ -68,7 +68,7 @@ func (c *Capture) between(from, to time.Duration) []Frame {
 // Cadence is how evenly pictures came, by their PTS.
 type Cadence struct {
 	Frames     int
-	Interval   time.Duration // median between two frames
+	Interval   time.Duration // between two frames where none is missing: a slow machine may leave out most, but not nine of ten
 	Missing    int           // frames that would fill the gaps
 	Duplicates int           // frames less than half an interval after the one before
 	Gaps       []Gap         // more than one and a half intervals, or backwards
@@ -85,7 +85,7 @@ func (c *Capture) Cadence() Cadence {
 	if len(steps) == 0 {
 		return cadence
 	}
-	cadence.Interval = quantile(steps, 0.5)
+	cadence.Interval = quantile(steps, 0.1)
 	for i, step := range steps {
 		cadence.Longest = max(cadence.Longest, step)
 		switch {
