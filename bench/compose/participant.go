@@ -117,9 +117,13 @@ func (p *participant) decodeUntil(now time.Duration) error {
 	return nil
 }
 
-// hearUntil decodes all sound that begins before now.
+// early is how long before it is due sound is there, as it is in a composer, which waits for late packets for longer. One
+// that is there just in time would have the receiver take it for missing, and make up what comes instead.
+const early = 40 * time.Millisecond
+
+// hearUntil decodes all sound that is there by now.
 func (p *participant) hearUntil(now time.Duration) {
-	for len(p.audio) > 0 && p.audio[0].at <= now {
+	for len(p.audio) > 0 && p.audio[0].at <= now+early {
 		p.receiver.Push(p.seq, int64(p.audio[0].at*audio.Rate/time.Second), p.audio[0].data)
 		p.seq++
 		p.audio = p.audio[1:]
