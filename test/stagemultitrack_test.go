@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,8 +18,8 @@ import (
 	"github.com/footlight-live/footlight/test/judge"
 )
 
-// TestStageMultitrack publishes three sizes of a picture to a stage by Enhanced RTMP: they are simulcast layers, of which
-// subscribers and a composition get the one that suits what they show.
+// TestStageMultitrack asks in which sizes to send a picture to a stage, and publishes these by Enhanced RTMP: they are simulcast layers,
+// of which subscribers and a composition get the one that suits what they show.
 func TestStageMultitrack(t *testing.T) {
 	const index = 6
 	sizes := [][2]int{{1280, 720}, {640, 360}, {320, 180}}
@@ -26,9 +27,10 @@ func TestStageMultitrack(t *testing.T) {
 	s := harness.StartServer(t)
 	stage := s.CreateStage("studio")
 	c := createIngest(t, s, stage)
+	address := clientConfiguration(t, s, *c.StreamKey, sizes)
 	ctx, stop := context.WithCancel(t.Context())
 	published := make(chan error, 1)
-	go func() { published <- ladder.Publish(ctx, *stage.Endpoints.Rtmp+*c.StreamKey, len(sizes)) }()
+	go func() { published <- ladder.Publish(ctx, address, len(sizes)) }()
 	defer func() {
 		stop()
 		if err := <-published; err != nil {
@@ -99,6 +101,44 @@ func TestStageMultitrack(t *testing.T) {
 		}
 		seen(t, capture, settled, judge.Forever, index)
 	})
+}
+
+// clientConfiguration asks as OBS does, must be told these sizes, and returns where to publish by RTMP.
+func clientConfiguration(t *testing.T, s *harness.Server, key string, want [][2]int) (address string) {
+	t.Helper()
+	request := fmt.Sprintf(`{"service":"IVS","schema_version":"2025-01-25","authentication":%q,"client":{"supported_codecs":["h264"]},
+		"preferences":{"canvases":[{"width":1280,"height":720,"framerate":{"numerator":30,"denominator":1}}]}}`, key)
+	response, err := http.Post(s.URL+"/api/v3/GetClientConfiguration", "application/json", strings.NewReader(request))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var got struct {
+		Endpoints []struct {
+			Protocol, Authentication string
+			Template                 string `json:"url_template"`
+		} `json:"ingest_endpoints"`
+		Encoders []struct{ Width, Height int } `json:"encoder_configurations"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	var sizes [][2]int
+	for _, e := range got.Encoders {
+		sizes = append(sizes, [2]int{e.Width, e.Height})
+	}
+	if !slices.Equal(sizes, want) {
+		t.Errorf("the sizes are %v", sizes)
+	}
+	for _, e := range got.Endpoints {
+		if e.Protocol == "RTMP" {
+			address = strings.Replace(e.Template, "{stream_key}", e.Authentication, 1)
+		}
+	}
+	if address == "" {
+		t.Fatalf("no address: %+v", got)
+	}
+	return address + "?clientConfigId=1" // as OBS adds it
 }
 
 // sees judges what a subscriber has recorded.

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http/httptest"
@@ -35,11 +36,12 @@ type bench struct {
 	*Server
 	t      *testing.T
 	events *recorder
+	log    *logBuffer
 }
 
 func newBench(t *testing.T, d Directory) *bench {
-	b := &bench{t: t, events: newRecorder()}
-	b.Server = &Server{Directory: d, Observer: b.events, Log: slog.New(slog.DiscardHandler)}
+	b := &bench{t: t, events: newRecorder(), log: &logBuffer{}}
+	b.Server = &Server{Directory: d, Observer: b.events, Log: slog.New(slog.NewTextHandler(b.log, nil))}
 	b.begin(t.Context())
 	t.Cleanup(func() { b.Close() })
 	return b
@@ -54,8 +56,9 @@ type encoder struct {
 	frame  int64
 	sound  int64 // access units
 
-	size     int  // of a frame, in bytes; 0: two
-	leaveOut bool // two of three frames that are no key frames
+	size     int   // of a frame, in bytes; 0: two
+	leaveOut bool  // two of three frames that are no key frames
+	keyEvery int64 // frames; 0: 60
 }
 
 func (b *bench) connect(key string) (*encoder, error) {
@@ -89,7 +92,7 @@ func (e *encoder) write(units ...rtmp.Unit) {
 	synctest.Wait()
 }
 
-// run sends some seconds of 30 fps with a key frame every two seconds, in real time of the bubble.
+// run sends some seconds of 30 fps with a key frame every two seconds unless keyEvery says otherwise, in real time of the bubble.
 func (e *encoder) run(seconds float64) {
 	e.b.t.Helper()
 	e.runUntilCut(seconds)
@@ -103,7 +106,7 @@ func (e *encoder) runUntilCut(seconds float64) {
 	for range int(seconds*30 + 0.5) {
 		ms := e.origin + e.frame*1000/30
 		at := time.Duration(ms) * time.Millisecond
-		key := e.frame%60 == 0
+		key := e.frame%cmp.Or(e.keyEvery, 60) == 0
 		nalu := make([]byte, max(2, e.size))
 		nalu[0], nalu[1] = 0x41, 1
 		if key {

@@ -44,6 +44,7 @@ type feed struct {
 	originTicks  int64 // ... of this media time
 	sound        audioCadence
 	lastDTS      time.Duration
+	keyDTS       time.Duration // of the newest key frame of the leading picture
 
 	got          received
 	droppedSound uint64
@@ -119,6 +120,9 @@ func (f *feed) frame(p *picture, u unit.VideoFrame, now time.Time) error {
 	}
 	u.Key = u.Key || au.random
 	u.NALUs = au.nalus
+	if u.Key && (p == f.lead || f.lead == nil) {
+		f.keyDTS = u.DTS
+	}
 	if f.leaps(p, u.DTS) {
 		if err := f.interrupt(); err != nil {
 			return err
@@ -149,6 +153,14 @@ func (f *feed) frame(p *picture, u unit.VideoFrame, now time.Time) error {
 	f.probe = append(f.probe, held{u, now})
 	p.millis = append(p.millis, u.DTS.Milliseconds())
 	return f.startWhenReady()
+}
+
+// sinceKey is how long the leading picture has had no key frame.
+func (f *feed) sinceKey() time.Duration {
+	if !f.started {
+		return 0
+	}
+	return f.lastDTS - f.keyDTS
 }
 
 // leaps tells whether a timestamp is far from the newest of its picture, and of all.

@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// sparseKeys is how far apart key frames may be without a word in the log. Encoders that are not told otherwise have one in 250
+// pictures: OBS does.
+const sparseKeys = 4 * time.Second
+
 // measure runs once a second.
 func (l *live) measure(now time.Time) {
 	l.checkChallenger(now)
@@ -34,6 +38,11 @@ func (l *live) measure(now time.Time) {
 	}
 	for _, p := range l.in.feed.pictures {
 		p.measure()
+	}
+	if in := l.in; in.coder == nil && !in.sparse && in.feed.sinceKey() > sparseKeys {
+		in.sparse = true
+		l.log.Warn("key frames are far apart: who begins to watch waits for the next one; set the encoder's key-frame interval to 2 s",
+			"remote", in.remote, "since", in.feed.sinceKey())
 	}
 	l.judge(l.meter.measure(now, l.muxer.Load().EndTime(), n, l.in.constantRate(), l.shown.Load().Health))
 }

@@ -22,6 +22,7 @@ type ingest struct {
 	feed  feed
 
 	came   time.Time
+	sparse bool // it was told that its key frames are far apart
 	tape   Sink // nil: not recorded
 	gone   func()
 	taping *picture // which is recorded

@@ -3,6 +3,7 @@ package channel
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,4 +243,21 @@ func TestFramesAreMissing(t *testing.T) {
 			t.Errorf("events %s", got)
 		}
 	})
+}
+
+// TestSparseKeyFrames has the log say once what nobody can mend but the encoder.
+func TestSparseKeyFrames(t *testing.T) {
+	for keyEvery, want := range map[int64]int{60: 0, 115: 0, 250: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, directory{})
+			e := b.mustConnect(secureKey)
+			e.keyEvery = keyEvery
+			e.run(30)
+			if n := strings.Count(b.log.String(), "key frames are far apart"); n != want {
+				t.Errorf("a key frame in %d pictures: the log says so %d times", keyEvery, n)
+			}
+			e.pub.Close(true, nil)
+			synctest.Wait()
+		})
+	}
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/footlight-live/footlight/internal/arn"
-	"github.com/footlight-live/footlight/internal/channel"
 )
 
 // ClientConfigurationPath is where encoders ask in which sizes to send their picture, and for a key to send them with.
@@ -133,16 +132,11 @@ type clientRefusal string
 func (r clientRefusal) Error() string { return string(r) }
 
 func (c *Control) configureClient(ctx context.Context, in clientConfigurationRequest) (clientConfiguration, error) {
-	id, ok := c.channelOfKey(in.Authentication)
-	if !ok {
-		return clientConfiguration{}, clientRefusal("The stream key is unknown.")
+	offer := c.channelOffer
+	if IsIngestKey(in.Authentication) {
+		offer = c.stageOffer
 	}
-	if _, err := c.ResolveStreamKey(ctx, in.Authentication); errors.Is(err, channel.ErrUnknownStreamKey) {
-		return clientConfiguration{}, clientRefusal("The stream key is unknown.")
-	} else if err != nil {
-		return clientConfiguration{}, err
-	}
-	r, _, err := c.channels.Get(ctx, id)
+	o, err := offer(ctx, in.Authentication)
 	if err != nil {
 		return clientConfiguration{}, err
 	}
@@ -151,8 +145,6 @@ func (c *Control) configureClient(ctx context.Context, in clientConfigurationReq
 		picture = in.Preferences.Canvases[0]
 	}
 	switch {
-	case !r.Multitrack.Enabled || r.StreamKey == nil:
-		return clientConfiguration{}, clientRefusal("Multitrack input is not enabled for this channel: switch multitrack video off in the encoder, or enable it with UpdateChannel.")
 	case in.Client.Codecs != nil && !slices.Contains(in.Client.Codecs, "h264"):
 		return clientConfiguration{}, clientRefusal("The encoder has no H.264.")
 	case !picture.valid():
@@ -164,27 +156,15 @@ func (c *Control) configureClient(ctx context.Context, in clientConfigurationReq
 			{Codec: "aac", Track: 1, Channels: 2, Settings: map[string]any{"bitrate": ladderAudio}},
 		}},
 	}
-	for _, rung := range ladderOf(picture, channel.Resolution(r.Multitrack.MaximumResolution), in.Preferences.MaximumBitRate, in.Preferences.MaximumTracks) {
-		out.Encoders = append(out.Encoders, rung.encoder(in.Client.Encoders))
+	for _, rung := range o.ladder(picture, in.Preferences.MaximumBitRate, in.Preferences.MaximumTracks) {
+		out.Encoders = append(out.Encoders, o.encoder(rung, in.Client.Encoders))
 	}
 	if len(out.Encoders) == 0 {
-		return clientConfiguration{}, clientRefusal("None of the sizes that this channel takes fits the encoder's picture.")
+		return clientConfiguration{}, clientRefusal("None of the sizes that this channel or stage takes fits the encoder's picture.")
 	}
-	key := c.multitrackKey(r.ID, *r.StreamKey, c.Now().Add(multitrackKeyLife))
-	out.Endpoints = []ingestEndpoint{{"RTMPS", c.urls().RTMPS + "{stream_key}", key}}
-	if r.InsecureIngest {
-		out.Endpoints = append(out.Endpoints, ingestEndpoint{"RTMP", c.urls().RTMP + "{stream_key}", key})
+	out.Endpoints = []ingestEndpoint{{"RTMPS", c.urls().RTMPS + "{stream_key}", o.key}}
+	if o.allowPlain {
+		out.Endpoints = append(out.Endpoints, ingestEndpoint{"RTMP", c.urls().RTMP + "{stream_key}", o.key})
 	}
 	return out, nil
-}
-
-// encoder says how to encode a rung: on the graphics card where the encoder has said that it can, else on the processor.
-func (r rung) encoder(supported []string) encoderConfiguration {
-	e := encoderConfiguration{Type: "obs_x264", Width: r.width, Height: r.height, FrameRate: r.rate, Settings: map[string]any{
-		"rate_control": "CBR", "bitrate": r.bitRate, "keyint_sec": ladderKeySeconds, "profile": "main", "preset": "veryfast",
-	}}
-	if nvenc := "obs_nvenc_h264_tex"; slices.Contains(supported, nvenc) {
-		e.Type, e.Settings["preset"] = nvenc, "p4"
-	}
-	return e
 }

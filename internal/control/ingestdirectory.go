@@ -2,9 +2,14 @@ package control
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/footlight-live/footlight/internal/ingest"
 	"github.com/footlight-live/footlight/internal/stage"
@@ -17,11 +22,33 @@ const ingestKey = "rt"
 // IsIngestKey tells whether a stream key is one of an ingest configuration, valid or not.
 func IsIngestKey(key string) bool { return strings.HasPrefix(key, ingestKey+"_") }
 
-// ResolveIngestKey says whom a stream key rt_<account>_<region>_<id>_<secret> lets in; see ingest.Directory. With redundant
-// ingest the keys of the two streams open it, and the configuration's own does not.
+// isDerivedIngestKey tells whether a stream key has the form of derivedIngestKey.
+func isDerivedIngestKey(key string) bool { return strings.Count(key, "_") == 5 }
+
+// derivedIngestKey is rt_<account>_<region>_<id>_<end>_<secret>, which opens what own opens until end, in Unix seconds. It is
+// computed from that one, so that nothing of it is stored and it dies with it.
+func (c *Control) derivedIngestKey(own string, end time.Time) string {
+	public := own[:strings.LastIndexByte(own, '_')+1] + strconv.FormatInt(end.Unix(), 10)
+	mac := hmac.New(sha256.New, c.ingestSecret)
+	mac.Write([]byte(public + "\x00" + own))
+	return public + "_" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// opensIngest tells whether a key is own, or was derived from it and still holds.
+func (c *Control) opensIngest(key, own string) bool {
+	if !isDerivedIngestKey(key) {
+		return same(key, own)
+	}
+	seconds, err := strconv.ParseInt(strings.Split(key, "_")[4], 10, 64)
+	end := time.Unix(seconds, 0)
+	return err == nil && c.Now().Before(end) && same(key, c.derivedIngestKey(own, end))
+}
+
+// ResolveIngestKey says whom a stream key rt_<account>_<region>_<id>_<secret>, or one that was derived from it, lets in; see
+// ingest.Directory. With redundant ingest the keys of the two streams open it, and the configuration's own does not.
 func (c *Control) ResolveIngestKey(ctx context.Context, key string) (ingest.Credential, error) {
 	parts := strings.Split(key, "_")
-	if len(parts) != 5 || parts[0] != ingestKey || parts[1] != c.Account.ID || parts[2] != c.Account.Region || parts[3] == "" {
+	if len(parts) != 5 && !isDerivedIngestKey(key) || parts[0] != ingestKey || parts[1] != c.Account.ID || parts[2] != c.Account.Region || parts[3] == "" {
 		return ingest.Credential{}, ingest.ErrUnknownKey
 	}
 	r, _, err := c.ingests.Get(ctx, parts[3])
@@ -36,13 +63,13 @@ func (c *Control) ResolveIngestKey(ctx context.Context, key string) (ingest.Cred
 		return ingest.Credential{}, fmt.Errorf("resolve stream key: %w", err)
 	}
 	if r.Redundant == nil {
-		if !same(key, c.ingestKey(r.ID, r.Secret)) {
+		if !c.opensIngest(key, c.ingestKey(r.ID, r.Secret)) {
 			return out, ingest.ErrUnknownKey
 		}
 		return out, nil
 	}
 	for i, x := range r.Redundant {
-		if same(key, c.ingestKey(r.ID, x.Secret)) {
+		if c.opensIngest(key, c.ingestKey(r.ID, x.Secret)) {
 			physical := out.Grant
 			physical.ParticipantID, physical.Backstage = x.ParticipantID, true
 			out.Stream, out.Physical = i, &physical

@@ -136,7 +136,7 @@ func (d *Doctor) rtmps(ctx context.Context) (string, error) {
 		pool.AddCert(c)
 	}
 	if _, err := certificates[0].Verify(x509.VerifyOptions{DNSName: host, Intermediates: pool}); err != nil {
-		return address + ", its certificate trusted by encoders that do not verify (OBS, FFmpeg)", nil
+		return address + ", its certificate trusted by encoders that do not verify (FFmpeg), not by OBS", nil
 	}
 	return address, nil
 }

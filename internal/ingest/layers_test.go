@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"strings"
 	"testing"
@@ -203,6 +204,26 @@ func TestMultitrackRules(t *testing.T) {
 			t.Errorf("%s: the encoder was not cut", code)
 		}
 		d.Close(false, nil)
+	}
+}
+
+// TestSparseKeyFrames has the log say once that subscribers wait.
+func TestSparseKeyFrames(t *testing.T) {
+	r := newRig(t)
+	var log bytes.Buffer
+	r.Log = slog.New(slog.NewTextHandler(&log, nil))
+	c := newClip(t, "160x90")
+	delta := clip{c.params, c.units[1:2]}
+	d := r.plug("rt_one")
+	d.write(stereo())
+	d.announce(map[int]clip{0: c})
+	d.roll(1, map[int]clip{0: c})
+	d.roll(130, map[int]clip{0: delta})
+	d.Close(true, nil)
+	r.happens("one LEFT", 1)
+	r.Close() // nothing writes the log any more
+	if n := strings.Count(log.String(), "key frames are far apart"); n != 1 {
+		t.Errorf("the log says so %d times: %s", n, log.String())
 	}
 }
 

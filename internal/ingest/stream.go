@@ -15,7 +15,8 @@ import (
 type track struct {
 	number int // the encoder's
 	sets   parameterSets
-	begun  bool // a key frame came
+	begun  bool          // a key frame came
+	key    time.Duration // time of the newest
 }
 
 // stream is what one encoder sends, across its reconnections: one participant. The goroutine of its live ingest owns it.
@@ -37,6 +38,7 @@ type stream struct {
 
 	picture, heardSound bool // a key frame, and sound, came over this connection
 	started             bool // others see it publish
+	sparse              bool // the log has that key frames are far apart
 }
 
 func newStream(l *live, feed *stage.Feed) *stream {
@@ -87,6 +89,9 @@ func (s *stream) close() {
 	close(s.gone)
 	s.audio.Close()
 }
+
+// sparseKeys is how far apart key frames may be without a word in the log.
+const sparseKeys = 4 * time.Second
 
 // take handles what the encoder sent. An error is what a stage does not take.
 func (s *stream) take(u rtmp.Unit, arrived time.Time) *stage.Error {
@@ -164,6 +169,12 @@ func (s *stream) video(layer int, f rtmp.VideoFrame, now time.Duration) *stage.E
 		return nil // nobody can start here
 	}
 	t.begun, s.picture = true, true
+	if p.idr {
+		t.key = at
+	} else if at-t.key > sparseKeys && !s.sparse {
+		s.sparse = true
+		s.live.log.Warn("key frames are far apart: who subscribes waits for the next one; set the encoder's key-frame interval to 1 s", "participant", s.participant())
+	}
 	at = max(at+f.PTS-f.DTS, s.shown[layer]+time.Millisecond)
 	s.shown[layer] = at
 	payloads := p.payloads()
