@@ -110,7 +110,11 @@ func (r *rig) frame() {
 // until sends frames, faster than in reality, until a picture of later than now comes.
 func (r *rig) until(what string) ladder.Picture {
 	r.t.Helper()
-	after := r.at()
+	return r.untilAfter(r.at(), what)
+}
+
+func (r *rig) untilAfter(after time.Duration, what string) ladder.Picture {
+	r.t.Helper()
 	timeout := time.After(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -135,7 +139,7 @@ func TestProcessIsReplaced(t *testing.T) {
 		r.until("pictures come")
 	}
 	first := r.PID()
-	before := r.n
+	before, crashed := r.n, r.at()
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +147,7 @@ func TestProcessIsReplaced(t *testing.T) {
 		r.frame()
 		time.Sleep(10 * time.Millisecond) // paces the publisher; nothing is waited for
 	}
-	p := r.until("pictures come back after a crash")
+	p := r.untilAfter(crashed, "pictures come back after a crash")
 	if !p.Frames[0].Key || len(p.Tracks) != 1 || len(p.Frames) != 1 {
 		t.Errorf("the first picture after a crash: key %v, %d tracks", p.Frames[0].Key, len(p.Tracks))
 	}
