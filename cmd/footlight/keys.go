@@ -24,9 +24,13 @@ type keysCreateCommand struct {
 }
 
 func (c *keysCreateCommand) Run() error {
+	unused := checkDataDir(c.DataDir) != nil
 	key, err := accesskey.Create(c.DataDir, c.Description, c.ReadOnly)
 	if err != nil {
 		return err
+	}
+	if unused { // a first server may want a key of its own, but it may as well be a wrong --data-dir
+		fmt.Fprintf(os.Stderr, "footlight: no server has run with %s yet: this key is for one that you start there\n", c.DataDir)
 	}
 	fmt.Printf("AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n", key.ID, key.Secret)
 	return nil

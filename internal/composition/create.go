@@ -96,7 +96,7 @@ func (m *Manager) hasComposer() bool {
 	if err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
 		return true
 	}
-	m.Log.Error("no composer program", "path", m.Composer, "error", err)
+	m.Log.Error("no composer program: compositions will be refused; build it with `make build`, or name it with --composer", "path", m.Composer, "error", err)
 	return false
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 
 	"github.com/footlight-live/footlight/internal/channel"
@@ -19,7 +20,10 @@ const (
 )
 
 // oneChannel is the control plane's part (channel.Directory).
-type oneChannel struct{ private, normal, fragmented bool }
+type oneChannel struct {
+	private, normal, fragmented bool
+	gate                        channel.Gate
+}
 
 func (d oneChannel) ResolveStreamKey(_ context.Context, key string) (channel.Publisher, error) {
 	if key != testKey {
@@ -56,7 +60,7 @@ func newStudioOf(t *testing.T, d oneChannel) *studio {
 
 func (s *studio) start(d oneChannel) {
 	s.t.Helper()
-	s.live = &channel.Server{RTMPAddr: "127.0.0.1:0", Directory: d, Log: slog.New(slog.DiscardHandler)}
+	s.live = &channel.Server{RTMPAddr: "127.0.0.1:0", Directory: d, Gate: d.gate, Log: slog.New(slog.DiscardHandler)}
 	if err := s.live.Start(context.Background()); err != nil {
 		s.t.Fatal(err)
 	}
@@ -212,7 +216,34 @@ func TestWatchRefused(t *testing.T) {
 	s := newStudioOf(t, oneChannel{private: true})
 	s.publish(testPicture)
 	p := open(t, s.link("channel="+testChannel), desktop)
-	p.awaitText("curtain", "This channel needs a token")
+	p.awaitText("curtain", "Playback is refused")
+	p.awaitText("curtain", "This channel is private") // the server's words
+}
+
+// oneUse is a gate that admits whoever comes first, as a token that works once does.
+type oneUse struct{ used atomic.Bool }
+
+func (g *oneUse) AdmitViewer(context.Context, channel.Viewing) (channel.Grant, error) {
+	if g.used.Swap(true) {
+		return channel.Grant{}, channel.Denied{Code: "token_used", Message: "the playback token has been used"}
+	}
+	return channel.Grant{}, nil
+}
+
+func (*oneUse) ViewerRevoked(string, string, int64) bool { return false }
+
+// TestWatchOnce: the page begins one playback session, so that a token that works once is enough, and it is one viewer.
+func TestWatchOnce(t *testing.T) {
+	s := newStudioOf(t, oneChannel{private: true, gate: &oneUse{}})
+	p := open(t, s.link("channel="+testChannel), desktop)
+	p.awaitText("curtain", "This channel is offline") // which uses nothing up
+	s.publish(testPicture)
+	p.awaitPlaying()
+	if live, _ := s.live.Stream(oneChannel{}.channel().ARN); live.ViewerCount != 1 {
+		t.Errorf("the page counts as %d viewers, want 1", live.ViewerCount)
+	}
+	other := open(t, s.link("channel="+testChannel), desktop)
+	other.awaitText("curtain", "The playback token has been used.")
 }
 
 func TestWatchAddresses(t *testing.T) {

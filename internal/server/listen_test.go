@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +31,28 @@ func TestListenError(t *testing.T) {
 	} {
 		ingest := map[string]string{"--rtmp-addr": "127.0.0.1:1935", "--rtmps-addr": "127.0.0.1:1936", "--srt-addr": ""}
 		if got := listenError("ingest", c.err, ingest).Error(); !strings.Contains(got, c.want) || strings.Contains(got, c.hidden) {
+			t.Errorf("%v: %s", c.err, got)
+		}
+	}
+}
+
+// TestDataDirError: a data dir that takes no files is named, with the flag.
+func TestDataDirError(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&os.PathError{Op: "open", Path: "/srv/x", Err: syscall.EACCES}, "open /srv/x: permission denied: choose a data dir (--data-dir) that"},
+		{&os.PathError{Op: "open", Path: "/srv/x", Err: syscall.EROFS}, "choose a data dir (--data-dir) that"},
+		{&os.PathError{Op: "write", Path: "/srv/x", Err: syscall.ENOSPC}, "make room on the disk of the data dir (--data-dir)"},
+		{errors.New("odd"), "odd"},
+		{(&Server{Config: Config{DataDir: file}}).openState(t.Context(), t.Context()), "make the data dir (--data-dir " + file + ")"},
+	} {
+		if got := dataDirError(c.err); !strings.Contains(got.Error(), c.want) {
 			t.Errorf("%v: %s", c.err, got)
 		}
 	}

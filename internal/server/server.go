@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
@@ -110,11 +111,11 @@ func (s *Server) Close() {
 
 func (s *Server) onClose(f func()) { s.closers = append(s.closers, f) }
 
-func (s *Server) openState(ctx, _ context.Context) error {
+func (s *Server) openState(ctx, _ context.Context) (err error) {
+	defer func() { err = dataDirError(err) }()
 	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
-		return fmt.Errorf("make the data dir (--data-dir): %w", err)
+		return fmt.Errorf("make the data dir (--data-dir %s): %w", s.DataDir, err)
 	}
-	var err error
 	if s.keys, err = accesskey.Open(s.DataDir); err != nil {
 		return err
 	}
@@ -129,6 +130,17 @@ func (s *Server) openState(ctx, _ context.Context) error {
 	}
 	s.onClose(func() { s.store.Close() })
 	return nil
+}
+
+// dataDirError adds what the user can do about a data dir that does not take files.
+func dataDirError(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: choose a data dir (--data-dir) that belongs to the user who runs the server", err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: make room on the disk of the data dir (--data-dir)", err)
+	}
+	return err
 }
 
 // listen opens the HTTP address first, since every other part hands out URLs that hold it.

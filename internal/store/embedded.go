@@ -18,6 +18,9 @@ func startEmbedded(dir string, log *slog.Logger) (*server.Server, error) {
 		StoreDir:   filepath.Join(dir, "nats"),
 		SyncAlways: true, // an acknowledged write is on disk
 		NoSigs:     true, // signals are the program's business
+		// The disk is the limit. Left to itself the server reserves what streams may grow to from three quarters of what is
+		// free at its start, and with 300 MB free there would be no start at all.
+		JetStreamMaxStore: server.JetStreamMaxStoreDefault,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: prepare the embedded nats server in %s: %w", dir, err)

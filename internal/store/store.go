@@ -106,12 +106,19 @@ func where(opts Options) string {
 	return opts.Dir
 }
 
-// Ping returns nil while the store answers. It waits no longer than ctx, and 5 s at most.
+// Ping returns nil while the store answers and can write. It waits no longer than ctx, and 5 s at most.
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if _, err := s.js.AccountInfo(ctx); err != nil {
 		return fmt.Errorf("store: ping: %w", err)
+	}
+	if s.server == nil {
+		return nil
+	}
+	// After one write that failed, as on a full disk, the embedded server takes no more for that stream until it starts again.
+	if h := s.server.Healthz(nil); h.Error != "" {
+		return fmt.Errorf("store: %s: make room on the disk, then start footlight again", h.Error)
 	}
 	return nil
 }

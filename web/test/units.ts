@@ -232,11 +232,12 @@ const tests: Record<string, () => void | Promise<void>> = {
   "playlists tell whether a channel is live": async () => {
     const never = new AbortController().signal;
     const list = (...lines: string[]) => URL.createObjectURL(new Blob([["#EXTM3U", ...lines].join("\n")]));
-    equal(await probe(list("#EXT-X-STREAM-INF:BANDWIDTH=1", list("#EXTINF:2,", "a.m4s")), never), "live");
-    equal(await probe(list("#EXT-X-STREAM-INF:BANDWIDTH=1", list("#EXTINF:2,", "a.m4s", "#EXT-X-ENDLIST")), never), "ended");
-    equal(await probe(list("#EXTINF:2,", "a.m4s", "#EXT-X-ENDLIST"), never), "ended");
-    equal(await probe(list(), never), "offline");
-    equal(await probe("blob:null/gone", never), "away");
+    const is = async (url: string) => (await probe(url, never)).is;
+    equal(await is(list("#EXT-X-STREAM-INF:BANDWIDTH=1", list("#EXTINF:2,", "a.m4s"))), "live");
+    equal(await is(list("#EXT-X-STREAM-INF:BANDWIDTH=1", list("#EXTINF:2,", "a.m4s", "#EXT-X-ENDLIST"))), "ended");
+    equal(await is(list("#EXTINF:2,", "a.m4s", "#EXT-X-ENDLIST")), "ended");
+    equal(await is(list()), "offline");
+    equal(await is("blob:null/gone"), "away");
   },
 };
 

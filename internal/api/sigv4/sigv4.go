@@ -78,7 +78,7 @@ func (v *Verifier) Verify(r *http.Request) (Identity, []byte, error) {
 	secret, ok := v.Keys.Lookup(sig.accessKeyID)
 	if !ok {
 		return Identity{}, nil, &Error{Code: CodeUnrecognizedClient, Status: http.StatusForbidden,
-			Message: "The security token included in the request is invalid: no such access key id."}
+			Message: "The security token included in the request is invalid: no such access key id. Keys are those that `footlight env` and `footlight keys create` print, with the data dir of this server."}
 	}
 	body, err := v.readBody(r)
 	if err != nil {

@@ -137,6 +137,9 @@ func ParseConfig(data []byte) (Config, error) {
 	if name, ok := unknownMember(err); ok {
 		err = fmt.Errorf("no member is called %s", name)
 	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		err = fmt.Errorf("%s cannot be a %s", wrong.Field[strings.LastIndex(wrong.Field, ".")+1:], wrong.Value)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("parse layout: %w", err)
 	}

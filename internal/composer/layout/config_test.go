@@ -46,7 +46,7 @@ func TestParseConfigErrors(t *testing.T) {
 		`{"pip":{"pipOffset":-3}}`:              "pipOffset",
 		`{"pip":{"pipBehavior":"static"}}`:      "pipBehavior",
 		`{"pip":{"pipPosition":"MIDDLE"}}`:      "pipPosition",
-		`{"grid":{"gridGap":"two"}}`:            "gridGap",
+		`{"grid":{"gridGap":"two"}}`:            "gridGap cannot be a string",
 		`{"grid":{"gap":3}}`:                    `no member is called "gap"`,
 		`{"gird":{}}`:                           `no member is called "gird"`,
 		`{} {}`:                                 "more than one",

@@ -61,7 +61,8 @@ export class Look {
 
   #mark(): void {
     const same = this.#text.value === this.#onAir;
-    byId("on-air").textContent = same ? "On the air" : "Changed, not on the air";
+    const ended = this.#now?.endTime !== undefined;
+    byId("on-air").textContent = ended ? "" : same ? "On the air" : "Changed, not on the air";
     byId("on-air").dataset["state"] = same ? "live" : "connecting";
     byId<HTMLButtonElement>("revert").disabled = same;
   }

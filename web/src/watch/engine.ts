@@ -1,4 +1,4 @@
-import Hls, { type LevelDetails } from "hls.js";
+import Hls, { type HlsConfig, type LevelDetails } from "hls.js";
 import { pace } from "./pace";
 
 /** How a stream went: it was over, or it broke and may be there again. */
@@ -22,6 +22,7 @@ export class Engine {
   constructor(
     readonly video: HTMLVideoElement,
     url: string,
+    multivariant: string,
   ) {
     this.outcome = new Promise((resolve) => (this.#end = resolve));
     const hls = new Hls({
@@ -32,6 +33,7 @@ export class Engine {
       backBufferLength: 20,
       // After a stall stay a little further back, not a whole second.
       liveSyncOnStallIncrease: 0.25,
+      pLoader: loaderKnowing(multivariant),
     });
     this.hls = hls;
     hls.on(Hls.Events.MANIFEST_PARSED, () => void video.play().catch(() => undefined));
@@ -99,6 +101,20 @@ export class Engine {
     if (rate === "jump") this.toEdge();
     else if (video.playbackRate !== rate) video.playbackRate = rate;
   }
+}
+
+/**
+ * A loader of playlists that has the multivariant one already. To ask for it again would begin a second playback session:
+ * the server would count two viewers, and a playback token that works once has been used by the first.
+ */
+function loaderKnowing(multivariant: string): HlsConfig["pLoader"] {
+  type Loader = InstanceType<NonNullable<HlsConfig["pLoader"]>>;
+  return class extends (Hls.DefaultConfig.loader as NonNullable<HlsConfig["pLoader"]>) {
+    override load(...[context, config, callbacks]: Parameters<Loader["load"]>): void {
+      if (context.type !== "manifest") super.load(context, config, callbacks);
+      else queueMicrotask(() => callbacks.onSuccess({ url: context.url, data: multivariant }, this.stats, context, undefined));
+    }
+  };
 }
 
 /** Where the buffered media ends; 0 where there is none. */

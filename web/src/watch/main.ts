@@ -25,9 +25,9 @@ const sayings: Record<PlayerState, Saying> = {
   checking: { status: "connecting", pill: "Connecting…", title: "Connecting…", text: "" },
   playing: { status: "live", pill: "Live", title: "", text: "" },
   reconnecting: { status: "reconnecting", pill: "Reconnecting…", title: "The server is out of reach", text: "Playback goes on by itself when it is back." },
-  offline: { status: "offline", pill: "Offline", title: "This channel is offline", text: "Keep this page open: it starts by itself when the stream goes live." },
+  offline: { status: "offline", pill: "Offline", title: "This channel is offline", text: "Keep this page open: it starts by itself when the stream goes live. Should it be live already? Then compare the address below with the channel's playback URL." },
   ended: { status: "ended", pill: "Ended", title: "The stream has ended", text: "Keep this page open: the next one starts by itself." },
-  refused: { status: "offline", pill: "Refused", title: "This channel needs a token", text: "Open the playback URL with its ?token=… or ask for a new one." },
+  refused: { status: "offline", pill: "Refused", title: "Playback is refused", text: "A private channel needs ?token=… at the end of its playback URL." },
 };
 
 let player: Player | undefined;
@@ -37,10 +37,12 @@ function showState(state: PlayerState): void {
   frame.dataset["state"] = state;
   setStatus(status, pill);
   byId("curtain-title").textContent = title;
-  byId("curtain-text").textContent = text;
+  byId("curtain-text").textContent = state === "refused" && player?.reason ? sentence(player.reason) : text;
   byId("open").hidden = state !== "idle";
   showSound();
 }
+
+const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 function showSound(): void {
   const silent = video.muted || video.volume === 0;

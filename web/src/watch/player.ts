@@ -30,6 +30,7 @@ const pollLast = 4000;
 export class Player extends Emitter<{ state: PlayerState }> {
   #engine: Engine | undefined;
   #state: PlayerState = "idle";
+  #reason = "";
   #life = new AbortController();
 
   constructor(
@@ -42,6 +43,11 @@ export class Player extends Emitter<{ state: PlayerState }> {
 
   get state(): PlayerState {
     return this.#state;
+  }
+
+  /** Why the server refused last, in its words; may be empty. */
+  get reason(): string {
+    return this.#reason;
   }
 
   /** The present engine's hls.js; undefined between streams, and with the browser's own HLS. */
@@ -82,25 +88,28 @@ export class Player extends Emitter<{ state: PlayerState }> {
   async #run(): Promise<void> {
     const signal = this.#life.signal;
     this.#become("checking");
+    let session = ""; // the newest multivariant playlist
     for (let wait = pollFirst; !signal.aborted; ) {
-      const found = await probe(this.url, signal);
+      const { is, multivariant = session, reason = "" } = await probe(this.url, signal, session);
       if (signal.aborted) return;
-      if (found === "live") {
-        const outcome = this.native ? await this.#playNative(signal) : await this.#playHls(signal);
+      session = multivariant;
+      this.#reason = reason;
+      if (is === "live") {
+        const outcome = this.native ? await this.#playNative(signal) : await this.#playHls(session, signal);
         if (signal.aborted) return;
         wait = pollFirst;
         this.#become(outcome === "ended" ? "ended" : "reconnecting");
       } else {
-        this.#become(stateOf(found, this.#state));
+        this.#become(stateOf(is, this.#state));
       }
       await delay(wait, signal);
       wait = Math.min(wait * 1.5, pollLast);
     }
   }
 
-  async #playHls(signal: AbortSignal): Promise<Outcome> {
+  async #playHls(multivariant: string, signal: AbortSignal): Promise<Outcome> {
     const { video } = this;
-    const engine = new Engine(video, this.url);
+    const engine = new Engine(video, this.url, multivariant);
     this.#engine = engine;
     const stop = () => engine.destroy();
     signal.addEventListener("abort", stop);

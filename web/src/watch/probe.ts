@@ -4,30 +4,60 @@
  */
 export type Availability = "live" | "ended" | "offline" | "refused" | "away";
 
-/** Asks the playlists, which is what tells the truth for any HLS server. Never throws. */
-export async function probe(url: string, signal: AbortSignal): Promise<Availability> {
+/** What the playlists say. */
+export interface Finding {
+  is: Availability;
+  /** The multivariant playlist, where it could be read. It begins a playback session: play by this one, not by another. */
+  multivariant?: string;
+  /** Why it is refused, in the server's words. */
+  reason?: string;
+}
+
+/**
+ * Asks the playlists, which is what tells the truth for any HLS server. Never throws. A session is a multivariant playlist
+ * that was read before: it goes on where a token that works once opens no other.
+ */
+export async function probe(url: string, signal: AbortSignal, session = ""): Promise<Finding> {
   try {
-    const multivariant = await read(url, signal);
-    if (typeof multivariant === "number") return refusal(multivariant);
+    const first = await read(url, signal);
+    if (!first.ok && !(refuses(first) && session !== "")) return failure(first);
+    const multivariant = first.ok ? first.text : session;
     const variant = firstURI(multivariant);
-    if (variant === undefined) return "offline";
-    if (multivariant.includes("#EXTINF")) return verdict(multivariant); // a media playlist by itself
+    if (variant === undefined) return { is: "offline" };
+    if (multivariant.includes("#EXTINF")) return { is: verdict(multivariant), multivariant }; // a media playlist by itself
     const media = await read(new URL(variant, url).href, signal);
-    return typeof media === "number" ? refusal(media) : verdict(media);
+    return media.ok ? { is: verdict(media.text), multivariant } : { ...failure(media), multivariant };
   } catch {
-    return "away";
+    return { is: "away" };
   }
 }
 
-/** The text, or the status where it is not 200. */
-async function read(url: string, signal: AbortSignal): Promise<string | number> {
-  const response = await fetch(url, { cache: "no-store", signal: AbortSignal.any([signal, AbortSignal.timeout(8000)]) });
-  return response.ok ? await response.text() : response.status;
+interface Answer {
+  ok: boolean;
+  status: number;
+  text: string;
 }
 
-function refusal(status: number): Availability {
-  if (status === 401 || status === 403) return "refused";
-  return status >= 500 ? "away" : "offline";
+async function read(url: string, signal: AbortSignal): Promise<Answer> {
+  const response = await fetch(url, { cache: "no-store", signal: AbortSignal.any([signal, AbortSignal.timeout(8000)]) });
+  return { ok: response.ok, status: response.status, text: await response.text() };
+}
+
+const refuses = ({ status }: Answer) => status === 401 || status === 403;
+
+function failure(answer: Answer): Finding {
+  if (refuses(answer)) return { is: "refused", reason: reasonIn(answer.text) };
+  return { is: answer.status >= 500 ? "away" : "offline" };
+}
+
+/** The text of the first error, in the form that IVS has for playback: [{"error": …}]. */
+function reasonIn(text: string): string {
+  try {
+    const [first] = JSON.parse(text) as { error?: unknown }[];
+    return typeof first?.error === "string" ? first.error : "";
+  } catch {
+    return ""; // another kind of server
+  }
 }
 
 function verdict(mediaPlaylist: string): Availability {
