@@ -1,12 +1,14 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // sample has every kind of member that the generator emits.
@@ -39,10 +41,14 @@ func TestDecode(t *testing.T) {
 		{`{"Name":"other case","NAME":"x","unknown":{"deep":[1]},"-":"a","Arn":"a"}`, sample{}},
 		{`{"small":2147483647,"large":-9223372036854775808,"rate":29.97}`,
 			sample{Small: new(int32(2147483647)), Large: new(int64(-9223372036854775808)), Rate: new(29.97)}},
+		{`{"unknown":[1,-2.5e+3,true,false,null,"x\\",{"a":[[]]}],"small":7}`, sample{Small: new(int32(7))}},
 		{`{"small":3e1,"large":5.0,"rate":30}`, sample{Small: new(int32(30)), Large: new(int64(5)), Rate: new(30.0)}},
 		{`{"when":"2026-01-01T13:00:00.345+01:00"}`, sample{When: noon}},
 		{`{"inner":{"inner":{"name":"\u00e9\n"}},"inners":[{"small":1},{}]}`,
 			sample{Inner: &sample{Inner: &sample{Name: new("é\n")}}, Inners: []sample{{Small: new(int32(1))}, {}}}},
+		{` { "name" : "\"\\\u00e9" , "inners" : [ { "small" : 1 , "names" : [ ] } ] , "flag" : true } `,
+			sample{Name: new(`"\é`), Inners: []sample{{Small: new(int32(1)), Names: []string{}}}, Flag: new(true)}},
+		{`{"name":"first","name":"last","tags":{"k":"first","k":"last"}}`, sample{Name: new("last"), Tags: map[string]string{"k": "last"}}},
 		{`{"names":["a",""],"tags":{"":"x","k":""}}`, sample{Names: []string{"a", ""}, Tags: map[string]string{"": "x", "k": ""}}},
 	} {
 		var got sample
@@ -57,8 +63,8 @@ func TestDecodeRefuses(t *testing.T) {
 	for _, c := range []struct{ body, code, want string }{
 		{`{`, serialization, "not valid JSON"},
 		{`{"name":}`, serialization, "not valid JSON"},
-		{`{} {}`, serialization, "after the object"},
-		{`{}]`, serialization, "after the object"},
+		{`{} {}`, serialization, "after top-level value"},
+		{`{}]`, serialization, "after top-level value"},
 		{`[]`, serialization, "not a list"},
 		{`null`, serialization, "not null"},
 		{`"x"`, serialization, "not a string"},
@@ -154,4 +160,41 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%s became %s, %v", text, second, err)
 		}
 	})
+}
+
+// FuzzParse: valid JSON is what encoding/json says that it is.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(` {"a":"x\"\\\u00e9\ud800","b":[1,-2.5e+3,true,false,null,[],{}],"a":{"b": "" }} `))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if !utf8.Valid(text) || !json.Valid(text) {
+			return
+		}
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		var want any
+		if err := d.Decode(&want); err != nil {
+			t.Fatal(err)
+		}
+		p := parser{text}
+		if got := asMaps(p.value()); !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s is %#v, want %#v", text, got, want)
+		}
+	})
+}
+
+// asMaps turns the objects in a value into what encoding/json makes of them.
+func asMaps(x any) any {
+	switch x := x.(type) {
+	case object:
+		out := map[string]any{}
+		for _, m := range x {
+			out[m.name] = asMaps(m.value)
+		}
+		return out
+	case []any:
+		for i := range x {
+			x[i] = asMaps(x[i])
+		}
+	}
+	return x
 }

@@ -103,7 +103,7 @@ func TestOutputText(t *testing.T) {
 		{&ivs.ListChannelsResponse{}, `{}`},
 		{&ivs.ListChannelsResponse{Channels: []*ivs.ChannelSummary{}, NextToken: new("")}, `{"channels":[],"nextToken":""}`},
 		{&ivs.ListChannelsResponse{Channels: []*ivs.ChannelSummary{{}, {Name: new("a,"), Tags: map[string]string{}}}}, `{"channels":[{},{"name":"a,","tags":{}}]}`},
-		{&ivs.ListChannelsResponse{Channels: []*ivs.ChannelSummary{{Name: new("a"), Written: []byte(`{"name":"b"}`)}}}, `{"channels":[{"name":"b"}]}`},
+		{&ivs.ListChannelsResponse{Channels: []*ivs.ChannelSummary{{Name: new("a"), Written: `{"name":"b"}`}}}, `{"channels":[{"name":"b"}]}`},
 		{&ivsrealtime.Video{Framerate: new(29.97), Width: new(int32(-1))}, `{"width":-1,"framerate":29.97}`},
 		{&ivs.Channel{Name: new("a<b>&\"\\\n\x7f\u2028ü\xff")}, `{"name":"a<b>&\"\\\n` + "\x7f" + `\u2028ü\ufffd"}`},
 	} {

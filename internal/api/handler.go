@@ -55,7 +55,7 @@ func (h *Handler) Match(r *http.Request) bool {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.once.Do(h.init)
 	id := newRequestID()
-	setCommonHeaders(w.Header(), id, h.Now())
+	setCommonHeaders(w.Header(), id)
 	if r.Method == http.MethodOptions {
 		preflight(w, r)
 		return
@@ -76,6 +76,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, code = answer.Status, answer.Code
 		body = appendError(body, answer)
 		w.Header().Set("X-Amzn-Errortype", answer.Code)
+		// Of the clock that signatures are judged by: an SDK whose own is wrong learns the right one.
+		w.Header().Set("Date", h.Now().UTC().Format(http.TimeFormat))
 	} else if output != nil {
 		body = output.AppendJSON(body)
 	} else {
@@ -84,7 +86,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	*room = body
 	if status != http.StatusNoContent {
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		if len(body) > counted {
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		}
 	}
 	w.WriteHeader(status)
 	if status != http.StatusNoContent {
@@ -103,6 +107,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // bodies are the *[]byte of earlier answers, to be written over: a page of a list takes 40 KB.
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// counted is the length of a body for which net/http sets Content-Length itself, in bytes.
+const counted = 2048
 
 // call is a request on its way; run fills in what it finds out.
 type call struct {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
 	"sort"
 	"strings"
 	"sync"
@@ -19,8 +20,8 @@ type Pager struct {
 	// empty the pager makes one that lasts as long as the process.
 	Key []byte
 
-	once sync.Once
-	own  []byte
+	macs sync.Pool // of hash.Hash, with the key
+	once sync.Once // for macs
 }
 
 // A token is the base64url form of: 16 bytes of HMAC, '<' or '>', the key of the last element.
@@ -104,17 +105,17 @@ func (p *Pager) open(op, token string) (direction byte, last string, err error) 
 }
 
 func (p *Pager) mac(op, text string) []byte {
-	key := p.Key
-	if len(key) == 0 {
-		p.once.Do(func() {
-			p.own = make([]byte, 32)
-			rand.Read(p.own)
-		})
-		key = p.own
-	}
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(op))
-	h.Write([]byte{0})
-	h.Write([]byte(text))
+	p.once.Do(func() {
+		key := p.Key
+		if len(key) == 0 {
+			key = make([]byte, 32)
+			rand.Read(key)
+		}
+		p.macs.New = func() any { return hmac.New(sha256.New, key) }
+	})
+	h := p.macs.Get().(hash.Hash)
+	defer p.macs.Put(h)
+	h.Reset()
+	h.Write([]byte(op + "\x00" + text))
 	return h.Sum(nil)[:tokenMAC]
 }

@@ -76,20 +76,23 @@ func (v *Violations) String(at string, s *string, rule *StringRule) {
 	if s == nil {
 		return
 	}
-	value := ""
-	if !rule.Secret {
-		value = "'" + shorten(*s) + "' "
+	refuse := func(constraint string) {
+		value := ""
+		if !rule.Secret {
+			value = "'" + shorten(*s) + "' "
+		}
+		v.add(value, at, constraint)
 	}
 	n := utf8.RuneCountInString(*s)
 	switch {
 	case n < rule.Min:
-		v.add(value, at, "Member must have length greater than or equal to "+strconv.Itoa(rule.Min))
+		refuse("Member must have length greater than or equal to " + strconv.Itoa(rule.Min))
 	case rule.Max > 0 && n > rule.Max:
-		v.add(value, at, "Member must have length less than or equal to "+strconv.Itoa(rule.Max))
+		refuse("Member must have length less than or equal to " + strconv.Itoa(rule.Max))
 	case rule.Pattern != nil && !rule.Pattern.MatchString(*s):
-		v.add(value, at, "Member must satisfy regular expression pattern: "+patternText(rule.Pattern))
+		refuse("Member must satisfy regular expression pattern: " + patternText(rule.Pattern))
 	case rule.Enum != nil && !slices.Contains(rule.Enum, *s):
-		v.add(value, at, "Member must satisfy enum value set: ["+strings.Join(rule.Enum, ", ")+"]")
+		refuse("Member must satisfy enum value set: [" + strings.Join(rule.Enum, ", ") + "]")
 	}
 }
 

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"time"
 
@@ -29,13 +28,13 @@ type channelRecord struct {
 	AdConfiguration        string `json:"adConfiguration,omitzero"`
 	RecordingConfiguration string `json:"recordingConfiguration,omitempty"` // id
 
-	listed *listedChannel // of records from Sorted
+	listed listedChannel // of records from Sorted
 }
 
 // listedChannel is what ListChannels needs of a record. It is made once for each, since every page has a hundred.
 type listedChannel struct {
 	order   string
-	summary ivs.ChannelSummary // leads into the record
+	summary ivs.ChannelSummary // only its text
 }
 
 // findChannel reads a channel; name, its ARN, is for the answer when there is none.
@@ -94,8 +93,10 @@ func (c *Control) listChannel(r *channelRecord) {
 		PlaybackRestrictionPolicyArn: c.attachedARN(arn.PlaybackRestrictionPolicy, r.RestrictionPolicy),
 		AdConfigurationArn:           c.attachedARN(arn.AdConfiguration, r.AdConfiguration),
 	}
-	summary.Written = bytes.Clone(summary.AppendJSON(nil)) // without the room that it grew into
-	r.listed = &listedChannel{order: orderKey(r.Created, r.ID), summary: summary}
+	text := summary.AppendJSON(nil)
+	end := len(text)
+	both := string(append(text, orderKey(r.Created, r.ID)...)) // one piece of memory less for the collector
+	r.listed = listedChannel{order: both[end:], summary: ivs.ChannelSummary{Written: both[:end]}}
 }
 
 // sweepChannels removes what a crash between two writes may have left: stream keys that no channel has, and

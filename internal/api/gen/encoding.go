@@ -14,7 +14,7 @@ func emitEncoding(p *printer, m *model, _ string) {
 		p.line("// AppendJSON implements api.Output.")
 		p.line("func (s *%s) AppendJSON(b []byte) []byte {", name)
 		if slices.Contains(prewritten, name) {
-			p.line("if s.Written != nil {")
+			p.line("if s.Written != \"\" {")
 			p.line("return append(b, s.Written...)")
 			p.line("}")
 		}

@@ -24,7 +24,7 @@ func emitTypes(p *printer, m *model, _ string) {
 		}
 		if slices.Contains(prewritten, name) {
 			p.line("")
-			p.line("\tWritten []byte `json:\"-\"` // what AppendJSON appended for the members, to be appended again; nil: not yet")
+			p.line("\tWritten string `json:\"-\"` // what AppendJSON appended for the members, to be appended again; empty: not yet")
 		}
 		p.line("}")
 	}

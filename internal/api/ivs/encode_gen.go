@@ -101,7 +101,7 @@ func (s *Channel) AppendJSON(b []byte) []byte {
 
 // AppendJSON implements api.Output.
 func (s *ChannelSummary) AppendJSON(b []byte) []byte {
-	if s.Written != nil {
+	if s.Written != "" {
 		return append(b, s.Written...)
 	}
 	b = append(b, '{')

@@ -117,7 +117,7 @@ type ChannelSummary struct {
 	PlaybackRestrictionPolicyArn *string           `json:"playbackRestrictionPolicyArn,omitzero"` // 0..128 characters
 	AdConfigurationArn           *string           `json:"adConfigurationArn,omitzero"`           // 0..128 characters
 
-	Written []byte `json:"-"` // what AppendJSON appended for the members, to be appended again; nil: not yet
+	Written string `json:"-"` // what AppendJSON appended for the members, to be appended again; empty: not yet
 }
 
 // CreateAdConfigurationRequest is a structure of the API.

@@ -12,11 +12,11 @@ import (
 )
 
 // appendCanonical rebuilds the text that the client signed, from the signed headers only.
-func appendCanonical(b []byte, r *http.Request, canonicalQuery string, sig *signature, bodyHash string) ([]byte, error) {
+func appendCanonical(b []byte, r *http.Request, canonicalQuery string, sig *signature, bodyHash []byte) ([]byte, error) {
 	b = append(append(b, r.Method...), '\n')
 	b = append(append(b, canonicalPath(r.URL.EscapedPath())...), '\n')
 	b = append(append(b, canonicalQuery...), '\n')
-	for _, name := range sig.signedHeaders {
+	for name := range strings.SplitSeq(sig.signedHeaders, ";") {
 		value, ok := headerValue(r, name)
 		if !ok {
 			return nil, invalid("The signed header '%s' is not in the request.", name)
@@ -24,24 +24,18 @@ func appendCanonical(b []byte, r *http.Request, canonicalQuery string, sig *sign
 		b = append(append(b, name...), ':')
 		b = append(append(b, value...), '\n')
 	}
-	for i, name := range sig.signedHeaders {
-		separator := byte(';')
-		if i == 0 {
-			separator = '\n'
-		}
-		b = append(append(b, separator), name...)
-	}
-	b = append(b, '\n')
+	b = append(append(append(b, '\n'), sig.signedHeaders...), '\n')
 	return append(b, bodyHash...), nil
 }
 
-// stringToSign binds the canonical request to the time and the scope.
-func stringToSign(sig *signature, canonical []byte) []byte {
-	const usual = 192 // bytes
-	b := append(make([]byte, 0, usual), algorithm...)
-	b = append(b, '\n')
+// appendStringToSign binds the canonical request to the time and the scope.
+func appendStringToSign(b []byte, sig *signature, canonical []byte) []byte {
+	b = append(append(b, algorithm...), '\n')
 	b = append(sig.time.AppendFormat(b, timeLayout), '\n')
-	b = append(append(b, sig.scope.String()...), '\n')
+	for _, part := range []string{sig.scope.date, sig.scope.region, sig.scope.service} {
+		b = append(append(b, part...), '/')
+	}
+	b = append(b, "aws4_request\n"...)
 	sum := sha256.Sum256(canonical)
 	return hex.AppendEncode(b, sum[:])
 }

@@ -4,35 +4,53 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"hash"
 	"sync"
 )
 
-// deriveKey is the signing key of one day, region and service: four HMACs from the secret.
-func deriveKey(secret string, s scope) []byte {
+// signer signs with the key of one day, region and service. It may be used by many goroutines.
+type signer struct {
+	desks sync.Pool // of *desk
+}
+
+// desk is what one signature is made with; it is used again and again.
+type desk struct {
+	mac  hash.Hash
+	text []byte
+	sum  []byte
+}
+
+// newSigner derives the key: four HMACs from the secret.
+func newSigner(secret string, s scope) *signer {
 	key := []byte("AWS4" + secret)
 	for _, part := range []string{s.date, s.region, s.service, "aws4_request"} {
-		key = mac(key, []byte(part))
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(part))
+		key = h.Sum(nil)
 	}
-	return key
+	return &signer{sync.Pool{New: func() any { return &desk{mac: hmac.New(sha256.New, key)} }}}
 }
 
-func mac(key, text []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write(text)
-	return h.Sum(nil)
+// sign returns the signature of a canonical request, in hexadecimal.
+func (s *signer) sign(sig *signature, canonical []byte) (out [2 * sha256.Size]byte) {
+	d := s.desks.Get().(*desk)
+	defer s.desks.Put(d)
+	d.text = appendStringToSign(d.text[:0], sig, canonical)
+	d.mac.Reset()
+	d.mac.Write(d.text)
+	d.sum = d.mac.Sum(d.sum[:0])
+	hex.Encode(out[:], d.sum)
+	return out
 }
-
-// sign returns the signature in hexadecimal.
-func sign(key, text []byte) []byte { return hex.AppendEncode(nil, mac(key, text)) }
 
 // maxDerived bounds the cache: a few keys times a few regions times two days.
 const maxDerived = 64
 
-// keyCache keeps signing keys that have verified a request, so that a stranger cannot fill it.
+// keyCache keeps signers that have verified a request, so that a stranger cannot fill it.
 // Guarded by its mutex.
 type keyCache struct {
-	mu   sync.Mutex
-	keys map[cacheKey][]byte
+	mu      sync.Mutex
+	signers map[cacheKey]*signer
 }
 
 // cacheKey holds the secret too: a key id whose secret changes must not find the old key.
@@ -41,23 +59,23 @@ type cacheKey struct {
 	scope      scope
 }
 
-// get returns the cached key, or derives it.
-func (c *keyCache) get(id, secret string, s scope) []byte {
+// get returns the cached signer, or a new one.
+func (c *keyCache) get(id, secret string, s scope) *signer {
 	c.mu.Lock()
-	key := c.keys[cacheKey{id, secret, s}]
+	known := c.signers[cacheKey{id, secret, s}]
 	c.mu.Unlock()
-	if key == nil {
-		key = deriveKey(secret, s)
+	if known == nil {
+		return newSigner(secret, s)
 	}
-	return key
+	return known
 }
 
-// put keeps a key that has proved good.
-func (c *keyCache) put(id, secret string, s scope, key []byte) {
+// put keeps a signer that has proved good.
+func (c *keyCache) put(id, secret string, s scope, good *signer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.keys == nil || len(c.keys) >= maxDerived && c.keys[cacheKey{id, secret, s}] == nil {
-		c.keys = make(map[cacheKey][]byte)
+	if c.signers == nil || len(c.signers) >= maxDerived && c.signers[cacheKey{id, secret, s}] == nil {
+		c.signers = make(map[cacheKey]*signer)
 	}
-	c.keys[cacheKey{id, secret, s}] = key
+	c.signers[cacheKey{id, secret, s}] = good
 }

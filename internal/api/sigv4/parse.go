@@ -16,16 +16,12 @@ type scope struct {
 	service string
 }
 
-func (s scope) String() string {
-	return s.date + "/" + s.region + "/" + s.service + "/aws4_request"
-}
-
 // signature is what a request says about its own signing, taken apart but not yet believed.
 type signature struct {
 	accessKeyID   string
 	scope         scope
-	signedHeaders []string // lower case, sorted, without repetition
-	signature     string   // 64 hexadecimal digits, lower case
+	signedHeaders string // names with semicolons between them: lower case, sorted, without repetition
+	signature     string // 64 hexadecimal digits, lower case
 	time          time.Time
 	presigned     bool
 	expires       time.Duration // of a presigned request
@@ -42,7 +38,7 @@ const (
 // parseQuery decodes the query as the router will, so that what is signed is what is obeyed.
 func parseQuery(raw string) (url.Values, error) {
 	if raw == "" {
-		return url.Values{}, nil
+		return nil, nil
 	}
 	q, err := url.ParseQuery(raw)
 	if err != nil {
@@ -149,19 +145,23 @@ func assemble(credential, signedHeaders, hexSignature, date string) (*signature,
 	if parts[1] != t.Format(dateLayout) {
 		return nil, invalid("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
 	}
-	names := strings.Split(signedHeaders, ";")
-	switch {
-	case len(names) > maxSignedHeaders:
+	if strings.Count(signedHeaders, ";") >= maxSignedHeaders {
 		return nil, incomplete("More than %d signed headers.", maxSignedHeaders)
-	case signedHeaders != strings.ToLower(signedHeaders) || !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names):
-		return nil, incomplete("SignedHeaders must be lower case, sorted and without repetition.")
-	case !slices.Contains(names, "host"):
+	}
+	before, host := "", false
+	for name := range strings.SplitSeq(signedHeaders, ";") {
+		if name <= before || name != strings.ToLower(name) {
+			return nil, incomplete("SignedHeaders must be lower case, sorted and without repetition.")
+		}
+		before, host = name, host || name == "host"
+	}
+	if !host {
 		return nil, invalid("'Host' must be a signed header.")
 	}
 	return &signature{
 		accessKeyID:   parts[0],
 		scope:         scope{date: parts[1], region: parts[2], service: parts[3]},
-		signedHeaders: names,
+		signedHeaders: signedHeaders,
 		signature:     hexSignature,
 		time:          t,
 	}, nil

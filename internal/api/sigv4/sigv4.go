@@ -12,7 +12,6 @@
 package sigv4
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -85,26 +84,27 @@ func (v *Verifier) Verify(r *http.Request) (Identity, []byte, error) {
 		return Identity{}, nil, err
 	}
 	sum := sha256.Sum256(body)
-	bodyHash := hex.EncodeToString(sum[:])
-	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed != "" && claimed != bodyHash {
+	var bodyHash [2 * sha256.Size]byte
+	hex.Encode(bodyHash[:], sum[:])
+	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed != "" && claimed != string(bodyHash[:]) {
 		return Identity{}, nil, invalid("The value of x-amz-content-sha256 is not the SHA-256 of the body.")
 	}
-	key := v.derived.get(sig.accessKeyID, secret, sig.scope)
+	signer := v.derived.get(sig.accessKeyID, secret, sig.scope)
 	var room [512]byte // most canonical requests fit
 	matches := false
 	for _, form := range canonicalQueries(query) {
-		canonical, err := appendCanonical(room[:0], r, form, sig, bodyHash)
+		canonical, err := appendCanonical(room[:0], r, form, sig, bodyHash[:])
 		if err != nil {
 			return Identity{}, nil, err
 		}
-		want := sign(key, stringToSign(sig, canonical))
-		matches = matches || hmac.Equal(want, []byte(sig.signature))
+		want := signer.sign(sig, canonical)
+		matches = matches || hmac.Equal(want[:], []byte(sig.signature))
 	}
 	if !matches {
 		return Identity{}, nil, invalid("The request signature we calculated does not match the signature you provided. "+
 			"Check your secret access key and signing method. The server saw host %q and path %q.", r.Host, r.URL.EscapedPath())
 	}
-	v.derived.put(sig.accessKeyID, secret, sig.scope, key)
+	v.derived.put(sig.accessKeyID, secret, sig.scope, signer)
 	return Identity{AccessKeyID: sig.accessKeyID, Region: sig.scope.region, Service: sig.scope.service}, body, nil
 }
 
@@ -139,7 +139,7 @@ func (v *Verifier) checkTime(sig *signature) error {
 	return nil
 }
 
-// readBody reads all of the body and leaves a fresh copy of it in r.
+// readBody reads all of the body.
 func (v *Verifier) readBody(r *http.Request) ([]byte, error) {
 	limit := v.MaxBody
 	if limit == 0 {
@@ -148,14 +148,23 @@ func (v *Verifier) readBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil {
 		return nil, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("read request body: %w", err)
+	const usual = 4 << 10                                          // bytes; for more there is room when it comes: a stranger may announce anything
+	body := make([]byte, 0, min(max(r.ContentLength, 0), usual)+1) // Read finds the end only with room for more
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if int64(len(body)) > limit {
+			return nil, &Error{Code: CodeTooLarge, Status: http.StatusRequestEntityTooLarge,
+				Message: fmt.Sprintf("The request body is larger than %d bytes.", limit)}
+		}
+		if err == io.EOF {
+			return body, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read request body: %w", err)
+		}
+		if len(body) == cap(body) {
+			body = slices.Grow(body, usual)
+		}
 	}
-	if int64(len(body)) > limit {
-		return nil, &Error{Code: CodeTooLarge, Status: http.StatusRequestEntityTooLarge,
-			Message: fmt.Sprintf("The request body is larger than %d bytes.", limit)}
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return body, nil
 }

@@ -131,12 +131,13 @@ func TestEncodedOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		canonical, err := appendCanonical(nil, in, form, sig, hashOf(""))
+		canonical, err := appendCanonical(nil, in, form, sig, []byte(hashOf("")))
 		if err != nil {
 			t.Fatal(err)
 		}
+		want := newSigner(testSecret, sig.scope).sign(sig, canonical)
 		in.Header.Set("Authorization", strings.Replace(in.Header.Get("Authorization"), sig.signature,
-			string(sign(deriveKey(testSecret, sig.scope), stringToSign(sig, canonical))), 1))
+			string(want[:]), 1))
 		if _, _, err := verifier().Verify(in); (err == nil) != ok {
 			t.Errorf("signed as %s: %v", form, err)
 		}
@@ -397,8 +398,8 @@ func TestKeyCache(t *testing.T) {
 	if _, _, err := v.Verify(r); codeOf(err) != CodeInvalid {
 		t.Fatal(err)
 	}
-	if len(v.derived.keys) != 1 {
-		t.Errorf("%d keys are cached after one good and one bad request, want 1", len(v.derived.keys))
+	if len(v.derived.signers) != 1 {
+		t.Errorf("%d keys are cached after one good and one bad request, want 1", len(v.derived.signers))
 	}
 	v.Keys = otherSecret{}
 	if _, _, err := v.Verify(received(t, signed(t, "POST", "/GetStage", "{}"))); codeOf(err) != CodeInvalid {
@@ -406,9 +407,9 @@ func TestKeyCache(t *testing.T) {
 	}
 	for range 3 * maxDerived {
 		v.derived.put(testID, testSecret, scope{region: time.Now().String()}, nil)
-		v.derived.put(testID, testSecret, scope{region: "r", date: time.Now().String()}, []byte{1})
+		v.derived.put(testID, testSecret, scope{region: "r", date: time.Now().String()}, new(signer))
 	}
-	if n := len(v.derived.keys); n > maxDerived {
+	if n := len(v.derived.signers); n > maxDerived {
 		t.Errorf("cache grew to %d", n)
 	}
 }
