@@ -98,7 +98,6 @@ func (m *mirror[T]) apply(c Change[T]) {
 		}
 	}
 	if !c.Deleted {
-		c.Key = pack(c.Key, &c.Value)
 		m.derive(&c.Value)
 		m.entries[c.Key] = entry[T]{&c.Value, c.Revision}
 		if m.settled {
