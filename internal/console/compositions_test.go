@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/composer/wire"
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/control"
@@ -77,8 +78,9 @@ func (c *cast) change(id string, f func(*composition.Status)) {
 // desk is the page of compositions with the real API behind it. Compositions and their streams are the test's.
 type desk struct {
 	*studio
-	cast *cast
-	web  *httptest.Server
+	cast  *cast
+	web   *httptest.Server
+	stage string // the ARN of the stage of all compositions, which is called evening
 }
 
 const (
@@ -105,6 +107,11 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	stage, err := c.RealTime().CreateStage(t.Context(), &ivsrealtime.CreateStageRequest{Name: new("evening")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.stage = *stage.Stage.Arn
 	mux := http.NewServeMux()
 	mux.Handle("/console/", Handler())
 	mux.Handle("/api/video/v1/", d.live.Handler())
@@ -124,7 +131,7 @@ func (d *desk) play(id string, since time.Time) {
 		*s = composition.Status{
 			ComposerPID: 77,
 			Record: composition.Record{
-				ID: id, StageARN: testStageARN, State: composition.Active, Started: since, Layout: json.RawMessage(`{"grid":{}}`),
+				ID: id, StageARN: d.stage, State: composition.Active, Started: since, Layout: json.RawMessage(`{"grid":{}}`),
 				Destinations: []composition.Destination{{
 					ID: "d-" + id, ChannelARN: oneChannel{}.channel().ARN, State: composition.Active,
 					Video: composition.Video{Width: 1280, Height: 720, FrameRate: 30, BitRate: 2_500_000},
@@ -181,6 +188,9 @@ func TestCompositionsPage(t *testing.T) {
 	if want := "0% 0% 50% 100% true false <b>Ada</b>; 50% 25% 50% 50% false true Grace"; got != want {
 		t.Errorf("tiles %s, want %s", got, want)
 	}
+	p.awaitText("list", "stage evening")
+	p.awaitText("stage", "stage evening")
+	p.awaitText("outputs", "channel "+oneChannel{}.channel().ID) // it has no name
 	p.awaitText("figures", "0.42 cores")
 	p.awaitText("figures", "99 % within 78 ms")
 	p.awaitText("inputs", "0.10 %")

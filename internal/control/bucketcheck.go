@@ -9,7 +9,7 @@ import (
 	"github.com/footlight-live/footlight/internal/objectstore"
 )
 
-// bucketPatience is how long a request waits for a bucket to be written to..
+// bucketPatience is how long a request waits for a bucket to be written to.
 const bucketPatience = 3 * time.Second
 
 // checkBucket writes to a bucket of the object store. decided says whether the error is an answer about the bucket,
@@ -35,5 +35,9 @@ func (c *Control) checkBucket(ctx context.Context, name string, missing func(str
 		return true, api.AccessDeniedException("The object store does not let this server write to the bucket %s: look at its credentials and at the bucket's permissions", name)
 	}
 	c.Log.Warn("a bucket cannot be checked", "bucket", name, "error", err)
-	return false, api.InternalServerException("The object store could not tell whether the bucket %s can be written: try again, or look into the server's log", name)
+	why := objectstore.Reason(err)
+	if why == "" {
+		why = "the server's log says why"
+	}
+	return false, api.InternalServerException("The object store could not tell whether the bucket %s can be written: %s. Try again, or correct --storage", name, why)
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -106,7 +108,8 @@ func TestStorageConfigurationRefusals(t *testing.T) {
 		{"CreateStorageConfiguration", `{"tags":{"aws:a":"b"},"s3":{"bucketName":"abc"}}`, nil, 400, v, "reserved"},
 		{"CreateStorageConfiguration", bucket("abc"), objectstore.ErrNoBucket, 404, "ResourceNotFoundException", "bucket abc does not exist"},
 		{"CreateStorageConfiguration", bucket("abc"), objectstore.ErrDenied, 403, "AccessDeniedException", "credentials"},
-		{"CreateStorageConfiguration", bucket("abc"), errors.New("no route to host"), 500, "InternalServerException", "could not tell"},
+		{"CreateStorageConfiguration", bucket("abc"), errors.New("no route to host"), 500, "InternalServerException", "log says why"},
+		{"CreateStorageConfiguration", bucket("abc"), fmt.Errorf("put: %w", &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}), 500, "InternalServerException", "could not tell whether the bucket abc can be written: dial tcp: connection refused"},
 		{"GetStorageConfiguration", byARN, nil, 404, "ResourceNotFoundException", "Resource: " + unknown + " not found"},
 		{"GetStorageConfiguration", `{"arn":"arn:aws:ivs:us-east-1:000000000000:stage/abcdefghijkl"}`, nil, 400, v, "storage-configuration"},
 		{"DeleteStorageConfiguration", byARN, nil, 404, "ResourceNotFoundException", unknown},

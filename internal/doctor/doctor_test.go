@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"crypto/x509"
+	"errors"
 	"image"
 	"net/http/httptest"
 	"strings"
@@ -121,8 +122,12 @@ func TestRemaining(t *testing.T) {
 	if said, err := remaining(&x509.Certificate{NotAfter: time.Now().Add(100*24*time.Hour + time.Hour)}); err != nil || said != "valid for 100 days" {
 		t.Error(said, err)
 	}
-	if _, err := remaining(&x509.Certificate{NotAfter: time.Now().Add(24 * time.Hour)}); err == nil {
-		t.Error("a certificate that ends tomorrow passed")
+	_, err := remaining(&x509.Certificate{NotAfter: time.Now().Add(24 * time.Hour)})
+	if err == nil || !strings.Contains(err.Error(), "less than 7 days") {
+		t.Errorf("of a certificate that ends tomorrow: %v", err)
+	}
+	if advised, ok := errors.AsType[*trouble](err); !ok || !strings.Contains(advised.advice, "renew") {
+		t.Errorf("the advice is not to renew it: %v", err)
 	}
 }
 

@@ -77,7 +77,10 @@ func (d *Doctor) certificate(ctx context.Context) (string, error) {
 func remaining(c *x509.Certificate) (string, error) {
 	left := time.Until(c.NotAfter)
 	if left < soon {
-		return "", fmt.Errorf("it ends on %s", c.NotAfter.Format(time.DateTime))
+		return "", &trouble{
+			fmt.Errorf("it ends on %s: less than %d days are too few", c.NotAfter.Format(time.DateTime), int(soon.Hours()/24)),
+			"renew it now; the server reads the files of --tls-cert and --tls-key again when they change",
+		}
 	}
 	return fmt.Sprintf("valid for %d days", int(left.Hours()/24)), nil
 }

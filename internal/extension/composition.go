@@ -2,6 +2,7 @@ package extension
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -22,6 +23,7 @@ type Composition struct {
 	ID           string            `json:"id"`
 	ARN          string            `json:"arn"`
 	StageARN     string            `json:"stageArn"`
+	StageName    string            `json:"stageName,omitzero"`
 	State        composition.State `json:"state"`
 	StartTime    time.Time         `json:"startTime"`
 	EndTime      time.Time         `json:"endTime,omitzero"`
@@ -38,6 +40,7 @@ type Destination struct {
 	ID          string            `json:"id"`
 	Name        string            `json:"name,omitzero"`
 	ChannelARN  string            `json:"channelArn,omitzero"`
+	ChannelName string            `json:"channelName,omitzero"`
 	PlaybackURL string            `json:"playbackUrl,omitzero"`
 	Recording   *RecordedTo       `json:"recording,omitzero"` // in place of a channel
 	State       composition.State `json:"state"`
@@ -114,10 +117,10 @@ func (h *Handler) listCompositions(r *http.Request, _ []byte) (answer, error) {
 	slices.SortFunc(records, func(a, b composition.Record) int {
 		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.ID, b.ID))
 	})
-	list := make([]Composition, 0, len(records))
+	list, names := make([]Composition, 0, len(records)), h.names(r.Context())
 	for _, record := range records {
 		if s, ok := h.Compositions.Status(record.ID); ok { // else it has gone meanwhile
-			list = append(list, h.view(s))
+			list = append(list, h.view(s, names))
 		}
 	}
 	all := Program{Compositions: list}
@@ -137,7 +140,7 @@ func (h *Handler) getComposition(r *http.Request, _ []byte) (answer, error) {
 		return answer{}, err
 	}
 	return answer{value: Details{
-		Composition: h.view(s), Layout: s.Record.Layout, Scene: s.Record.Scene, Measurements: listed(s.Heartbeat),
+		Composition: h.view(s, h.names(r.Context())), Layout: s.Record.Layout, Scene: s.Record.Scene, Measurements: listed(s.Heartbeat),
 	}}, nil
 }
 
@@ -156,10 +159,23 @@ func listed(b *wire.Heartbeat) *wire.Heartbeat {
 	return &full
 }
 
-func (h *Handler) view(s composition.Status) Composition {
+// names finds the names of stages and channels by ARN, each once: an answer may have the same ones many times.
+func (h *Handler) names(ctx context.Context) func(arn string) string {
+	known := map[string]string{}
+	return func(arn string) string {
+		name, ok := known[arn]
+		if !ok {
+			name = h.Control.NameOf(ctx, arn)
+			known[arn] = name
+		}
+		return name
+	}
+}
+
+func (h *Handler) view(s composition.Status, names func(arn string) string) Composition {
 	c := Composition{
-		ID: s.Record.ID, ARN: h.compositionARN(s.Record.ID), StageARN: s.Record.StageARN, State: s.Record.State,
-		StartTime: s.Record.Started.UTC(), EndTime: s.Record.Ended, Cause: s.Record.Cause, Tags: s.Record.Tags,
+		ID: s.Record.ID, ARN: h.compositionARN(s.Record.ID), StageARN: s.Record.StageARN, StageName: names(s.Record.StageARN),
+		State: s.Record.State, StartTime: s.Record.Started.UTC(), EndTime: s.Record.Ended, Cause: s.Record.Cause, Tags: s.Record.Tags,
 		Composer:  Composer{PID: s.ComposerPID, Restarts: s.Restarts, LastExit: s.LastExit},
 		IdleSince: s.IdleSince, StopsAt: s.StopsAt,
 	}
@@ -171,7 +187,9 @@ func (h *Handler) view(s composition.Status) Composition {
 		c.Composer.Overloaded, c.Composer.Alert = b.Overloaded, b.Alert
 	}
 	for _, d := range s.Record.Destinations {
-		c.Destinations = append(c.Destinations, h.viewDestination(s.Record.ID, d))
+		v := h.viewDestination(s.Record.ID, d)
+		v.ChannelName = names(d.ChannelARN)
+		c.Destinations = append(c.Destinations, v)
 	}
 	return c
 }

@@ -19,25 +19,27 @@ const (
 
 // Recording is one recording. What is zero is left out.
 type Recording struct {
-	ID         string       `json:"id"`
-	Kind       record.Kind  `json:"kind"`
-	State      record.State `json:"state"`
-	Bucket     string       `json:"bucket"`
-	Prefix     string       `json:"prefix"`
-	StageARN   string       `json:"stageArn,omitzero"`
-	Session    string       `json:"sessionId,omitzero"`
-	Person     string       `json:"participantId,omitzero"`
-	ChannelARN string       `json:"channelArn,omitzero"`
-	StartTime  time.Time    `json:"startTime"`
-	EndTime    time.Time    `json:"endTime,omitzero"`
-	DurationMS int64        `json:"durationMs"`
-	Segments   int          `json:"segments"`
-	Stored     int          `json:"storedSegments"`
-	Waiting    int          `json:"filesWaiting"`            // for the object store
-	AwaySince  time.Time    `json:"storeAwaySince,omitzero"` // since when it takes nothing
-	Problem    string       `json:"problem,omitzero"`        // what it says
-	Dropped    uint64       `json:"framesDropped,omitzero"`  // lost, because the disk had no room or was too slow
-	Failure    string       `json:"failure,omitzero"`        // an error_code
+	ID          string       `json:"id"`
+	Kind        record.Kind  `json:"kind"`
+	State       record.State `json:"state"`
+	Bucket      string       `json:"bucket"`
+	Prefix      string       `json:"prefix"`
+	StageARN    string       `json:"stageArn,omitzero"`
+	StageName   string       `json:"stageName,omitzero"` // that of now; left out when the stage is gone, as is ChannelName
+	Session     string       `json:"sessionId,omitzero"`
+	Person      string       `json:"participantId,omitzero"`
+	ChannelARN  string       `json:"channelArn,omitzero"`
+	ChannelName string       `json:"channelName,omitzero"`
+	StartTime   time.Time    `json:"startTime"`
+	EndTime     time.Time    `json:"endTime,omitzero"`
+	DurationMS  int64        `json:"durationMs"`
+	Segments    int          `json:"segments"`
+	Stored      int          `json:"storedSegments"`
+	Waiting     int          `json:"filesWaiting"`            // for the object store
+	AwaySince   time.Time    `json:"storeAwaySince,omitzero"` // since when it takes nothing
+	Problem     string       `json:"problem,omitzero"`        // what it says
+	Dropped     uint64       `json:"framesDropped,omitzero"`  // lost, because the disk had no room or was too slow
+	Failure     string       `json:"failure,omitzero"`        // an error_code
 	// Links are good until LinksEnd, for everybody who has them.
 	PlaybackURL  string    `json:"playbackUrl,omitzero"`
 	ThumbnailURL string    `json:"thumbnailUrl,omitzero"`
@@ -55,9 +57,9 @@ func (h *Handler) listRecordings(r *http.Request, _ []byte) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	list := Recordings{Recordings: []Recording{}}
+	list, names := Recordings{Recordings: []Recording{}}, h.names(r.Context())
 	for _, s := range all {
-		list.Recordings = append(list.Recordings, h.viewRecording(s, linkTime))
+		list.Recordings = append(list.Recordings, h.viewRecording(s, linkTime, names))
 	}
 	return answer{value: list}, nil
 }
@@ -77,13 +79,14 @@ func (h *Handler) getRecording(r *http.Request, _ []byte) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{value: h.viewRecording(s, good)}, nil
+	return answer{value: h.viewRecording(s, good, h.names(r.Context()))}, nil
 }
 
-func (h *Handler) viewRecording(s record.Status, good time.Duration) Recording {
+func (h *Handler) viewRecording(s record.Status, good time.Duration, names func(arn string) string) Recording {
 	v := Recording{
 		ID: s.Spec.ID, Kind: s.Spec.Kind, State: s.State, Bucket: s.Spec.Bucket, Prefix: s.Spec.Prefix,
-		StageARN: s.Spec.StageARN, Session: s.Spec.SessionID, Person: s.Spec.ParticipantID, ChannelARN: s.Spec.ChannelARN,
+		StageARN: s.Spec.StageARN, StageName: names(s.Spec.StageARN), Session: s.Spec.SessionID, Person: s.Spec.ParticipantID,
+		ChannelARN: s.Spec.ChannelARN, ChannelName: names(s.Spec.ChannelARN),
 		StartTime: s.Spec.Started.UTC(), EndTime: s.Ended, DurationMS: s.Duration.Milliseconds(), Segments: s.Segments, Stored: s.Stored,
 		Waiting: s.Waiting, AwaySince: s.AwaySince, Problem: s.Problem, Dropped: s.Dropped, Failure: s.Cause.Code,
 	}

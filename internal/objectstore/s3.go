@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
@@ -102,6 +104,8 @@ func openS3(ctx context.Context, u *url.URL) (Store, error) {
 			s.Region = "us-east-1" // what servers other than AWS expect
 		}
 		s.UsePathStyle = o.pathStyle
+		// Short enough that who asks for a few seconds, as Check is used, hears why and not that the time is over.
+		s.Retryer = retry.AddWithMaxBackoffDelay(s.Retryer, time.Second)
 		// Many servers do not know the newer checksums.
 		s.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		s.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired

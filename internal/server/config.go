@@ -36,11 +36,11 @@ type Config struct {
 	NATSURL   string `name:"nats-url" help:"Use this NATS cluster in place of the embedded one." placeholder:"URL"`
 	GeoIPDB   string `name:"geoip-db" help:"Database by which viewers' countries are known, in the MaxMind DB format. Default: no playback restriction policy can name countries." type:"existingfile" placeholder:"FILE"`
 	Storage   string `help:"Where recordings go: file:///folder, or s3://?endpoint=URL&path-style=true&region=NAME. Default: the folder objects in the data dir." placeholder:"URL"`
-	MaxSpool  int64  `name:"max-spool" help:"What recordings may take of the data dir while they wait for the object store, in bytes: when it is full, recording pauses." default:"21474836480" placeholder:"BYTES"`
+	MaxSpool  Size   `name:"max-spool" help:"What recordings may take of the data dir while they wait for the object store, in bytes or with a unit, such as 512M or 20G: when it is full, recording pauses." default:"20G" placeholder:"SIZE"`
 	Composer  string `help:"The composer program. Default: footlight-composer beside this program." type:"path" placeholder:"FILE"`
 
 	MaxComposerCores  float64 `name:"max-composer-cores" help:"What all composers and ladders together may take of the machine: a composition or a publisher that would need more is refused. Default: nine tenths of the processors." placeholder:"CORES"`
-	MaxComposerMemory uint64  `name:"max-composer-memory" help:"Resident memory of one composer, in bytes: one that takes more is replaced." default:"1073741824" placeholder:"BYTES"`
+	MaxComposerMemory Size    `name:"max-composer-memory" help:"Resident memory of one composer, in bytes or with a unit, such as 512M or 2G: one that takes more is replaced." default:"1G" placeholder:"SIZE"`
 
 	Webhooks []string `name:"webhook" help:"URL that gets each event as a signed POST. Repeat it for several." sep:"none" placeholder:"URL"`
 
@@ -123,7 +123,7 @@ func (c *Config) validate() error {
 		return fmt.Errorf("configuration: --max-composer-cores %v must not be negative", c.MaxComposerCores)
 	}
 	if c.MaxComposerMemory != 0 && c.MaxComposerMemory < leastComposerMemory {
-		return fmt.Errorf("configuration: --max-composer-memory %d is in bytes, and less than the %d that any composer needs", c.MaxComposerMemory, leastComposerMemory)
+		return fmt.Errorf("configuration: --max-composer-memory %d, in bytes, is less than the %d that any composer needs", c.MaxComposerMemory, leastComposerMemory)
 	}
 	if c.MaxSpool < 0 {
 		return fmt.Errorf("configuration: --max-spool %d must not be negative", c.MaxSpool)

@@ -37,7 +37,7 @@ func (s *Server) startEvents(ctx, _ context.Context) error {
 func (s *Server) startControl(ctx, _ context.Context) error {
 	// Stream keys of compositions are checked from the first encoder on, so their records come first.
 	s.compositions = &composition.Manager{
-		Store: s.store, Composer: s.Config.Composer, MaxCores: s.MaxComposerCores, MaxMemory: s.MaxComposerMemory, Log: s.Log,
+		Store: s.store, Composer: s.Config.Composer, MaxCores: s.MaxComposerCores, MaxMemory: uint64(s.MaxComposerMemory), Log: s.Log,
 	}
 	if err := s.compositions.Open(ctx); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (s *Server) startControl(ctx, _ context.Context) error {
 		return fmt.Errorf("--storage: %w", err)
 	}
 	s.recorder = &record.Recorder{
-		Dir: filepath.Join(s.DataDir, "spool"), Objects: objects, Thumbnail: record.Draw(s.Config.Composer), Limit: s.MaxSpool, Log: s.Log,
+		Dir: filepath.Join(s.DataDir, "spool"), Objects: objects, Thumbnail: record.Draw(s.Config.Composer), Limit: int64(s.MaxSpool), Log: s.Log,
 	}
 	var quotas control.Quotas
 	if err := s.setQuotas(&quotas); err != nil {

@@ -38,6 +38,17 @@ func ReadRuntime(dataDir string) (Runtime, error) {
 	return r, nil
 }
 
+// compareRegion warns when the server starts in another region than the last one of its data dir. Records hold ids
+// alone, so that the resources are all there, in ARNs of the new region.
+func (s *Server) compareRegion() {
+	before, err := ReadRuntime(s.DataDir)
+	if err != nil || before.Region == s.Region {
+		return
+	}
+	s.Log.Warn("the region is not that of the last start: ARNs, stream keys and playback URLs that were given out before are not found now; "+
+		"if that is not meant, start with the region before", "region", s.Region, "before", before.Region)
+}
+
 func writeRuntime(dataDir string, r Runtime) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {

@@ -167,6 +167,7 @@ func (s *Server) listen(context.Context, context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.compareRegion()
 	return writeRuntime(s.DataDir, Runtime{Endpoint: s.url, Region: s.Region})
 }
 

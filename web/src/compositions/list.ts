@@ -6,6 +6,7 @@ import { byId, make } from "../ui/dom";
 interface Row {
   element: HTMLAnchorElement;
   pill: HTMLElement;
+  stage: HTMLElement;
   facts: HTMLElement;
 }
 
@@ -15,15 +16,17 @@ export class List {
   #rows = new Keyed<Composition, Row>(
     byId("list"),
     ({ id }) => id,
-    ({ id, stageArn }) => {
+    ({ id }) => {
       const pill = make("span", "pill");
+      const stage = make("span", "row-stage");
       const facts = make("span", "row-facts");
-      const element = make("a", "row", make("span", "row-head", make("b", "", id), pill), make("span", "row-stage", `stage ${shortName(stageArn)}`), facts);
+      const element = make("a", "row", make("span", "row-head", make("b", "", id), pill), stage, facts);
       element.href = `#${id}`;
-      return { element, pill, facts };
+      return { element, pill, stage, facts };
     },
-    ({ element, pill, facts }, c) => {
+    ({ element, pill, stage, facts }, c) => {
       showState(pill, c.state);
+      setText(stage, stageOf(c));
       setText(facts, summary(c));
       element.classList.toggle("alarm", c.composer.overloaded || !!c.composer.alert);
       if (c.id === this.#chosen) element.setAttribute("aria-current", "true");
@@ -47,6 +50,11 @@ export class List {
       next.focus();
     }
   }
+}
+
+/** The stage by its name, else by its id. */
+export function stageOf({ stageName, stageArn }: Composition): string {
+  return `stage ${stageName ?? shortName(stageArn)}`;
 }
 
 function summary({ composer, startTime, endTime }: Composition): string {

@@ -1,11 +1,11 @@
 import type { API, Destination, Details } from "../operator/api";
-import { shortName, span } from "../operator/format";
+import { span } from "../operator/format";
 import { setText } from "../operator/keyed";
 import { Session } from "../operator/session";
 import { byId, memory, onKeys, setIcon } from "../ui/dom";
 import { Player, needsNative } from "../watch/player";
 import { Figures } from "./figures";
-import { List, showState } from "./list";
+import { List, showState, stageOf } from "./list";
 import { Look } from "./look";
 import { Overlay, canvasOf } from "./overlay";
 import { Tables } from "./tables";
@@ -57,7 +57,7 @@ function show(now: Details | undefined): void {
   chosen = now;
   showState(byId("state"), now.state);
   setText(byId("name"), now.id);
-  setText(byId("stage"), `stage ${shortName(now.stageArn)}`);
+  setText(byId("stage"), stageOf(now));
   setText(byId("age"), now.endTime ? `ended ${span((Date.now() - Date.parse(now.endTime)) / 1000)} ago` : `for ${span((Date.now() - Date.parse(now.startTime)) / 1000)}`);
   setText(byId("restarts"), now.composer.restarts === 0 ? "" : `${now.composer.restarts} ${now.composer.restarts === 1 ? "restart" : "restarts"}`);
   document.title = `${now.id} · Footlight`;

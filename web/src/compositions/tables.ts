@@ -61,7 +61,7 @@ export class Tables {
       const figure = this.#now?.measurements?.destinations?.find(({ id }) => id === d.id);
       showState(pill, d.state);
       pill.title = [d.cause?.code, d.cause?.reason].filter(Boolean).join(": ");
-      setText(cells[0]!, d.name || (d.channelArn ? `channel ${shortName(d.channelArn)}` : `recording in ${d.recording?.bucket}`));
+      setText(cells[0]!, d.name || (d.channelArn ? `channel ${d.channelName ?? shortName(d.channelArn)}` : `recording in ${d.recording?.bucket}`));
       [
         `${d.video.width}×${d.video.height} at ${+d.video.framerate.toFixed(2)}`,
         figure ? bitRate(this.#rate(d.id, figure.bytes)) : unknown,

@@ -3,6 +3,7 @@ export interface Composition {
   id: string;
   arn: string;
   stageArn: string;
+  stageName?: string;
   state: "STARTING" | "ACTIVE" | "STOPPING" | "STOPPED" | "FAILED";
   startTime: string;
   endTime?: string;
@@ -28,6 +29,7 @@ export interface Destination {
   id: string;
   name?: string;
   channelArn?: string;
+  channelName?: string;
   playbackUrl?: string;
   /** In place of a channel. */
   recording?: { bucket: string; prefix: string };
@@ -132,7 +134,9 @@ export interface Recording {
   bucket: string;
   prefix: string;
   stageArn?: string;
+  stageName?: string;
   channelArn?: string;
+  channelName?: string;
   startTime: string;
   durationMs: number;
   filesWaiting: number;

@@ -27,22 +27,24 @@ const states: Record<string, readonly [word: string, tone: string]> = {
 const moment = (r: Recording): string =>
   new Date(r.startTime).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 
-const rows = new Keyed<Recording, { element: HTMLAnchorElement; picture: HTMLImageElement; pill: HTMLElement; facts: HTMLElement; trouble: HTMLElement }>(
+const rows = new Keyed<Recording, { element: HTMLAnchorElement; picture: HTMLImageElement; pill: HTMLElement; what: HTMLElement; facts: HTMLElement; trouble: HTMLElement }>(
   byId("list"),
   ({ id }) => id,
   (r) => {
     const picture = make("img", "row-picture");
     picture.alt = "";
     const pill = make("span", "pill");
+    const what = make("span", "row-stage");
     const facts = make("span", "row-facts");
     const trouble = make("span", "row-trouble");
     const head = make("span", "row-head", make("b", "", moment(r)), pill);
-    const element = make("a", "row", picture, head, make("span", "row-stage", `${r.kind} of ${shortName(r.channelArn ?? r.stageArn ?? r.id)}`), facts, trouble);
+    const element = make("a", "row", picture, head, what, facts, trouble);
     element.href = `#${r.id}`;
-    return { element, picture, pill, facts, trouble };
+    return { element, picture, pill, what, facts, trouble };
   },
-  ({ element, picture, pill, facts, trouble }, r) => {
+  ({ element, picture, pill, what, facts, trouble }, r) => {
     showState(pill, r);
+    setText(what, whatOf(r));
     // A link changes at every question: only another picture, or the end of the link, is worth loading.
     const name = r.thumbnailUrl && localPath(r.thumbnailUrl).replace(/^(\/recordings\/[^/]+\/)[^/]+/, "$1");
     picture.hidden = !name;
@@ -62,6 +64,11 @@ function showState(pill: HTMLElement, { state, failure }: Recording): void {
   const [word, tone] = states[state] ?? [state, "ended"];
   pill.dataset["state"] = failure ? "failed" : tone;
   setText(pill, failure ? "Failed" : word);
+}
+
+/** What was recorded, by its name, else by its id. */
+function whatOf({ kind, channelName, channelArn, stageName, stageArn, id }: Recording): string {
+  return `${kind} of ${channelName ?? stageName ?? shortName(channelArn ?? stageArn ?? id)}`;
 }
 
 function factsOf({ durationMs, filesWaiting }: Recording): string {
@@ -100,7 +107,7 @@ function show(r: Recording | undefined): void {
   setText(byId("name"), moment(r));
   showState(byId("state"), r);
   setText(byId("where"), `${r.bucket}/${r.prefix}`);
-  setText(byId("facts"), [factsOf(r), troubleOf(r), r.failure ?? "", r.problem ?? ""].filter(Boolean).join(" · "));
+  setText(byId("facts"), [whatOf(r), factsOf(r), troubleOf(r), r.failure ?? "", r.problem ?? ""].filter(Boolean).join(" · "));
   byId("empty").hidden = r.playbackUrl !== undefined;
   const link = byId<HTMLAnchorElement>("playlist");
   link.hidden = r.playbackUrl === undefined;
