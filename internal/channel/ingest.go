@@ -21,10 +21,9 @@ type ingest struct {
 	coder *transcoder // nil: the picture is shown as it comes
 	feed  feed
 
-	came   time.Time
-	tape   Sink // nil: not recorded
-	gone   func()
-	taping *picture // which is recorded
+	came time.Time
+	tape Tape // nil: not recorded
+	gone func()
 }
 
 // input takes what a publisher sends, and tells of that: not of what comes of it. The live channel's goroutine owns it.

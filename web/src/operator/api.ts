@@ -143,6 +143,7 @@ export interface Recording {
   playbackUrl?: string;
   thumbnailUrl?: string;
   downloadUrl?: string;
+  renditions?: { name: string }[];
 }
 
 export interface Key {

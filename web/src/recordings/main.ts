@@ -64,8 +64,9 @@ function showState(pill: HTMLElement, { state, failure }: Recording): void {
   setText(pill, failure ? "Failed" : word);
 }
 
-function factsOf({ durationMs, filesWaiting }: Recording): string {
-  return [span(durationMs / 1000), filesWaiting > 0 ? `${filesWaiting} files to upload` : ""].filter(Boolean).join(" · ");
+function factsOf({ durationMs, filesWaiting, renditions }: Recording): string {
+  const sizes = renditions?.map(({ name }) => name) ?? [];
+  return [span(durationMs / 1000), sizes.length > 1 ? sizes.join(", ") : "", filesWaiting > 0 ? `${filesWaiting} files to upload` : ""].filter(Boolean).join(" · ");
 }
 
 function troubleOf({ storeAwaySince, framesDropped, state }: Recording): string {
