@@ -58,10 +58,10 @@ func (c *recordingLsCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("list recordings: %w", err)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STARTED\tKIND\tSTATE\tLENGTH\tWAITING\tBUCKET/PREFIX")
+	fmt.Fprintln(w, "STARTED\tKIND\tSTATE\tLENGTH\tRENDITIONS\tWAITING\tBUCKET/PREFIX")
 	for _, r := range list.Recordings {
 		length := (time.Duration(r.DurationMS) * time.Millisecond).Round(time.Second)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%d\t%s/%s\n", moment(r.StartTime), r.Kind, r.State, length, r.Waiting, r.Bucket, r.Prefix)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%d\t%d\t%s/%s\n", moment(r.StartTime), r.Kind, r.State, length, len(r.Renditions), r.Waiting, r.Bucket, r.Prefix)
 	}
 	return w.Flush()
 }
@@ -110,6 +110,9 @@ func (c *recordingFsckCommand) Run(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("check %s/%s: %w", c.Bucket, c.Prefix, err)
+	}
+	if report.Renditions > 1 {
+		fmt.Printf("%d renditions, ", report.Renditions)
 	}
 	fmt.Printf("%d segments, %v, %d bytes\n", report.Segments, report.Duration.Round(time.Millisecond), report.Bytes)
 	for _, key := range report.Loose {

@@ -23,9 +23,8 @@ type ingest struct {
 
 	came   time.Time
 	sparse bool // it was told that its key frames are far apart
-	tape   Sink // nil: not recorded
+	tape   Tape // nil: not recorded
 	gone   func()
-	taping *picture // which is recorded
 }
 
 // input takes what a publisher sends, and tells of that: not of what comes of it. The live channel's goroutine owns it.

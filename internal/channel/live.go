@@ -133,7 +133,7 @@ func (l *live) handle(m any) {
 			go m.gone()
 			return
 		}
-		m.in.tape, m.in.gone = m.sink, m.gone
+		m.in.tape, m.in.gone = m.tape, m.gone
 	case doRequest:
 		m.reply <- l.act(m)
 	}

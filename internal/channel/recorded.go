@@ -31,7 +31,15 @@ type Recordings interface {
 	OpenRecording(ctx context.Context, key string) (sink Sink, gone func(), err error)
 	// RecordChannel says where the media of a channel's new publisher goes beside its viewers, and how to say that the
 	// publisher is gone; nil: nowhere. The publisher waits for it.
-	RecordChannel(ctx context.Context, c Channel) (sink Sink, gone func())
+	RecordChannel(ctx context.Context, c Channel) (t Tape, gone func())
+}
+
+// Tape takes the pictures of one publisher that are recorded. One goroutine calls it.
+type Tape interface {
+	// Picture says where the picture of a track goes, with the sound.
+	Picture(track int) Sink
+	// Lose says that no more comes of that picture, while the others go on.
+	Lose(track int)
 }
 
 // RecordingKey begins the stream keys of recordings.
@@ -93,7 +101,7 @@ func isRecordingKey(key string) bool { return strings.HasPrefix(key, RecordingKe
 // tapeMessage says where the media of a publisher goes beside the viewers.
 type tapeMessage struct {
 	in   *ingest
-	sink Sink
+	tape Tape
 	gone func()
 }
 
@@ -102,8 +110,8 @@ func (s *Server) record(ctx context.Context, in *ingest) {
 	if s.Recordings == nil || !in.publisher.Channel.Recorded {
 		return
 	}
-	if sink, gone := s.Recordings.RecordChannel(ctx, in.publisher.Channel); sink != nil {
-		if in.live.send(ctx, tapeMessage{in, sink, gone}) != nil {
+	if tape, gone := s.Recordings.RecordChannel(ctx, in.publisher.Channel); tape != nil {
+		if in.live.send(ctx, tapeMessage{in, tape, gone}) != nil {
 			gone()
 		}
 	}
@@ -123,34 +131,66 @@ type tee struct {
 	tape Sink
 }
 
-// record chooses which picture is recorded, beside its viewers: the largest of the classes that the channel records,
-// or else the largest.
-func (in *ingest) record(pictures []*picture) {
-	in.taping = nil
-	if in.tape == nil || len(pictures) == 0 {
+// recordOnly has those of the pictures recorded that the channel records, and no others.
+func (in *ingest) recordOnly(pictures []*picture) {
+	if in.tape == nil {
 		return
 	}
-	in.taping = slices.MaxFunc(pictures, func(a, b *picture) int {
-		return in.live.channel.recordingRank(a) - in.live.channel.recordingRank(b)
-	})
-	in.taping.sink = tee{in.taping.sink.(*hls.Muxer), in.tape}
-}
-
-// recordingRank orders pictures by how well they suit the recording.
-func (c Channel) recordingRank(p *picture) int {
-	w, h := hls.Tracks{SPS: p.sets.sps[0]}.Size()
-	if len(c.RecordedSizes) == 0 || slices.Contains(c.RecordedSizes, classOf(w, h)) {
-		return 1<<30 + w*h
+	for _, p := range in.feed.pictures {
+		if !slices.Contains(pictures, p) {
+			in.tape.Lose(p.track)
+		}
 	}
-	return w * h
+	in.record(pictures)
 }
 
-// tapeAnother goes on with another picture when the one that was recorded is gone: after a break, with its next key frame.
-func (in *ingest) tapeAnother() {
-	in.record(in.feed.open())
-	if in.taping != nil {
-		_ = in.tape.Break() // a recording's failure is its own
-		_ = in.tape.SetTracks(in.taping.tracks)
+// record has pictures recorded, beside their viewers, that the channel records.
+func (in *ingest) record(pictures []*picture) {
+	if in.tape == nil {
+		return
+	}
+	for _, p := range in.live.channel.recordedOf(pictures) {
+		if m, ok := p.sink.(*hls.Muxer); ok {
+			p.sink = tee{m, in.tape.Picture(p.track)}
+		}
+	}
+}
+
+// recordedOf chooses the pictures that are recorded: all, or those of the classes that the channel records. For a class that
+// there is none of it is the largest.
+func (c Channel) recordedOf(pictures []*picture) (chosen []*picture) {
+	if len(c.RecordedSizes) == 0 || len(pictures) == 0 {
+		return pictures
+	}
+	size := func(p *picture) (width, height int) { return hls.Tracks{SPS: p.sets.sps[0]}.Size() }
+	largest := slices.MaxFunc(pictures, func(a, b *picture) int {
+		aw, ah := size(a)
+		bw, bh := size(b)
+		return aw*ah - bw*bh
+	})
+	for _, class := range c.RecordedSizes {
+		found := false
+		for _, p := range pictures {
+			if classOf(size(p)) == class {
+				chosen, found = append(chosen, p), true
+			}
+		}
+		if !found {
+			chosen = append(chosen, largest)
+		}
+	}
+	return chosen
+}
+
+// recordInstead has pictures recorded that stand for one that is gone: from their next key frames on.
+func (in *ingest) recordInstead() {
+	open := in.feed.open()
+	before := slices.DeleteFunc(slices.Clone(open), func(p *picture) bool { _, taped := p.sink.(tee); return !taped })
+	in.record(open)
+	for _, p := range open {
+		if t, taped := p.sink.(tee); taped && !slices.Contains(before, p) {
+			_ = t.tape.SetTracks(p.tracks) // a recording's failure is its own
+		}
 	}
 }
 

@@ -166,7 +166,7 @@ func (in *ingest) open(pictures []*picture, began time.Time) error {
 	for i, p := range pictures {
 		p.sink = list[i].muxer
 	}
-	in.record(pictures)
+	in.recordOnly(pictures)
 	l.publishRenditions(list)
 	if len(list) > 1 {
 		l.log.Info("renditions", "number", len(list))
@@ -184,6 +184,7 @@ func (in *ingest) join(p *picture) error {
 	r := l.describe(rendition{muxer: l.newMuxer(p, l.muxer.Load().Wall())}, p, list, true)
 	r.muxer.Follow(l.muxer.Load())
 	p.sink = r.muxer
+	in.record(append(in.feed.open(), p))
 	l.publishRenditions(append(list, r))
 	l.log.Info("a rendition may join", "rendition", r.name, "track", p.track)
 	return nil
@@ -215,8 +216,9 @@ func (in *ingest) lose(p *picture, reason error) {
 	l := in.live
 	l.log.Warn("a rendition is gone", "track", p.track, "reason", reason)
 	l.publishRenditions(slices.DeleteFunc(slices.Clone(*l.renditions.Load()), func(r rendition) bool { return r.track == p.track }))
-	if in.taping == p {
-		in.tapeAnother()
+	if in.tape != nil {
+		in.tape.Lose(p.track)
+		in.recordInstead()
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/footlight-live/footlight/internal/channel/hls"
 )
 
@@ -307,46 +309,64 @@ func TestRenditionReorder(t *testing.T) {
 	}
 }
 
-// tape notes what is recorded, as a line for each change.
-type tape struct{ lines []string }
+// tape notes what is recorded, a line for each change of each track.
+type tape map[int]*tapedPicture
 
-func (p *tape) OpenRecording(context.Context, string) (Sink, func(), error) {
+func (t tape) OpenRecording(context.Context, string) (Sink, func(), error) {
 	return nil, nil, ErrUnknownStreamKey
 }
-func (p *tape) RecordChannel(context.Context, Channel) (Sink, func()) { return p, func() {} }
+func (t tape) RecordChannel(context.Context, Channel) (Tape, func()) { return t, func() {} }
 
-func (p *tape) note(line string) error {
+func (t tape) Picture(track int) Sink {
+	if t[track] == nil {
+		t[track] = &tapedPicture{}
+	}
+	return t[track]
+}
+
+func (t tape) Lose(track int) {
+	if p := t[track]; p != nil {
+		p.note("lost")
+	}
+}
+
+type tapedPicture struct{ lines []string }
+
+func (p *tapedPicture) note(line string) error {
 	if n := len(p.lines); n == 0 || p.lines[n-1] != line {
 		p.lines = append(p.lines, line)
 	}
 	return nil
 }
 
-func (p *tape) SetTracks(t hls.Tracks) error {
+func (p *tapedPicture) SetTracks(t hls.Tracks) error {
 	_, h := t.Size()
 	return p.note(fmt.Sprint(h))
 }
-func (p *tape) WriteVideo(f hls.VideoFrame) error {
+func (p *tapedPicture) WriteVideo(f hls.VideoFrame) error {
 	return p.note(fmt.Sprintf("track %d", f.NALUs[0][1]))
 }
-func (p *tape) WriteAudio(hls.AudioFrame) error { return nil }
-func (p *tape) Break() error                    { return p.note("break") }
-func (p *tape) EndTime() int64                  { return 0 }
-func (p *tape) Wall() time.Time                 { return time.Time{} }
+func (p *tapedPicture) WriteAudio(hls.AudioFrame) error { return nil }
+func (p *tapedPicture) Break() error                    { return p.note("break") }
+func (p *tapedPicture) EndTime() int64                  { return 0 }
+func (p *tapedPicture) Wall() time.Time                 { return time.Time{} }
 
-// TestRenditionRecorded records the largest of the sizes that are asked for, and the next best when it stops.
+// TestRenditionRecorded records the sizes that are asked for, or the largest for one that is not there; when it stops the
+// others go on, or the next best does.
 func TestRenditionRecorded(t *testing.T) {
+	const high, middle, low = "720, track 0", "480, track 1", "360, track 2"
 	for _, c := range []struct {
 		sizes []Resolution
-		want  string
+		want  map[int]string
 	}{
-		{[]Resolution{}, "720, track 0, break, 480, track 1"},
-		{[]Resolution{SD, Lowest}, "480, track 1"},
-		{[]Resolution{Lowest}, "360, track 2"},
-		{[]Resolution{FullHD}, "720, track 0, break, 480, track 1"},
+		{[]Resolution{}, map[int]string{0: high + ", lost, " + high, 1: middle, 2: low}},
+		{[]Resolution{SD, Lowest}, map[int]string{1: middle, 2: low}},
+		{[]Resolution{Lowest}, map[int]string{2: low}},
+		{[]Resolution{FullHD}, map[int]string{0: high + ", lost, " + high, 1: middle}},
+		{[]Resolution{FullHD, Lowest}, map[int]string{0: high + ", lost, " + high, 1: middle, 2: low}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			d, p := multitrackDirectory(), &tape{}
+			d, p := multitrackDirectory(), tape{}
 			d.recorded = c.sizes
 			b := newBench(t, d)
 			b.Recordings = p
@@ -355,8 +375,14 @@ func TestRenditionRecorded(t *testing.T) {
 			s.run(5)
 			high.absent = true
 			s.run(5)
-			if got := strings.Join(p.lines, ", "); got != c.want {
-				t.Errorf("%v: %s, want %s", c.sizes, got, c.want)
+			high.absent = false
+			s.run(10)
+			got := map[int]string{}
+			for track, p := range p {
+				got[track] = strings.Join(p.lines, ", ")
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%v: %s", c.sizes, diff)
 			}
 		})
 	}

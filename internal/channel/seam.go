@@ -23,7 +23,7 @@ type Channel struct {
 	Multitrack    Multitrack
 	Ladder        Ladder // of the types ADVANCED_SD and ADVANCED_HD
 
-	// RecordedSizes are the classes that one is recorded of, the largest that there is; empty: of all.
+	// RecordedSizes are the classes of pictures that are recorded, the largest one for a class that there is none of; empty: all.
 	RecordedSizes []Resolution
 }
 

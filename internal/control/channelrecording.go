@@ -83,7 +83,7 @@ func (t *tapes) endLater(c *Control, channelID string, p *tape) {
 }
 
 // RecordChannel implements channel.Recordings.
-func (c *Control) RecordChannel(ctx context.Context, ch channel.Channel) (channel.Sink, func()) {
+func (c *Control) RecordChannel(ctx context.Context, ch channel.Channel) (channel.Tape, func()) {
 	source, err := c.recordChannel(ctx, ch)
 	if err != nil {
 		c.Log.Error("a channel is not recorded", "channel", ch.ID, "error", err)
@@ -93,7 +93,7 @@ func (c *Control) RecordChannel(ctx context.Context, ch channel.Channel) (channe
 	if source == nil {
 		return nil, nil
 	}
-	return recordingSink{source, c.Now()}, source.Close
+	return recordingTape{source, c.Now()}, source.Close
 }
 
 func (c *Control) recordChannel(ctx context.Context, ch channel.Channel) (*record.Source, error) {
@@ -148,8 +148,7 @@ var thumbnailHeights = map[string]int{
 	ivs.ThumbnailConfigurationResolutionSd: 480, ivs.ThumbnailConfigurationResolutionLowestResolution: 360,
 }
 
-// channelSpec is a new recording of a channel. It has one rendition: the largest of those that are selected, or else the
-// largest (channel.Channel.RecordedSizes).
+// channelSpec is a new recording of a channel. The channel says which renditions come (channel.Channel.RecordedSizes).
 func channelSpec(account arn.Account, ch channel.Channel, config recordingRecord, now time.Time) record.Spec {
 	id, now := arn.NewID(12), now.UTC()
 	s := record.Spec{

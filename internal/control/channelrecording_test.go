@@ -106,8 +106,8 @@ func TestTapes(t *testing.T) {
 			}
 			ids := map[string]bool{}
 			for range 2 {
-				sink, gone := f.RecordChannel(t.Context(), channel.Channel{ID: a.ID, ARN: name})
-				if sink == nil {
+				tape, gone := f.RecordChannel(t.Context(), channel.Channel{ID: a.ID, ARN: name})
+				if tape == nil {
 					t.Fatal("the channel is not recorded")
 				}
 				f.tapes.mu.Lock()

@@ -54,8 +54,7 @@ func (m multitrackRecord) live() channel.Multitrack {
 	}
 }
 
-// recordedSizes are the classes of pictures that are recorded of a channel; none: all. One rendition is recorded, so of
-// what ALL selects it is the largest.
+// recordedSizes are the classes of pictures that are recorded of a channel; none: all.
 func (c *Control) recordedSizes(ctx context.Context, r channelRecord) ([]channel.Resolution, error) {
 	config, err := c.recordingOf(ctx, r)
 	if err != nil || config == nil || config.Renditions.Selection != ivs.RenditionConfigurationRenditionSelectionCustom {

@@ -3,6 +3,7 @@ package control
 import (
 	"time"
 
+	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/channel/hls"
 	"github.com/footlight-live/footlight/internal/record"
 )
@@ -12,6 +13,18 @@ type recordingSink struct {
 	*record.Source
 	wall time.Time // at time 0
 }
+
+// recordingTape is a recording as a channel.Tape.
+type recordingTape struct {
+	source *record.Source
+	wall   time.Time // at time 0
+}
+
+func (t recordingTape) Picture(track int) channel.Sink {
+	return recordingSink{t.source.Picture(track), t.wall}
+}
+
+func (t recordingTape) Lose(track int) { t.source.Picture(track).Lose() }
 
 // aacSamples is the length of an AAC access unit.
 const aacSamples = 1024

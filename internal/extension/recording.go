@@ -45,6 +45,16 @@ type Recording struct {
 	ThumbnailURL string    `json:"thumbnailUrl,omitzero"`
 	DownloadURL  string    `json:"downloadUrl,omitzero"` // all of it in one MP4
 	LinksEnd     time.Time `json:"linksEnd,omitzero"`
+	// Renditions are the sizes of the picture, the largest first; none until they are known.
+	Renditions []RecordingRendition `json:"renditions,omitzero"`
+}
+
+// RecordingRendition is one size of a recording.
+type RecordingRendition struct {
+	Name        string `json:"name"`
+	Width       int    `json:"width,omitzero"`
+	Height      int    `json:"height,omitzero"`
+	PlaybackURL string `json:"playbackUrl,omitzero"` // of this size alone
 }
 
 // Recordings is the answer of listRecordings.
@@ -90,6 +100,9 @@ func (h *Handler) viewRecording(s record.Status, good time.Duration, names func(
 		StartTime: s.Spec.Started.UTC(), EndTime: s.Ended, DurationMS: s.Duration.Milliseconds(), Segments: s.Segments, Stored: s.Stored,
 		Waiting: s.Waiting, AwaySince: s.AwaySince, Problem: s.Problem, Dropped: s.Dropped, Failure: s.Cause.Code,
 	}
+	for _, x := range s.Renditions {
+		v.Renditions = append(v.Renditions, RecordingRendition{Name: x.Name, Width: x.Width, Height: x.Height})
+	}
 	if h.RecordingLink == nil {
 		return v
 	}
@@ -97,6 +110,9 @@ func (h *Handler) viewRecording(s record.Status, good time.Duration, names func(
 	link := h.URL + h.RecordingLink(s.Spec.ID, until)
 	if s.Stored > 0 {
 		v.PlaybackURL, v.LinksEnd = link+s.PlaylistKey, until
+		for i, x := range s.Renditions {
+			v.Renditions[i].PlaybackURL = link + x.PlaylistKey
+		}
 	}
 	if s.ThumbnailKey != "" {
 		v.ThumbnailURL, v.LinksEnd = link+s.ThumbnailKey, until

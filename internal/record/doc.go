@@ -11,7 +11,11 @@
 //     counted, and shows as a discontinuity.
 //   - The spool is bounded. When it is full new media gives way, never what has been recorded.
 //   - The same prefix is valid at every moment: players see a growing EVENT playlist, then a VOD playlist.
+//   - Renditions, the sizes of a channel's picture, have the same segments, numbers and discontinuities. One that stops, or
+//     comes late, shows those of another one meanwhile, and the others do not notice.
 //
 // A Recorder has all recordings of a node. Each Recording has two goroutines: run owns the media and writes the spool,
-// upload empties it. The segmenter (segmenter.go), playlists (playlist.go) and metadata (metadata.go) are pure.
+// upload empties it. Renditions share these, the spool and its journal; the pictures of a source, each with a segmenter
+// (segmenter.go), come to their renditions (rendition.go) by size, and cut where the grid says (grid.go). Segmenters, grid,
+// playlists (playlist.go) and metadata (metadata.go) are pure.
 package record

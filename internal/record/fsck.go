@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,13 +20,14 @@ import (
 
 // Report is what Check finds in a prefix.
 type Report struct {
-	Segments int
-	Bytes    int64         // of the segments
-	Duration time.Duration // that the playlist says
-	Ended    bool          // the playlist has its end
-	Closed   bool          // the metadata of the end are there
-	Problems []string      // what is wrong
-	Loose    []string      // media that no playlist names: what came last before a crash of the machine with the spool
+	Renditions int
+	Segments   int           // files, of all renditions
+	Bytes      int64         // of the segments
+	Duration   time.Duration // that the playlist says: of several renditions, the longest
+	Ended      bool          // the playlists have their ends
+	Closed     bool          // the metadata of the end are there
+	Problems   []string      // what is wrong
+	Loose      []string      // media that no playlist names: what came last before a crash of the machine with the spool
 }
 
 // maxPlaylist bounds what is read of a playlist or of metadata, in bytes.
@@ -52,11 +53,24 @@ type checker struct {
 	sizes  map[string]int64 // of what there is
 	report Report
 
-	folder string // of the media
-	lines  []string
-	rates  map[string]int64 // of the sound, by initialisation section
-	named  map[string]bool
+	playlists []checkedPlaylist
+	rates     map[string]int64         // of the sound, by the key of the initialisation section
+	ends      map[string]time.Duration // where the media ends, by the key of the segment; negative: it cannot be told
 }
+
+// checkedPlaylist is the media playlist of a rendition.
+type checkedPlaylist struct {
+	key   string
+	lines []string
+	ended bool
+}
+
+// endTolerance is how far the end of a segment's media may be from what the playlist says. Of several renditions all end
+// where the longest does, and after a crash the others may lack what lags takes for too much.
+const (
+	endTolerance = 500 * time.Millisecond
+	mostMissing  = time.Second * mostLag / ClockRate
+)
 
 func (c *checker) problem(format string, args ...any) {
 	c.report.Problems = append(c.report.Problems, fmt.Sprintf(format, args...))
@@ -90,19 +104,30 @@ func (c *checker) run() error {
 	if err != nil {
 		return err
 	}
+	c.rates, c.ends = map[string]int64{}, map[string]time.Duration{}
+	missing := time.Duration(0)
+	if bytes.Count(data, []byte("#EXT-X-STREAM-INF")) > 1 {
+		missing = mostMissing
+	}
 	for line := range strings.Lines(string(data)) {
-		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-			c.folder = path.Join("media/hls", path.Dir(line))
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		if err := c.rendition(path.Join("media/hls", line), missing); err != nil {
+			return err
 		}
 	}
-	if data, err = c.read(c.folder + "/playlist.m3u8"); errors.Is(err, objectstore.ErrNotFound) {
-		c.problem("there is no %s/playlist.m3u8", c.folder)
-		return nil
-	} else if err != nil {
-		return err
+	c.report.Renditions = len(c.playlists)
+	c.report.Ended = !slices.ContainsFunc(c.playlists, func(p checkedPlaylist) bool { return !p.ended })
+	for key := range c.sizes {
+		_, isInit := c.rates[key]
+		_, isSegment := c.ends[key]
+		if strings.HasPrefix(key, "media/hls/") && strings.HasSuffix(key, ".mp4") && !isInit && !isSegment {
+			c.report.Loose = append(c.report.Loose, key)
+		}
 	}
-	c.lines = strings.Split(strings.TrimSpace(string(data)), "\n")
-	return c.media()
+	slices.Sort(c.report.Loose)
+	return nil
 }
 
 // without looks whether there ought to be media: there are recordings of thumbnails alone, and such for which nothing came.
@@ -125,18 +150,27 @@ func (c *checker) without() error {
 	return nil
 }
 
-// media follows the media playlist.
-func (c *checker) media() error {
-	c.rates, c.named = map[string]int64{}, map[string]bool{}
+// rendition follows a media playlist, whose segments may lack some of their media.
+func (c *checker) rendition(key string, missing time.Duration) error {
+	data, err := c.read(key)
+	if errors.Is(err, objectstore.ErrNotFound) {
+		c.problem("there is no %s", key)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p := checkedPlaylist{key: key, lines: strings.Split(strings.TrimSpace(string(data)), "\n")}
+	named := map[string]bool{}
 	var init string
-	var said time.Duration
-	for _, line := range c.lines {
+	var said, from time.Duration
+	for _, line := range p.lines {
 		switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); {
 		case name == "#EXT-X-MAP":
 			_, init, _ = strings.Cut(value, `URI="`)
 			init, _, _ = strings.Cut(init, `"`)
-			if err := c.init(init); err != nil {
-				return err
+			if init = path.Join(path.Dir(key), init); err == nil {
+				err = c.init(init)
 			}
 		case name == "#EXTINF":
 			seconds, err := strconv.ParseFloat(strings.TrimSuffix(value, ","), 64)
@@ -145,32 +179,40 @@ func (c *checker) media() error {
 			}
 			said = time.Duration(seconds * float64(time.Second))
 		case name == "#EXT-X-ENDLIST":
-			c.report.Ended = true
+			p.ended = true
 		case line != "" && line[0] != '#':
-			if err := c.segment(line, c.rates[init], said); err != nil {
-				return err
+			segment := path.Join(path.Dir(key), line)
+			if named[segment] {
+				c.problem("%s is named twice", segment)
+			}
+			named[segment] = true
+			err = c.segment(segment, c.rates[init])
+			// Media time goes on over all segments, so that where one ends tells its length.
+			from += said
+			if off := c.ends[segment] - from; c.ends[segment] >= 0 && off > endTolerance || off < -missing-endTolerance {
+				c.problem("%s ends %.3f s from where the playlist has it", segment, off.Seconds())
 			}
 		}
-	}
-	if !c.report.Ended {
-		c.problem("the playlist has no end")
-	}
-	for key := range c.sizes {
-		if name, ok := strings.CutPrefix(key, c.folder+"/"); ok && strings.HasSuffix(name, ".mp4") && !c.named[name] {
-			c.report.Loose = append(c.report.Loose, key)
+		if err != nil {
+			return err
 		}
 	}
+	if !p.ended {
+		c.problem("%s has no end", key)
+	}
+	c.report.Duration = max(c.report.Duration, from)
+	c.playlists = append(c.playlists, p)
 	return nil
 }
 
-func (c *checker) init(name string) error {
-	if c.named[name] {
+func (c *checker) init(key string) error {
+	if _, known := c.rates[key]; known {
 		return nil
 	}
-	c.named[name] = true
-	data, err := c.read(c.folder + "/" + name)
+	c.rates[key] = 0
+	data, err := c.read(key)
 	if errors.Is(err, objectstore.ErrNotFound) {
-		c.problem("%s is missing", name)
+		c.problem("%s is missing", key)
 		return nil
 	}
 	if err != nil {
@@ -178,45 +220,41 @@ func (c *checker) init(name string) error {
 	}
 	var i fmp4.Init
 	if err := i.Unmarshal(bytes.NewReader(data)); err != nil {
-		c.problem("%s cannot be read: %v", name, err)
+		c.problem("%s cannot be read: %v", key, err)
 	}
 	for _, track := range i.Tracks {
 		if track.ID == audioTrackID {
-			c.rates[name] = int64(track.TimeScale)
+			c.rates[key] = int64(track.TimeScale)
 		}
 	}
 	return nil
 }
 
-func (c *checker) segment(name string, audioRate int64, said time.Duration) error {
-	if c.named[name] {
-		c.problem("%s is named twice", name)
+// segment reads a segment, once.
+func (c *checker) segment(key string, audioRate int64) error {
+	if _, known := c.ends[key]; known {
+		return nil
 	}
-	c.named[name] = true
-	body, o, err := c.bucket.Open(c.ctx, c.prefix+"/"+c.folder+"/"+name, objectstore.Range{})
+	c.ends[key] = -1
+	body, o, err := c.bucket.Open(c.ctx, c.prefix+"/"+key, objectstore.Range{})
 	if errors.Is(err, objectstore.ErrNotFound) {
-		c.problem("%s is missing", name)
+		c.problem("%s is missing", key)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	from := c.report.Duration
 	c.report.Segments++
 	c.report.Bytes += o.Size
-	c.report.Duration += said
 	size, end, err := wholeParts(body, audioRate)
 	if err != nil {
 		return err
 	}
 	if size != o.Size {
-		c.problem("%s: %d of its %d bytes are whole", name, size, o.Size)
+		c.problem("%s: %d of its %d bytes are whole", key, size, o.Size)
 	}
-	// Media time goes on over all segments, so that where one ends tells its length.
-	if off := time.Duration(end)*100000/9 - from - said; math.Abs(off.Seconds()) > 0.5 {
-		c.problem("%s ends %.3f s from where the playlist has it", name, off.Seconds())
-	}
+	c.ends[key] = time.Duration(end) * 100000 / 9
 	return nil
 }
 
@@ -236,9 +274,12 @@ func Repair(ctx context.Context, b objectstore.Bucket, prefix string) error {
 	put := func(key string, data []byte) error {
 		return b.Put(ctx, c.prefix+"/"+key, bytes.NewReader(data))
 	}
-	if len(c.lines) > 0 && !c.report.Ended {
-		text := strings.Replace(strings.Join(c.lines, "\n"), "#EXT-X-PLAYLIST-TYPE:EVENT", "#EXT-X-PLAYLIST-TYPE:VOD", 1) + "\n#EXT-X-ENDLIST\n"
-		if err := put(c.folder+"/playlist.m3u8", []byte(text)); err != nil {
+	for _, p := range c.playlists {
+		if p.ended {
+			continue
+		}
+		text := strings.Replace(strings.Join(p.lines, "\n"), "#EXT-X-PLAYLIST-TYPE:EVENT", "#EXT-X-PLAYLIST-TYPE:VOD", 1) + "\n#EXT-X-ENDLIST\n"
+		if err := put(p.key, []byte(text)); err != nil {
 			return err
 		}
 	}

@@ -38,7 +38,18 @@ type clip struct {
 	audio  []AudioFrame
 }
 
-var loadClip = sync.OnceValues(func() (clip, error) {
+var loadClip = sync.OnceValues(func() (clip, error) { return makeClip("320x180") })
+
+// loadLadder is the clip in three sizes, the largest first.
+var loadLadder = sync.OnceValues(func() (ladder []clip, err error) {
+	for _, size := range []string{"640x360", "320x180", "160x90"} {
+		c, e := makeClip(size)
+		ladder, err = append(ladder, c), errors.Join(err, e)
+	}
+	return ladder, err
+})
+
+func makeClip(size string) (clip, error) {
 	dir, err := os.MkdirTemp("", "footlight-record-")
 	if err != nil {
 		return clip{}, err
@@ -46,7 +57,7 @@ var loadClip = sync.OnceValues(func() (clip, error) {
 	defer os.RemoveAll(dir)
 	length := fmt.Sprint(clipLength.Seconds())
 	out, err := exec.Command("ffmpeg", "-v", "error",
-		"-f", "lavfi", "-i", "testsrc2=size=320x180:rate="+fmt.Sprint(clipRate)+":duration="+length,
+		"-f", "lavfi", "-i", "testsrc2=size="+size+":rate="+fmt.Sprint(clipRate)+":duration="+length,
 		"-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration="+length,
 		"-map", "0:v", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-sc_threshold", "0", "-bf", "0",
 		"-bsf:v", "h264_metadata=aud=insert", filepath.Join(dir, "v.h264"),
@@ -92,7 +103,7 @@ var loadClip = sync.OnceValues(func() (clip, error) {
 		c.audio = append(c.audio, AudioFrame{DTS: int64(i) * 1024, Samples: 1024, Data: p.AU})
 	}
 	return c, nil
-})
+}
 
 func testClip(t testing.TB) clip {
 	t.Helper()
@@ -133,7 +144,7 @@ func (c clip) play(s *Source, from, to, origin time.Duration) {
 
 // wait lets the recording catch up: tests feed faster than life.
 func (s *Source) wait() {
-	for len(s.recording.inbox) > inboxSize/4 {
+	for len(s.recording.inbox) > cap(s.recording.inbox)/4 {
 		select {
 		case <-time.After(time.Millisecond):
 		case <-s.recording.over:

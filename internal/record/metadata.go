@@ -72,9 +72,9 @@ const (
 	failedKey  = "events/recording-failed.json"
 )
 
-// describe renders the metadata of a recording that has started, or has ended when end is there; mp4 is the key of its
-// MP4, if there is one.
-func describe(spec Spec, rendition string, width, height int, duration int64, end *endEntry, mp4 string) (key string, data []byte, err error) {
+// describe renders the metadata of a recording that has started, or has ended when end is there. width and height are those
+// of the picture that thumbnails are made of; mp4 is the key of its MP4, if there is one.
+func describe(spec Spec, renditions []stream, width, height int, duration int64, end *endEntry, mp4 string) (key string, data []byte, err error) {
 	m := metadata{
 		Version: "v1", ChannelARN: spec.ChannelARN, StageARN: spec.StageARN, SessionID: spec.SessionID, ParticipantID: spec.ParticipantID,
 		StartedAt: wallClock(spec.Started), Status: statusStarted,
@@ -91,15 +91,19 @@ func describe(spec Spec, rendition string, width, height int, duration int64, en
 	}
 	if spec.Media != NoMedia {
 		h := &hlsMetadata{Path: "media/hls", Playlist: spec.multivariant()}
-		r := renditionMetadata{Path: rendition, Playlist: "playlist.m3u8"}
-		if spec.Kind != Participant {
-			r.Width, r.Height = width, height
-		}
 		if spec.Kind == Channel {
-			h.ByteRange, r.ByteRange = byteRangeMultivariant, byteRangeVariant
+			h.ByteRange = byteRangeMultivariant
 		}
-		if h.Renditions = []renditionMetadata{r}; rendition == "" {
-			h.Renditions = []renditionMetadata{}
+		h.Renditions = []renditionMetadata{}
+		for _, s := range renditions {
+			r := renditionMetadata{Path: s.name, Playlist: "playlist.m3u8"}
+			if spec.Kind != Participant {
+				r.Width, r.Height = s.width, s.height
+			}
+			if spec.Kind == Channel {
+				r.ByteRange = byteRangeVariant
+			}
+			h.Renditions = append(h.Renditions, r)
 		}
 		if end != nil {
 			ms := duration * 1000 / ClockRate

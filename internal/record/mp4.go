@@ -22,23 +22,29 @@ const mp4Tries = 3
 
 // mp4Key is where the MP4 of a recording is; empty when there is none, or none is wanted.
 func (r *Recording) mp4Key() string {
-	if !r.spec.MP4 || len(r.history.segments) == 0 || r.uploads.mp4Tries >= mp4Tries {
+	if !r.spec.MP4 || len(r.history.slots) == 0 || r.uploads.mp4Tries >= mp4Tries {
 		return ""
 	}
-	return mp4Folder + "/" + mp4Name(r.rendition())
+	return mp4Folder + "/" + mp4Name(r.streams()[0].name)
 }
 
 const mp4Folder = "media/mp4"
 
 func mp4Name(rendition string) string { return rendition + ".mp4" }
 
-// mp4Object is the MP4 of the segments in the store, as what is stored next. It is called with the lock held.
+// mp4Object is the MP4 of the segments of the largest rendition in the store, as what is stored next. It is called with the
+// lock held.
 func (r *Recording) mp4Object() object {
-	folder := r.spec.Prefix + "/media/hls/" + r.rendition() + "/"
-	inits, segments := r.history.inits, r.history.segments // nothing is appended any more
+	largest := r.streams()[0]
+	folder := r.spec.Prefix + "/" + largest.folder()
+	inits := r.history.renditions[largest.number].inits // nothing is appended any more
+	var segments []segment
 	size := int64(0)
-	for _, s := range segments {
-		size += s.Size
+	for _, s := range r.history.slots {
+		if own := s.of(largest.number); own != nil {
+			segments = append(segments, *own)
+			size += own.Size
+		}
 	}
 	return object{
 		key: r.mp4Key(), size: size,

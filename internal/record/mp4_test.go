@@ -346,7 +346,7 @@ func FuzzMP4(f *testing.F) {
 		f.Fatal(err)
 	}
 	p := &keep{}
-	s := segmenter{out: p, target: ClockRate}
+	s := alone(p, ClockRate, false)
 	s.setTracks(tracks)
 	for i := range int64(60) {
 		_ = s.writeVideo(VideoFrame{DTS: i * 3600, PTS: i * 3600, Duration: 3600, Key: i%25 == 0, NALUs: [][]byte{{0x65, 1}}})

@@ -10,14 +10,53 @@ import (
 // programTime is the form of EXT-X-PROGRAM-DATE-TIME: with milliseconds.
 const programTime = "2006-01-02T15:04:05.000Z"
 
-// mediaPlaylist renders the first n segments. An ended one is VOD. byteRanges writes where in its file each lies,
-// which is all of it.
-func mediaPlaylist(spec Spec, segments []segment, ended, byteRanges bool) []byte {
+// stream is a rendition as playlists and metadata show it.
+type stream struct {
+	number        int // in the journal
+	name          string
+	width, height int
+	first         initEntry
+}
+
+// from is the rendition whose segment a slot of this one shows: its own, or of the others the one that is nearest in size,
+// rather a smaller one.
+func (s stream) from(all []stream, at slot) stream {
+	best := s
+	for _, o := range all {
+		switch area, most := o.width*o.height, best.width*best.height; {
+		case at.of(o.number) == nil:
+		case o.number == s.number:
+			return s
+		case at.of(best.number) == nil, most > s.width*s.height && area < most, area <= s.width*s.height && area > most:
+			best = o
+		}
+	}
+	return best
+}
+
+// breaks tells whether a slot does not go on as the one before, in one of the renditions. Players want the same
+// discontinuities in all of them.
+func (s slot) breaks(before slot) bool {
+	if s.broken {
+		return true
+	}
+	for k := range max(len(s.segments), len(before.segments)) {
+		is, was := s.of(k), before.of(k)
+		if (is == nil) != (was == nil) || is != nil && is.Init != was.Init {
+			return true
+		}
+	}
+	return false
+}
+
+// mediaPlaylist renders slots of a rendition of all. An ended one is VOD. byteRanges writes where in its file each segment
+// lies, which is all of it. A segment that the rendition does not have is that of another one: it has no gaps.
+func mediaPlaylist(spec Spec, this stream, all []stream, slots []slot, ended, byteRanges bool) []byte {
 	var b strings.Builder
 	target, independent := int64(spec.Segment/time.Second), true
-	for _, s := range segments {
+	for _, s := range slots {
 		target = max(target, (s.duration()+ClockRate/2)/ClockRate)
-		independent = independent && s.Key
+		independent = independent && s.of(this.from(all, s).number).Key
 	}
 	kind := "EVENT"
 	if ended {
@@ -27,18 +66,29 @@ func mediaPlaylist(spec Spec, segments []segment, ended, byteRanges bool) []byte
 	if independent {
 		b.WriteString("#EXT-X-INDEPENDENT-SEGMENTS\n")
 	}
-	for i, s := range segments {
-		if s.Broken && i > 0 {
+	var run slot
+	for i, s := range slots {
+		from := this.from(all, s)
+		segment, folder := s.of(from.number), ""
+		if from.number != this.number {
+			folder = "../" + from.name + "/"
+		}
+		breaks := i > 0 && s.breaks(slots[i-1])
+		if s.broken || i == 0 {
+			run = s
+		}
+		if breaks {
 			b.WriteString("#EXT-X-DISCONTINUITY\n")
 		}
-		if s.Broken || i == 0 {
-			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"%s\"\n#EXT-X-PROGRAM-DATE-TIME:%s\n", initName(s.Init), s.Wall.UTC().Format(programTime))
+		if breaks || i == 0 {
+			wall := run.wall.Add(time.Duration(s.start-run.start) * 100000 / 9)
+			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"%s\"\n#EXT-X-PROGRAM-DATE-TIME:%s\n", folder+initName(segment.Init), wall.UTC().Format(programTime))
 		}
 		fmt.Fprintf(&b, "#EXTINF:%.6f,\n", float64(s.duration())/ClockRate)
 		if byteRanges {
-			fmt.Fprintf(&b, "#EXT-X-BYTERANGE:%d@0\n", s.Size)
+			fmt.Fprintf(&b, "#EXT-X-BYTERANGE:%d@0\n", segment.Size)
 		}
-		b.WriteString(segmentName(s.Number) + "\n")
+		b.WriteString(folder + segmentName(segment.Number) + "\n")
 	}
 	if ended {
 		b.WriteString("#EXT-X-ENDLIST\n")
@@ -46,8 +96,22 @@ func mediaPlaylist(spec Spec, segments []segment, ended, byteRanges bool) []byte
 	return []byte(b.String())
 }
 
-// multivariantPlaylist names the one rendition.
-func multivariantPlaylist(spec Spec, rendition, playlist string, first initEntry, segments []segment) []byte {
+// multivariantPlaylist names the renditions, in their order.
+func multivariantPlaylist(spec Spec, all []stream, playlist string, slots []slot) []byte {
+	b := []byte("#EXTM3U\n#EXT-X-VERSION:7\n")
+	for _, s := range all {
+		var segments []*segment
+		for _, at := range slots {
+			if own := at.of(s.number); own != nil {
+				segments = append(segments, own)
+			}
+		}
+		b = fmt.Appendf(b, "#EXT-X-STREAM-INF:%s\n%s/%s\n", s.attributes(spec, segments), s.name, playlist)
+	}
+	return b
+}
+
+func (s stream) attributes(spec Spec, segments []*segment) string {
 	peak, mean := bitRates(segments)
 	attributes := []string{
 		fmt.Sprintf("BANDWIDTH=%d", max(1, peak, spec.BitRate)),
@@ -56,21 +120,21 @@ func multivariantPlaylist(spec Spec, rendition, playlist string, first initEntry
 	if mean == 0 {
 		attributes = attributes[:1]
 	}
-	if first.Codecs != "" {
-		attributes = append(attributes, fmt.Sprintf("CODECS=%q", first.Codecs))
+	if s.first.Codecs != "" {
+		attributes = append(attributes, fmt.Sprintf("CODECS=%q", s.first.Codecs))
 	}
-	if first.Width > 0 {
-		attributes = append(attributes, fmt.Sprintf("RESOLUTION=%dx%d", first.Width, first.Height))
-		if first.FrameRate > 0 {
-			attributes = append(attributes, fmt.Sprintf("FRAME-RATE=%.3f", first.FrameRate))
+	if s.first.Width > 0 {
+		attributes = append(attributes, fmt.Sprintf("RESOLUTION=%dx%d", s.first.Width, s.first.Height))
+		if s.first.FrameRate > 0 {
+			attributes = append(attributes, fmt.Sprintf("FRAME-RATE=%.3f", s.first.FrameRate))
 		}
 	}
-	return fmt.Appendf(nil, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-STREAM-INF:%s\n%s/%s\n", strings.Join(attributes, ","), rendition, playlist)
+	return strings.Join(attributes, ",")
 }
 
 // bitRates are the peak of the segments and the mean over them, in bits per second. Segments shorter than half a
 // second do not count for the peak: a key frame fills them.
-func bitRates(segments []segment) (peak, mean int) {
+func bitRates(segments []*segment) (peak, mean int) {
 	var bits, length int64
 	for _, s := range segments {
 		bits += 8 * s.Size

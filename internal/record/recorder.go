@@ -112,7 +112,7 @@ func (rec *Recorder) takeUp(dir string) error {
 		return err
 	}
 	r := newRecording(rec, spec, sp, h)
-	r.log.Info("recording found in the spool", "state", r.state, "segments", len(h.segments), "waiting", len(r.uploads.files))
+	r.log.Info("recording found in the spool", "state", r.state, "segments", len(h.slots), "waiting", len(r.uploads.files))
 	rec.begin(r)
 	return nil
 }
@@ -209,7 +209,7 @@ func (rec *Recorder) first(ctx context.Context, s Spec) (stored bool, err error)
 	} else {
 		var key string
 		var data []byte
-		if key, data, err = describe(s, s.Rendition, s.Width, s.Height, 0, nil, ""); err != nil {
+		if key, data, err = describe(s, []stream{{name: s.Rendition, width: s.Width, height: s.Height}}, s.Width, s.Height, 0, nil, ""); err != nil {
 			return false, err
 		}
 		err = bucket.Put(ctx, s.Prefix+"/"+key, strings.NewReader(string(data)))

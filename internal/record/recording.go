@@ -3,7 +3,6 @@ package record
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -23,9 +22,11 @@ const (
 	Stored      State = "STORED"      // over, and all of it is in the store
 )
 
-// inboxSize is how many frames may wait for the disk, about six seconds; inboxBytes is how much they may take.
+// inboxSize is how many frames of one picture with its sound may wait for the disk, about six seconds, and inboxSizes of
+// several; inboxBytes is how much they may take.
 const (
 	inboxSize  = 512
+	inboxSizes = 4 * inboxSize
 	inboxBytes = 32 << 20
 )
 
@@ -37,7 +38,7 @@ type Cause struct{ Code, Message string }
 
 // Requests to a recording, in the order of its inbox.
 type (
-	attached  struct{ source *Source }
+	attached  struct{ source *feed }
 	tracksMsg struct{ tracks Tracks }
 	videoMsg  struct{ frame VideoFrame }
 	audioMsg  struct{ frame AudioFrame }
@@ -45,12 +46,14 @@ type (
 		reason string
 		gone   bool // the source will not go on
 	}
+	lostMsg    struct{} // the picture is gone, and the others are not
 	thumbMsg   struct{ thumb thumbnail }
 	endRequest struct{ entry endEntry }
 )
 
 type message struct {
-	source *Source // whose media it is; nil for what is none
+	source *feed // whose media it is; nil for what is none
+	track  int   // and of which picture
 	what   any
 	size   int64
 }
@@ -69,38 +72,45 @@ type Recording struct {
 	dropped  atomic.Uint64 // frames that were not recorded
 
 	// owned by run
-	source    *Source
-	segmenter segmenter
-	tracks    Tracks
-	frameRate float64
-	good      int64 // media time up to which the open segment is on disk
-	nextThumb int64 // media time
-	drawing   bool  // a thumbnail
-	tried     time.Time
+	source     *feed
+	grid       grid
+	pictures   []*picture
+	renditions []*rendition
+	nextThumb  int64 // media time
+	drawing    bool  // a thumbnail
+	tried      time.Time
 
 	mu      sync.Mutex
 	spool   *spool
 	history history
 	state   State
-	width   int // of the newest pictures
+	awaited int // pictures that have no rendition yet
+	width   int // of the newest pictures, the largest of them
 	height  int
 	uploads uploads
 }
 
 func newRecording(rec *Recorder, s Spec, sp *spool, h history) *Recording {
+	size := inboxSize
+	if s.Kind == Channel {
+		size = inboxSizes
+	}
 	r := &Recording{
 		recorder: rec, spec: s, begun: time.Now(), log: rec.log().With("recording", s.ID),
-		inbox: make(chan message, inboxSize), wake: make(chan struct{}, 1), over: make(chan struct{}), stored: make(chan struct{}),
-		spool: sp, history: h, good: h.mediaEnd(), state: Waiting, width: s.Width, height: s.Height, frameRate: s.FrameRate,
+		inbox: make(chan message, size), wake: make(chan struct{}, 1), over: make(chan struct{}), stored: make(chan struct{}),
+		spool: sp, history: h, state: Waiting, width: s.Width, height: s.Height,
 	}
-	r.segmenter = segmenter{out: r, target: ticks(s.Segment), early: s.Kind == Channel, end: h.mediaEnd()}
+	r.grid = grid{target: ticks(s.Segment), early: s.Kind == Channel, end: h.mediaEnd()}
 	if s.KeyInterval > 0 && s.KeyInterval < s.Segment {
-		r.segmenter.target = ticks(s.Segment / s.KeyInterval * s.KeyInterval)
+		r.grid.target = ticks(s.Segment / s.KeyInterval * s.KeyInterval)
 	}
-	if n := len(h.inits); n > 0 && h.inits[n-1].Width > 0 {
-		r.width, r.height = h.inits[n-1].Width, h.inits[n-1].Height
+	for k := range h.renditions {
+		r.renditions = append(r.renditions, &rendition{number: k})
 	}
-	if len(h.segments) > 0 || len(h.thumbs) > 0 {
+	if i := h.newestInit(h.largest()); i.Width > 0 {
+		r.width, r.height = i.Width, i.Height
+	}
+	if len(h.slots) > 0 || len(h.thumbs) > 0 {
 		r.state = Interrupted
 		if every := ticks(s.Thumbnails.Interval); every > 0 {
 			r.nextThumb = ceilDiv(h.mediaEnd(), every) * every
@@ -165,7 +175,7 @@ func (r *Recording) run(ctx context.Context) {
 					return
 				}
 			}
-			r.attempt(r.segmenter.brk)
+			r.brk()
 			return
 		case m := <-r.inbox:
 			if r.take(ctx, m) {
@@ -178,46 +188,42 @@ func (r *Recording) run(ctx context.Context) {
 // take takes up a message, unless its source was replaced meanwhile; it reports whether the recording is over.
 func (r *Recording) take(ctx context.Context, m message) (over bool) {
 	r.queued.Add(-m.size)
-	return (m.source == nil || m.source == r.source) && r.handle(ctx, m.what)
+	return (m.source == nil || m.source == r.source) && r.handle(ctx, m)
 }
 
 // handle does what a message says.
-func (r *Recording) handle(ctx context.Context, what any) (over bool) {
-	switch m := what.(type) {
+func (r *Recording) handle(ctx context.Context, m message) (over bool) {
+	switch what := m.what.(type) {
 	case attached:
 		r.interrupt("another source takes over")
-		r.source = m.source
+		r.source, r.pictures = what.source, nil
 	case tracksMsg:
-		if !r.tracks.equal(m.tracks) {
-			r.attempt(r.segmenter.brk)
-		}
-		r.tracks = m.tracks
-		r.segmenter.setTracks(m.tracks)
-		if r.spec.Media == AudioOnly {
-			r.segmenter.setTracks(Tracks{AAC: m.tracks.AAC, Opus: m.tracks.Opus})
-		}
+		r.setTracks(r.picture(m.track), what.tracks)
 	case videoMsg:
-		r.video(ctx, m.frame)
+		r.video(ctx, r.picture(m.track), what.frame)
 	case audioMsg:
-		if r.recording(r.segmenter.tracks.video(), false) {
-			r.attempt(func() error { return r.segmenter.writeAudio(m.frame) })
+		p := r.picture(m.track)
+		if r.recording(p.segmenter.tracks.video(), false) {
+			r.attempt(func() error { return p.segmenter.writeAudio(what.frame) })
 		}
+	case lostMsg:
+		r.lose(m.track)
 	case breakMsg:
-		if m.gone {
-			r.interrupt(m.reason)
+		if what.gone {
+			r.interrupt(what.reason)
 		} else {
-			r.attempt(r.segmenter.brk)
+			r.brk()
 		}
 	case thumbMsg:
 		r.drawing = false
-		r.keepThumbnail(m.thumb)
+		r.keepThumbnail(what.thumb)
 	case endRequest:
 		r.interrupt("the recording ends")
-		if err := r.finish(m.entry); err != nil {
+		if err := r.finish(what.entry); err != nil {
 			r.log.Error("the end of the recording cannot be written down; trying again", "error", err)
 			time.AfterFunc(time.Second, func() {
 				select {
-				case r.inbox <- message{what: m}:
+				case r.inbox <- message{what: what}:
 				case <-r.recorder.ctx.Done():
 				}
 			})
@@ -230,7 +236,7 @@ func (r *Recording) handle(ctx context.Context, what any) (over bool) {
 
 // interrupt ends a run of media whose source is gone.
 func (r *Recording) interrupt(reason string) {
-	r.attempt(r.segmenter.brk)
+	r.brk()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.state == Active {
@@ -254,15 +260,30 @@ func (r *Recording) finish(e endEntry) error {
 	return nil
 }
 
-func (r *Recording) video(ctx context.Context, f VideoFrame) {
-	if r.frameRate == 0 && f.Duration > 0 {
-		r.frameRate = float64(ClockRate) / float64(f.Duration)
+// setTracks takes what comes of a picture from now on. It breaks off what other tracks began.
+func (r *Recording) setTracks(p *picture, t Tracks) {
+	if p.tracks.equal(t) {
+		return
 	}
-	if f.Key {
-		r.wantThumbnail(ctx, f)
+	if p.segmenter.running {
+		r.brk()
+	}
+	p.tracks = t
+	if r.spec.Media == AudioOnly {
+		t = Tracks{AAC: t.AAC, Opus: t.Opus}
+	}
+	p.segmenter.setTracks(t)
+}
+
+func (r *Recording) video(ctx context.Context, p *picture, f VideoFrame) {
+	if p.frameRate == 0 && f.Duration > 0 {
+		p.frameRate = float64(ClockRate) / float64(f.Duration)
+	}
+	if f.Key && p == r.largest() {
+		r.wantThumbnail(ctx, p, f)
 	}
 	if r.spec.Media == AudioVideo && r.recording(true, f.Key) {
-		r.attempt(func() error { return r.segmenter.writeVideo(f) })
+		r.attempt(func() error { return p.segmenter.writeVideo(f) })
 	}
 }
 
@@ -288,12 +309,13 @@ func (r *Recording) recording(video, key bool) bool {
 
 // attempt does what may fail on the disk. A failure ends the run of media, whose parts so far stay.
 func (r *Recording) attempt(write func() error) {
+	r.grid.next = r.history.next()
 	err := write()
 	if err == nil {
 		return
 	}
 	r.tried = time.Now()
-	r.segmenter.lose(r.good)
+	r.grid.lose()
 	if e := r.settle(); e != nil {
 		err = errors.Join(err, e)
 	}
@@ -306,98 +328,6 @@ func (r *Recording) attempt(write func() error) {
 	}
 }
 
-// settle closes a segment that was left open by an error.
-func (r *Recording) settle() error {
-	r.mu.Lock()
-	open := r.history.open
-	r.mu.Unlock()
-	if open == nil {
-		return nil
-	}
-	return r.closeSegment(max(r.good, open.Start))
-}
-
-// openSegment implements segmentWriter.
-func (r *Recording) openSegment(start int64, broken, key bool, wall time.Time) error {
-	if r.recorder.budget.pressure() == Full {
-		return errFull
-	}
-	r.good = start
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if broken {
-		if err := r.newInit(); err != nil {
-			return err
-		}
-	}
-	o := openEntry{Number: len(r.history.segments), Init: len(r.history.inits) - 1, Start: start, Broken: broken, Key: key}
-	if broken {
-		if wall.IsZero() {
-			wall = time.Now()
-		}
-		o.Wall = wall.UTC().Truncate(time.Millisecond)
-	}
-	if err := r.spool.grow(segmentName(o.Number)); err != nil {
-		return fmt.Errorf("begin segment: %w", err)
-	}
-	if err := r.note(entry{Open: &o}); err != nil {
-		_ = r.spool.finish() // it is not in the journal, so there is no such segment
-		return err
-	}
-	if r.state != Active && r.state != Uploading {
-		r.to(Active, "media comes")
-	}
-	return nil
-}
-
-// newInit writes the initialisation section of the tracks. It is called with the lock held.
-func (r *Recording) newInit() error {
-	data, err := r.segmenter.tracks.initialization()
-	if err != nil {
-		return err
-	}
-	t := r.segmenter.tracks
-	i := initEntry{Number: len(r.history.inits), Codecs: t.codecs(), AudioRate: t.audioRate()}
-	if i.Width, i.Height = t.size(); i.Height > 0 {
-		i.FrameRate = r.frameRate
-		r.width, r.height = i.Width, i.Height
-	}
-	if err := r.spool.put(initName(i.Number), data); err != nil {
-		return fmt.Errorf("write initialisation section: %w", err)
-	}
-	return r.note(entry{Init: &i})
-}
-
-// writePart implements segmentWriter. The disk is waited for without the lock.
-func (r *Recording) writePart(data []byte, end int64) error {
-	if r.recorder.budget.pressure() == Full {
-		return errFull
-	}
-	if err := r.spool.append(data); err != nil {
-		return fmt.Errorf("write part: %w", err)
-	}
-	r.good = end
-	return nil
-}
-
-// closeSegment implements segmentWriter.
-func (r *Recording) closeSegment(end int64) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.history.open == nil {
-		return nil
-	}
-	if r.spool.file != nil {
-		if err := r.spool.finish(); err != nil {
-			return fmt.Errorf("close segment: %w", err)
-		}
-	}
-	if r.spool.size > 0 && end <= r.history.open.Start {
-		end = r.history.open.Start + 1
-	}
-	return r.note(entry{Close: &closeEntry{End: end, Size: r.spool.size}})
-}
-
 // note appends to the journal and to what follows from it. It is called with the lock held.
 func (r *Recording) note(e entry) error {
 	if err := r.spool.journal.append(e); err != nil {
@@ -405,7 +335,9 @@ func (r *Recording) note(e entry) error {
 	}
 	n := len(r.history.files)
 	r.history.apply(e)
-	r.uploads.files = append(r.uploads.files, r.history.files[n:]...)
+	for _, file := range r.history.files[n:] {
+		r.uploads.add(file)
+	}
 	r.nudge()
 	return nil
 }

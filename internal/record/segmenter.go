@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +15,8 @@ const (
 	partLength = ClockRate
 	// soundWait is how much video waits for the sound that belongs to it, so that segments hold both.
 	soundWait = ClockRate / 2
+	// joinWait is how long a key frame waits for another size's of the same time, to begin a segment with it.
+	joinWait = ClockRate
 	// longestFactor times the target is where a segment is cut without a key frame.
 	longestFactor = 3
 	// pendingSound is how much sound may come before the first picture, in access units.
@@ -39,37 +42,33 @@ type AudioFrame struct {
 
 // segmentWriter gets what a segmenter makes, in order. Times are media time in ticks.
 type segmentWriter interface {
-	// openSegment begins a segment; broken says that it does not follow on the one before, and then wall is when its
-	// first frame was. key says that it begins with a key frame.
-	openSegment(start int64, broken, key bool, wall time.Time) error
+	// openSegment begins a segment. joins says that it is the first one of a rendition in a run.
+	openSegment(c cut, joins bool) error
 	// writePart appends to the open segment media up to a time.
 	writePart(data []byte, end int64) error
 	closeSegment(end int64) error
+	// dropSegment takes the open segment back.
+	dropSegment() error
 }
 
-// segmenter cuts the frames of a source into parts and segments. Media time goes on over breaks: the frames of one
-// run follow on the end of the run before, whatever their source's clock says.
-//
-// Segments begin with key frames. They are as long as the target, or shorter when the next key frame would come too
-// late; longer only when key frames are further apart than the target, and cut anywhere at longestFactor times that.
+// segmenter cuts the frames of one picture of a source, and the sound beside it, into the parts and segments of the grid.
 type segmenter struct {
-	out    segmentWriter
-	target int64 // ticks
-	early  bool  // segments end before the target when the next key frame is expected behind it
+	out  segmentWriter
+	grid *grid
+	// inBand repeats the parameter sets in key frames. Where a segment of another size follows, some players go by nothing
+	// else: ffmpeg does not take those of a second initialisation section.
+	inBand bool
 
 	tracks  Tracks
-	running bool         // between the first frame of a run and its break
-	end     int64        // of what has been written
-	origin  int64        // media time of the source's time zero: its ticks
-	sound   int64        // and its samples
-	before  []AudioFrame // sound that came before the first picture
+	running bool         // it is a member of the run
+	waiting []VideoFrame // from a key frame on, that may begin a segment
+	before  []AudioFrame // sound that came before
+	next    int          // the cut that it comes to next
+	shift   int64        // how much later the same pictures are decoded than those of the lead
+	epoch   int64        // media time of the source's time zero, in samples
 	video   []videoSample
 	audio   []audioSample
-	cuts    []cut
 
-	segment   int64 // where the newest segment begins, cuts that wait included
-	part      int64 // and the newest part
-	lastKey   int64
 	lastVideo int64 // DTS of the newest frame
 	videoEnd  int64
 	nextSound int64 // samples: where the newest access unit ends
@@ -87,25 +86,15 @@ type audioSample struct {
 	payload      []byte
 }
 
-// cut is a place where a part ends, and perhaps a segment.
-type cut struct {
-	at           int64
-	segment, key bool
+// setTracks sets what comes from now on. Call it after a break.
+func (s *segmenter) setTracks(t Tracks) {
+	s.rest()
+	s.tracks = t
 }
 
-// setTracks sets what the next run is made of. Call it after a break.
-func (s *segmenter) setTracks(t Tracks) { s.tracks, s.before = t, nil }
-
-// begin starts a run with a frame at a time of the source.
-func (s *segmenter) begin(at int64, key bool, wall time.Time) error {
-	s.origin = s.end - at
-	if rate := s.tracks.audioRate(); rate > 0 {
-		s.sound = floorDiv(s.origin*rate, ClockRate)
-		s.nextSound = ceilDiv(s.end*rate, ClockRate)
-	}
-	s.running = true
-	s.segment, s.part, s.lastKey, s.lastVideo, s.videoEnd = s.end, s.end, s.end, s.end-1, s.end
-	return s.out.openSegment(s.end, true, key, wall)
+// rest forgets what has come and was not written.
+func (s *segmenter) rest() {
+	s.running, s.waiting, s.before, s.video, s.audio = false, nil, nil, nil, nil
 }
 
 func floorDiv(a, b int64) int64 {
@@ -122,68 +111,98 @@ func (s *segmenter) soundTicks(samples int64) int64 {
 	return samples * ClockRate / s.tracks.audioRate()
 }
 
-// writeVideo takes the next frame in decoding order. A run begins with a key frame.
+// writeVideo takes the next frame in decoding order.
 func (s *segmenter) writeVideo(f VideoFrame) error {
 	if !s.tracks.video() {
 		return nil
 	}
 	if !s.running {
-		if !f.Key {
-			return nil
-		}
-		if err := s.begin(f.DTS, true, f.Arrived); err != nil {
-			return err
-		}
-		for _, a := range s.before {
-			s.keepAudio(a)
-		}
-		s.before = nil
+		return s.enter(f)
 	}
-	payload, err := h264.AVCC(f.NALUs).Marshal()
+	return s.step(s.addVideo(f))
+}
+
+// enter begins a run with a key frame, or joins the one that there is with one that begins a segment there too.
+func (s *segmenter) enter(f VideoFrame) error {
+	g := s.grid
+	switch {
+	case f.Key:
+		s.waiting = []VideoFrame{f}
+	case len(s.waiting) == 0:
+		return nil
+	default:
+		s.waiting = append(s.waiting, f)
+	}
+	first := s.waiting[0]
+	switch {
+	case g.lead == nil && f.Key:
+		g.begin(s, f.DTS, f.PTS, f.Arrived)
+	case g.lead == nil || f.DTS-first.DTS > joinWait:
+		s.waiting = nil
+		return nil
+	case !g.opens(first):
+		return nil
+	}
+	frames, sound := s.waiting, s.before
+	if err := s.join(first.DTS); err != nil {
+		return err
+	}
+	for _, a := range sound {
+		s.keepAudio(a)
+	}
+	for _, f := range frames {
+		if err := s.addVideo(f); err != nil {
+			return s.step(err)
+		}
+	}
+	return nil
+}
+
+// join becomes a member of the run, with a frame at a time of the source that begins its newest segment.
+func (s *segmenter) join(dts int64) error {
+	g := s.grid
+	s.rest()
+	if rate := s.tracks.audioRate(); rate > 0 {
+		s.epoch = floorDiv(g.origin*rate, ClockRate)
+		s.nextSound = ceilDiv(g.segment.at*rate, ClockRate)
+	}
+	s.running, s.next, s.shift = true, g.behind, dts+g.origin-g.segment.at
+	s.lastVideo, s.videoEnd = g.segment.at-1, g.segment.at
+	g.members = append(g.members, s)
+	return s.out.openSegment(g.segment, true)
+}
+
+// step leaves the run when the error says so.
+func (s *segmenter) step(err error) error {
+	if errors.Is(err, errOutOfStep) {
+		return s.grid.leave(s)
+	}
+	return err
+}
+
+func (s *segmenter) addVideo(f VideoFrame) error {
+	nalus := f.NALUs
+	if s.inBand && f.Key {
+		nalus = append([][]byte{s.tracks.SPS, s.tracks.PPS}, nalus...)
+	}
+	payload, err := h264.AVCC(nalus).Marshal()
 	if err != nil {
 		return fmt.Errorf("package video frame: %w", err)
 	}
-	at := max(f.DTS+s.origin, s.lastVideo+1) // decoding times grow
-	switch {
-	case at <= s.part:
-	case f.Key && s.cutsBefore(at, f.Duration):
-		s.cut(cut{at, true, true})
-	case at-s.segment >= longestFactor*s.target:
-		s.cut(cut{at, true, f.Key})
-	case at-s.part >= partLength-f.Duration/2:
-		s.cut(cut{at, false, false})
+	at := max(f.DTS+s.grid.origin, s.lastVideo+1) // decoding times grow
+	pts := max(at, f.PTS+s.grid.origin)
+	if s == s.grid.lead {
+		s.grid.video(at, pts, f.Duration, f.Key)
 	}
-	if f.Key {
-		s.lastKey = at
-	}
-	s.video = append(s.video, videoSample{dts: at, pts: at + max(0, f.PTS-f.DTS), duration: max(1, f.Duration), key: f.Key, payload: payload})
+	s.video = append(s.video, videoSample{dts: at, pts: pts, duration: max(1, f.Duration), key: f.Key, payload: payload})
 	s.lastVideo = at
 	s.videoEnd = at + max(1, f.Duration)
-	return s.flush()
-}
-
-// cutsBefore decides whether a key frame begins a new segment: when the segment is as long as the target, or would
-// become longer until the next key frame, if that takes as long as this one took.
-func (s *segmenter) cutsBefore(at, frame int64) bool {
-	length := at - s.segment
-	if length >= s.target-frame/2 {
-		return true
-	}
-	return s.early && length >= s.target/2 && length+at-s.lastKey > s.target+frame/2
-}
-
-func (s *segmenter) cut(c cut) {
-	s.cuts = append(s.cuts, c)
-	s.part = c.at
-	if c.segment {
-		s.segment = c.at
-	}
+	return s.flush(false)
 }
 
 // writeAudio takes the next access unit of sound.
 func (s *segmenter) writeAudio(f AudioFrame) error {
-	rate := s.tracks.audioRate()
-	if rate == 0 {
+	if s.tracks.audioRate() == 0 {
 		return nil
 	}
 	if !s.running {
@@ -192,31 +211,24 @@ func (s *segmenter) writeAudio(f AudioFrame) error {
 			s.before = s.before[max(0, len(s.before)-pendingSound):]
 			return nil
 		}
-		if err := s.begin(s.soundTicks(f.DTS), true, f.Arrived); err != nil {
+		at := s.soundTicks(f.DTS)
+		s.grid.begin(s, at, at, f.Arrived)
+		if err := s.join(at); err != nil {
 			return err
 		}
 	}
 	if !s.keepAudio(f) {
 		return nil
 	}
-	at := s.soundTicks(s.audio[len(s.audio)-1].dts)
-	if s.tracks.video() {
-		at -= 2 * soundWait // the picture stands still: sound goes on alone
+	if s == s.grid.lead {
+		s.grid.sound(s.soundTicks(s.audio[len(s.audio)-1].dts), !s.tracks.video())
 	}
-	switch {
-	case at-s.segment >= s.target && !s.tracks.video():
-		s.cut(cut{at, true, true})
-	case at-s.segment >= longestFactor*s.target:
-		s.cut(cut{at, true, false})
-	case at-s.part >= partLength:
-		s.cut(cut{at, false, false})
-	}
-	return s.flush()
+	return s.step(s.flush(false))
 }
 
 // keepAudio takes an access unit unless it belongs before the run or what is there already.
 func (s *segmenter) keepAudio(f AudioFrame) bool {
-	at := f.DTS + s.sound
+	at := f.DTS + s.epoch
 	if late := s.nextSound - at; late > f.Samples/2 {
 		return false
 	} else if late > 0 {
@@ -227,41 +239,104 @@ func (s *segmenter) keepAudio(f AudioFrame) bool {
 	return true
 }
 
-// flush writes the parts that are complete.
-func (s *segmenter) flush() error {
-	for len(s.cuts) > 0 {
-		c := s.cuts[0]
-		heard := s.tracks.audioRate() == 0 || s.soundTicks(s.nextSound) >= c.at
-		if !heard && s.lastVideo-c.at < soundWait {
+// reach is where the media ends that has come.
+func (s *segmenter) reach() int64 {
+	if s.tracks.audioRate() > 0 {
+		return max(s.videoEnd, s.soundTicks(s.nextSound))
+	}
+	return s.videoEnd
+}
+
+// flush carries out the cuts for which everything has come, or all of them.
+func (s *segmenter) flush(all bool) error {
+	g := s.grid
+	for s.next < g.dropped+len(g.cuts) {
+		if s.next < g.dropped {
+			return errOutOfStep
+		}
+		c := g.cuts[s.next-g.dropped]
+		at, ok := s.find(c)
+		switch {
+		case !ok && (all || s.lastVideo-at >= soundWait):
+			return errOutOfStep
+		case !ok || !all && !s.has(c, at):
 			return nil
 		}
-		if err := s.carryOut(c); err != nil {
+		if err := s.carryOut(c, at); err != nil {
 			return err
 		}
-		s.cuts = s.cuts[1:]
+		s.next++
 	}
 	return nil
 }
 
-func (s *segmenter) carryOut(c cut) error {
-	if err := s.writePart(c.at, c.at); err != nil {
+// finish ends the run of a member at a time, without its last segment when it has much less.
+func (s *segmenter) finish(end int64) error {
+	if lags(s.reach(), end) {
+		return s.out.dropSegment()
+	}
+	all := max(end, s.reach()) + 1
+	if err := s.writePart(all, all, end); err != nil {
 		return err
 	}
-	s.end = max(s.end, c.at)
+	return s.out.closeSegment(end)
+}
+
+// stop ends the run of a member that is out of step, or has not come to a cut, and returns where.
+func (s *segmenter) stop(cut int64, others bool) (end int64, err error) {
+	switch past := s.reach() - cut; {
+	case !others:
+		cut = max(cut, s.reach())
+	case past > soundWait/2:
+		return 0, s.out.dropSegment()
+	}
+	return cut, s.finish(cut)
+}
+
+// find is where a cut lies between the frames; false: the key frame that belongs there is not there.
+func (s *segmenter) find(c cut) (at int64, ok bool) {
+	if !s.tracks.video() || !c.segment || !c.key {
+		return c.at + s.shift, true
+	}
+	for _, v := range s.video {
+		if v.key && abs(v.pts-c.pts) <= max(1, v.duration/2) {
+			return v.dts, true
+		}
+	}
+	return c.at + s.shift, false
+}
+
+// has tells whether everything before a cut has come. Neither a picture that stands still nor sound that ends is waited for.
+func (s *segmenter) has(c cut, at int64) bool {
+	heard := s.tracks.audioRate() == 0 || s.soundTicks(s.nextSound) >= c.at
+	switch {
+	case !s.tracks.video():
+		return true
+	case s.lastVideo >= at:
+		return heard || s.lastVideo-at >= soundWait
+	}
+	return s.tracks.audioRate() > 0 && s.soundTicks(s.nextSound)-c.at >= 2*soundWait
+}
+
+// carryOut makes a cut.
+func (s *segmenter) carryOut(c cut, at int64) error {
+	if err := s.writePart(at, c.at, c.at); err != nil {
+		return err
+	}
 	if !c.segment {
 		return nil
 	}
-	if err := s.out.closeSegment(s.end); err != nil {
+	if err := s.out.closeSegment(c.at); err != nil {
 		return err
 	}
-	return s.out.openSegment(c.at, false, c.key, time.Time{})
+	return s.out.openSegment(c, false)
 }
 
-// writePart writes what lies before a time, as a part that ends at another.
-func (s *segmenter) writePart(until, end int64) error {
+// writePart writes the pictures and the sound that lie before a time each, as a part that ends at another.
+func (s *segmenter) writePart(seen, heard, end int64) error {
 	part := fmp4.Part{SequenceNumber: s.number}
 	n := 0
-	for n < len(s.video) && s.video[n].dts < until {
+	for n < len(s.video) && s.video[n].dts < seen {
 		n++
 	}
 	if n > 0 {
@@ -279,7 +354,7 @@ func (s *segmenter) writePart(until, end int64) error {
 		part.Tracks = append(part.Tracks, track)
 	}
 	n = 0
-	for n < len(s.audio) && s.soundTicks(s.audio[n].dts) < until {
+	for n < len(s.audio) && s.soundTicks(s.audio[n].dts) < heard {
 		n++
 	}
 	if n > 0 {
@@ -303,34 +378,4 @@ func (s *segmenter) writePart(until, end int64) error {
 	}
 	s.number++
 	return s.out.writePart(buf.Bytes(), end)
-}
-
-// brk ends the run: everything is written, and what follows is a discontinuity.
-func (s *segmenter) brk() error {
-	if !s.running {
-		s.before = nil
-		return nil
-	}
-	s.running = false
-	defer func() { s.video, s.audio, s.cuts, s.before = nil, nil, nil, nil }()
-	for _, c := range s.cuts {
-		if err := s.carryOut(c); err != nil {
-			return err
-		}
-	}
-	last := max(s.end, s.videoEnd)
-	if rate := s.tracks.audioRate(); rate > 0 {
-		last = max(last, s.soundTicks(s.nextSound))
-	}
-	if err := s.writePart(last+1, last); err != nil {
-		return err
-	}
-	s.end = last
-	return s.out.closeSegment(last)
-}
-
-// lose forgets the run without writing: the disk took no more than up to end.
-func (s *segmenter) lose(end int64) {
-	s.running, s.end = false, end
-	s.video, s.audio, s.cuts, s.before = nil, nil, nil, nil
 }

@@ -19,13 +19,30 @@ type paper struct {
 	t       interface{ Errorf(string, ...any) }
 }
 
-func (p *paper) openSegment(start int64, broken, key bool, _ time.Time) error {
-	if start != p.end {
-		p.t.Errorf("a segment begins at %d, the one before ended at %d", start, p.end)
+func (p *paper) openSegment(c cut, _ bool) error {
+	if c.at != p.end {
+		p.t.Errorf("a segment begins at %d, the one before ended at %d", c.at, p.end)
 	}
-	p.opened = start
-	p.broken = append(p.broken, broken)
+	p.opened = c.at
+	p.broken = append(p.broken, c.broken)
 	return p.fail
+}
+
+func (p *paper) dropSegment() error {
+	p.t.Errorf("a segment is dropped")
+	return p.fail
+}
+
+// alone is a segmenter that leads its own grid.
+func alone(out segmentWriter, target int64, early bool) *segmenter {
+	s := &segmenter{out: out, grid: &grid{target: target, early: early}}
+	s.setTracks(anyTracks)
+	return s
+}
+
+func (s *segmenter) brk() error {
+	defer s.rest()
+	return s.grid.brk()
 }
 
 func (p *paper) writePart(data []byte, end int64) error {
@@ -110,9 +127,8 @@ func TestSegments(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := &paper{t: t}
-			s := segmenter{out: p, target: c.target * ClockRate, early: c.early}
-			s.setTracks(anyTracks)
-			feedSeconds(t, &s, c.length, c.keys, c.sound, c.picture)
+			s := alone(p, c.target*ClockRate, c.early)
+			feedSeconds(t, s, c.length, c.keys, c.sound, c.picture)
 			near := cmp.Comparer(func(a, b float64) bool { return a-b < 0.05 && b-a < 0.05 })
 			if diff := cmp.Diff(c.want, p.lengths, near); diff != "" {
 				t.Error(diff)
@@ -125,8 +141,7 @@ func TestSegments(t *testing.T) {
 func TestSegmenterSurvives(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		p := &paper{t: r}
-		s := segmenter{out: p, target: 2 * ClockRate}
-		s.setTracks(anyTracks)
+		s := alone(p, 2*ClockRate, false)
 		var fed int64
 		for range rapid.IntRange(1, 300).Draw(r, "frames") {
 			var err error
@@ -155,14 +170,19 @@ func TestSegmenterSurvives(t *testing.T) {
 
 func TestPlaylist(t *testing.T) {
 	wall := time.Date(2026, 1, 1, 12, 0, 55, 123_000_000, time.UTC)
-	at := func(n, init int, start, end int64, broken bool) segment {
+	var h history
+	at := func(rendition, n, init int, start, end int64, broken bool) {
 		s := segment{openEntry{Number: n, Init: init, Start: start, Broken: broken, Key: true}, closeEntry{End: end, Size: 100_000}}
 		if broken {
 			s.Wall = wall.Add(time.Duration(n) * time.Minute)
 		}
-		return s
+		h.fill(rendition, s)
 	}
-	got := mediaPlaylist(Spec{Segment: 2 * time.Second}, []segment{at(0, 0, 0, 180000, true), at(1, 0, 180000, 270000, false), at(2, 1, 270000, 450000, true)}, true, false)
+	at(0, 0, 0, 0, 180000, true)
+	at(0, 1, 0, 180000, 270000, false)
+	at(0, 2, 1, 270000, 450000, true)
+	one := []stream{{name: "720p30-abc", width: 1280, height: 720, first: initEntry{Codecs: "avc1.4D401F,mp4a.40.2", Width: 1280, Height: 720, FrameRate: 30}}}
+	got := mediaPlaylist(Spec{Segment: 2 * time.Second}, one[0], one, h.slots, true, false)
 	want := `#EXTM3U
 #EXT-X-VERSION:7
 #EXT-X-TARGETDURATION:2
@@ -185,10 +205,45 @@ func TestPlaylist(t *testing.T) {
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}
-	multivariant := string(multivariantPlaylist(Spec{}, "720p30-abc", "playlist.m3u8", initEntry{Codecs: "avc1.4D401F,mp4a.40.2", Width: 1280, Height: 720, FrameRate: 30}, []segment{at(0, 0, 0, 180000, true)}))
+	multivariant := string(multivariantPlaylist(Spec{}, one, "playlist.m3u8", h.slots[:1]))
 	for _, part := range []string{"BANDWIDTH=400000,", "RESOLUTION=1280x720", "FRAME-RATE=30.000", `CODECS="avc1.4D401F,mp4a.40.2"`, "\n720p30-abc/playlist.m3u8\n"} {
 		if !strings.Contains(multivariant, part) {
 			t.Errorf("%q is not in\n%s", part, multivariant)
+		}
+	}
+}
+
+// TestPlaylistBorrows: a segment that a rendition does not have is that of another one, and all have the same breaks.
+func TestPlaylistBorrows(t *testing.T) {
+	var h history
+	for n := range 5 {
+		for rendition := range 3 {
+			init := 0
+			switch {
+			case rendition == 0 && n == 2, rendition == 1 && n == 0: // one breaks off, and one comes late
+				continue
+			case rendition == 0 && n > 2:
+				init = 1
+			}
+			start := int64(n) * 180000
+			h.fill(rendition, segment{openEntry{Number: n, Init: init, Start: start, Broken: n == 0, Key: true}, closeEntry{End: start + 180000, Size: 1}})
+		}
+	}
+	all := []stream{{number: 0, name: "720p30", width: 1280, height: 720}, {number: 1, name: "480p30", width: 854, height: 480}, {number: 2, name: "160p30", width: 284, height: 160}}
+	for i, want := range [][]string{
+		{"0.mp4", "# 1.mp4", "# ../480p30/2.mp4", "# 3.mp4", "4.mp4"},
+		{"../160p30/0.mp4", "# 1.mp4", "# 2.mp4", "# 3.mp4", "4.mp4"},
+		{"0.mp4", "# 1.mp4", "# 2.mp4", "# 3.mp4", "4.mp4"},
+	} {
+		var got []string
+		for _, s := range parseMedia(t, mediaPlaylist(Spec{Segment: 2 * time.Second}, all[i], all, h.slots, true, false)).Segments {
+			if s.Discontinuity {
+				s.URI = "# " + s.URI
+			}
+			got = append(got, s.URI)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", all[i].name, diff)
 		}
 	}
 }

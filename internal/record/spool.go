@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // The files of a recording in the spool, beside its media: what it is, and what has become of it.
@@ -22,9 +24,13 @@ type spool struct {
 	dir     string
 	journal *journal
 	budget  *budget
+}
 
-	file *os.File // the segment that grows
-	size int64    // of the newest one
+// growing is the file of a segment that grows.
+type growing struct {
+	spool *spool
+	file  *os.File
+	size  int64
 }
 
 // createSpool makes the folder of a new recording. It appears under its name only when it is whole.
@@ -81,31 +87,41 @@ func openSpool(dir string, b *budget) (*spool, history, error) {
 // counts says which files the budget is for: what leaves the spool when it is stored.
 func counts(name string) bool { return name != specFile && name != journalFile }
 
+// recover closes the segments that were open.
 func (sp *spool) recover(h *history) error {
-	if h.open == nil {
-		return nil
-	}
-	path := sp.path(segmentName(h.open.Number))
-	audioRate := int64(0)
-	if h.open.Init < len(h.inits) {
-		audioRate = h.inits[h.open.Init].AudioRate
-	}
-	size, end, err := repair(path, audioRate)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	done := closeEntry{End: max(end, h.open.Start), Size: size}
-	if size == 0 || done.End == h.open.Start {
-		done = closeEntry{End: h.open.Start}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	reach, sizes := map[int]int64{}, map[int]int64{}
+	for k, r := range h.renditions {
+		if r.open == nil {
+			continue
+		}
+		audioRate := int64(0)
+		if r.open.Init >= 0 && r.open.Init < len(r.inits) {
+			audioRate = r.inits[r.open.Init].AudioRate
+		}
+		size, end, err := repair(sp.path(fileName(k, segmentName(r.open.Number))), audioRate)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		if reach[k] = r.open.Start; size > 0 {
+			reach[k], sizes[k] = max(end, r.open.Start), size
+		}
 	}
-	e := entry{Close: &done}
-	if err := sp.journal.append(e); err != nil {
-		return err
+	ends := h.closing(reach)
+	for _, k := range slices.Sorted(maps.Keys(reach)) {
+		o := h.renditions[k].open
+		done := closeEntry{End: ends[k], Size: sizes[k]}
+		if _, whole := ends[k]; !whole {
+			done = closeEntry{End: o.Start}
+			if err := os.Remove(sp.path(fileName(k, segmentName(o.Number)))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		e := entry{Rendition: k, Close: &done}
+		if err := sp.journal.append(e); err != nil {
+			return err
+		}
+		h.apply(e)
 	}
-	h.apply(e)
 	return nil
 }
 
@@ -125,40 +141,53 @@ func (sp *spool) put(name string, data []byte) error {
 }
 
 // grow begins the file of a segment.
-func (sp *spool) grow(name string) error {
+func (sp *spool) grow(name string) (*growing, error) {
 	f, err := os.OpenFile(sp.path(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := syncDir(sp.dir); err != nil {
 		f.Close()
-		return err
+		return nil, err
 	}
-	sp.file, sp.size = f, 0
-	return nil
+	return &growing{spool: sp, file: f}, nil
 }
 
 // append adds a part. After an error the file is as it was.
-func (sp *spool) append(data []byte) error {
-	_, err := sp.file.Write(data)
+func (g *growing) append(data []byte) error {
+	_, err := g.file.Write(data)
 	if err == nil {
-		err = sp.file.Sync()
+		err = g.file.Sync()
 	}
 	if err != nil {
-		_, seekErr := sp.file.Seek(sp.size, 0)
-		return errors.Join(err, sp.file.Truncate(sp.size), seekErr)
+		_, seekErr := g.file.Seek(g.size, 0)
+		return errors.Join(err, g.file.Truncate(g.size), seekErr)
 	}
-	sp.size += int64(len(data))
-	sp.budget.add(int64(len(data)))
+	g.size += int64(len(data))
+	g.spool.budget.add(int64(len(data)))
 	return nil
 }
 
-// finish closes the file of the segment; an empty one is removed. Whatever the error, what was appended is there.
-func (sp *spool) finish() error {
-	name, err := sp.file.Name(), sp.file.Close()
-	sp.file = nil
-	if sp.size == 0 {
-		err = errors.Join(err, os.Remove(name))
+// finish closes the file; an empty one is removed. Whatever the error, what was appended is there.
+func (g *growing) finish() error {
+	if g.file == nil {
+		return nil // it was tried before
+	}
+	err := g.file.Close()
+	if g.size == 0 {
+		err = errors.Join(err, os.Remove(g.file.Name()))
+	}
+	g.file = nil
+	return err
+}
+
+// discard closes the file and removes it.
+func (g *growing) discard() error {
+	name := g.file.Name()
+	_ = g.file.Close() // its content does not matter any more
+	err := os.Remove(name)
+	if err == nil {
+		g.spool.budget.add(-g.size)
 	}
 	return err
 }
@@ -178,12 +207,7 @@ func (sp *spool) remove(name string) error {
 	return err
 }
 
-func (sp *spool) close() {
-	if sp.file != nil {
-		sp.file.Close()
-	}
-	sp.journal.file.Close()
-}
+func (sp *spool) close() { sp.journal.file.Close() }
 
 // discard forgets the recording.
 func (sp *spool) discard() error {

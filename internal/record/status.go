@@ -28,7 +28,7 @@ type Event struct {
 type Status struct {
 	Spec         Spec
 	State        State
-	Rendition    string        // empty until it is known
+	Renditions   []Rendition   // the largest first; none until they are known
 	PlaylistKey  string        // of the multivariant playlist, below the prefix
 	ThumbnailKey string        // of the newest thumbnail; empty: none is stored
 	MP4Key       string        // of the MP4; empty: there is none, or not yet
@@ -45,6 +45,13 @@ type Status struct {
 	Cause        Cause
 }
 
+// Rendition is one folder of a recording's media.
+type Rendition struct {
+	Name          string
+	Width, Height int    // in pixels; 0 of sound alone
+	PlaylistKey   string // below the prefix
+}
+
 // Status is a snapshot.
 func (r *Recording) Status() Status {
 	r.mu.Lock()
@@ -56,9 +63,12 @@ func (r *Recording) Status() Status {
 func (r *Recording) status() Status {
 	u := &r.uploads
 	s := Status{
-		Spec: r.spec, State: r.state, Rendition: r.rendition(), Duration: time.Duration(r.history.duration()) * 100000 / 9,
-		Segments: len(r.history.segments), Stored: u.segments, Bytes: u.bytes, Waiting: len(u.files),
+		Spec: r.spec, State: r.state, Duration: time.Duration(r.history.duration()) * 100000 / 9,
+		Segments: len(r.history.slots), Stored: u.segments, Bytes: u.bytes, Waiting: len(u.files),
 		AwaySince: u.away, Problem: u.problem, Retries: u.retries, Dropped: r.dropped.Load(),
+	}
+	for _, x := range r.streams() {
+		s.Renditions = append(s.Renditions, Rendition{x.name, x.width, x.height, x.playlist()})
 	}
 	s.PlaylistKey = "media/hls/" + r.spec.multivariant()
 	s.ThumbnailKey = u.thumbnail

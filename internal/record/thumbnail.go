@@ -26,10 +26,10 @@ type thumbnail struct {
 	Tracks
 }
 
-// wantThumbnail begins to draw a key frame when a thumbnail is due.
-func (r *Recording) wantThumbnail(ctx context.Context, f VideoFrame) {
+// wantThumbnail begins to draw a key frame of a picture when a thumbnail is due.
+func (r *Recording) wantThumbnail(ctx context.Context, p *picture, f VideoFrame) {
 	t := r.spec.Thumbnails
-	if !t.wanted() || r.drawing || r.recorder.Thumbnail == nil || !r.tracks.video() {
+	if !t.wanted() || r.drawing || r.recorder.Thumbnail == nil || !p.tracks.video() {
 		return
 	}
 	at := r.mediaTime(f)
@@ -41,12 +41,12 @@ func (r *Recording) wantThumbnail(ctx context.Context, f VideoFrame) {
 	if r.recorder.budget.pressure() != Roomy {
 		return // media comes first
 	}
-	picture, err := h264.AnnexB(append([][]byte{r.tracks.SPS, r.tracks.PPS}, f.NALUs...)).Marshal()
+	picture, err := h264.AnnexB(append([][]byte{p.tracks.SPS, p.tracks.PPS}, f.NALUs...)).Marshal()
 	if err != nil {
 		return
 	}
 	r.drawing = true
-	made := thumbMsg{thumbnail{Tracks: r.tracks}}
+	made := thumbMsg{thumbnail{Tracks: p.tracks}}
 	r.recorder.running.Go(func() {
 		select {
 		case r.recorder.drawing <- struct{}{}:
@@ -69,10 +69,10 @@ func (r *Recording) wantThumbnail(ctx context.Context, f VideoFrame) {
 // recording up, which does not jump as wall clocks do.
 func (r *Recording) mediaTime(f VideoFrame) int64 {
 	switch {
-	case r.spec.Media == AudioVideo && r.segmenter.running:
-		return f.DTS + r.segmenter.origin
+	case r.spec.Media == AudioVideo && r.grid.lead != nil:
+		return f.DTS + r.grid.origin
 	case r.spec.Media == AudioVideo:
-		return r.segmenter.end
+		return r.grid.end
 	}
 	return ticks(time.Since(r.begun))
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,13 +29,14 @@ const (
 
 // uploads is what the store has of a recording.
 type uploads struct {
-	files        []string // that wait, in order
-	started      bool     // the metadata of the start
-	known        bool     // the multivariant playlist
-	segments     int      // that the store has
-	shown        int      // that the playlist there has
-	final        int      // objects of the end that the store has
-	mp4Tries     int      // that failed
+	files        []string    // that wait, in order
+	waiting      map[int]int // how many segments of a number are among them
+	started      bool        // the metadata of the start
+	known        int         // renditions in the multivariant playlist
+	segments     int         // slots of which the store has all segments
+	shown        []int       // that the playlists there have, by rendition
+	final        int         // objects of the end that the store has
+	mp4Tries     int         // that failed
 	shownAt      time.Time
 	latest       int // thumbnails that were taken for LATEST
 	latestStored int
@@ -45,19 +47,35 @@ type uploads struct {
 	problem      string
 }
 
+// add has a file wait.
+func (u *uploads) add(file string) {
+	u.files = append(u.files, file)
+	if n, ok := segmentOf(file); ok {
+		if u.waiting == nil {
+			u.waiting = map[int]int{}
+		}
+		u.waiting[n]++
+	}
+}
+
+// segmentOf is the number of a segment by the name of its file; false: it is another file.
+func segmentOf(file string) (number int, ok bool) {
+	_, name := renditionOf(file)
+	name, ok = strings.CutSuffix(name, ".mp4")
+	number, err := strconv.Atoi(name)
+	return number, ok && err == nil
+}
+
 // resumeUploads finds what still waits after a start: the store has what is no longer in the spool.
 func (r *Recording) resumeUploads() {
 	u := &r.uploads
-	u.segments = len(r.history.segments)
 	for _, name := range r.history.files {
 		if _, err := os.Stat(r.spool.path(name)); err != nil {
 			continue
 		}
-		u.files = append(u.files, name)
-		if isSegment(name) {
-			u.segments--
-		}
+		u.add(name)
 	}
+	r.count()
 	if n := len(r.history.thumbs); n > 0 {
 		if newest := r.history.thumbs[n-1]; !slices.Contains(u.files, thumbName(newest.Number)) {
 			u.thumbnail = "media/thumbnails/" + r.spec.thumbnailFolder(newest.Width, newest.Height) + thumbName(newest.Number)
@@ -123,28 +141,32 @@ func (r *Recording) nextObject() (o object, ok bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u, h := &r.uploads, &r.history
-	rendition := r.rendition()
+	r.count()
+	all := r.streams()
 	ended := h.end != nil
+	late := r.outdated(all)
 	switch {
-	case !u.started && (rendition != "" || ended || r.spec.Media == NoMedia):
-		_, data, err := describe(r.spec, rendition, r.width, r.height, 0, nil, "")
+	case !u.started && (r.known() || ended || r.spec.Media == NoMedia):
+		_, data, err := describe(r.spec, all, r.width, r.height, 0, nil, "")
 		return object{key: startedKey, data: data, done: func(u *uploads) { u.started = true }}, true, err
 	case !u.started:
 		return object{}, false, nil
-	case u.shown < u.segments && time.Since(u.shownAt) > playlistAtMost && len(u.files) > 0:
-		return r.playlist(), true, nil
-	case len(u.files) > 0 && !u.known && len(h.segments) > 0:
-		return r.multivariant(), true, nil
-	case len(u.files) > 0 && (u.known || strings.HasSuffix(u.files[0], ".jpg")):
-		return r.nextFile(u.files[0], rendition), true, nil
+	case late >= 0 && time.Since(u.shownAt) > playlistAtMost && len(u.files) > 0:
+		return r.playlist(all, late), true, nil
+	case len(u.files) > 0 && u.known == 0 && len(h.slots) > 0 && h.settled(h.slots[0].number):
+		return r.multivariant(all), true, nil
+	case len(u.files) > 0 && (u.known > 0 || strings.HasSuffix(u.files[0], ".jpg")):
+		return r.nextFile(u.files[0], all), true, nil
 	case len(u.files) > 0 && !ended:
 		return object{}, false, nil // an initialisation section whose first segment is not complete
 	case u.latestStored < u.latest:
 		return r.latestThumbnail(), true, nil
-	case u.shown < u.segments && !ended:
-		return r.playlist(), true, nil
+	case late >= 0 && !ended:
+		return r.playlist(all, late), true, nil
+	case u.known > 0 && u.known < len(all) && !ended:
+		return r.multivariant(all), true, nil // after the playlist of the new one
 	case ended && r.state != Stored:
-		last := r.finalPlaylists()
+		last := r.finalPlaylists(all)
 		if u.final < len(last) {
 			o := last[u.final]
 			o.done = func(u *uploads) { u.final++ }
@@ -153,27 +175,74 @@ func (r *Recording) nextObject() (o object, ok bool, err error) {
 		if u.final == len(last) && r.mp4Key() != "" {
 			return r.mp4Object(), true, nil
 		}
-		key, data, err := describe(r.spec, rendition, r.width, r.height, h.duration(), h.end, r.mp4Key())
+		key, data, err := describe(r.spec, all, r.width, r.height, h.duration(), h.end, r.mp4Key())
 		return object{key: key, data: data, done: func(*uploads) { r.to(Stored, "the store has everything") }}, true, err
 	}
 	return object{}, false, nil
 }
 
-// rendition is the folder of the media; empty until it is known.
-func (r *Recording) rendition() string {
-	switch {
-	case r.spec.Rendition != "":
-		return r.spec.Rendition
-	case len(r.history.inits) == 0:
-		return ""
+// known tells whether the renditions that there are at the start are known.
+func (r *Recording) known() bool {
+	n := len(r.history.renditions)
+	return r.spec.Rendition != "" || n > 0 && (r.awaited == 0 || len(r.history.slots) > 0)
+}
+
+// streams are the renditions, the largest first; none until the first is known.
+func (r *Recording) streams() []stream {
+	if r.spec.Rendition != "" {
+		s := stream{name: r.spec.Rendition, width: r.width, height: r.height}
+		if h := r.history.renditions; len(h) > 0 && len(h[0].inits) > 0 {
+			s.first = h[0].inits[0]
+		}
+		return []stream{s}
 	}
-	first := r.history.inits[0]
-	return renditionName(first.Height, first.FrameRate)
+	var all []stream
+	taken := map[string]int{}
+	for k, h := range r.history.renditions {
+		if len(h.inits) == 0 {
+			continue
+		}
+		s := stream{number: k, first: h.inits[0]}
+		s.width, s.height = s.first.Width, s.first.Height
+		s.name = renditionName(s.height, s.first.FrameRate)
+		if taken[s.name]++; taken[s.name] > 1 {
+			s.name = fmt.Sprintf("%s-%d", s.name, taken[s.name])
+		}
+		all = append(all, s)
+	}
+	slices.SortStableFunc(all, func(a, b stream) int { return b.width*b.height - a.width*a.height })
+	return all
+}
+
+// folder is where a rendition's media is below the prefix, with a slash at its end.
+func (s stream) folder() string { return "media/hls/" + s.name + "/" }
+
+func (s stream) playlist() string { return s.folder() + "playlist.m3u8" }
+
+// count finds the slots of which the store has everything that there will be.
+func (r *Recording) count() {
+	u, h := &r.uploads, &r.history
+	for u.segments < len(h.slots) && u.waiting[h.slots[u.segments].number] == 0 && h.settled(h.slots[u.segments].number) {
+		u.segments++
+	}
+}
+
+// outdated finds a rendition whose playlist lacks what the store has; -1: there is none.
+func (r *Recording) outdated(all []stream) int {
+	u := &r.uploads
+	u.shown = append(u.shown, make([]int, max(0, len(all)-len(u.shown)))...)
+	return slices.IndexFunc(all, func(s stream) bool { return u.shown[s.number] < u.segments })
 }
 
 // nextFile is a file of the spool that is complete.
-func (r *Recording) nextFile(name, rendition string) object {
-	o := object{file: name, key: "media/hls/" + rendition + "/" + name}
+func (r *Recording) nextFile(file string, all []stream) object {
+	k, name := renditionOf(file)
+	o := object{file: file}
+	for _, s := range all {
+		if s.number == k {
+			o.key = s.folder() + name
+		}
+	}
 	if number, isThumb := strings.CutSuffix(name, ".jpg"); isThumb {
 		t := r.history.thumbs[len(r.history.thumbs)-1]
 		for _, e := range r.history.thumbs {
@@ -185,15 +254,13 @@ func (r *Recording) nextFile(name, rendition string) object {
 	}
 	o.done = func(u *uploads) {
 		u.files = u.files[1:]
-		if isSegment(name) {
-			u.segments++
+		if n, ok := segmentOf(file); ok {
+			if u.waiting[n]--; u.waiting[n] == 0 {
+				delete(u.waiting, n)
+			}
 		}
 	}
 	return o
-}
-
-func isSegment(file string) bool {
-	return strings.HasSuffix(file, ".mp4") && !strings.HasPrefix(file, "init-")
 }
 
 func (r *Recording) latestThumbnail() object {
@@ -205,37 +272,45 @@ func (r *Recording) latestThumbnail() object {
 	}
 }
 
-// playlist is the growing media playlist of all segments that the store has.
-func (r *Recording) playlist() object {
-	n := r.uploads.segments
+// playlist is the growing media playlist of a rendition, of all slots that the store has.
+func (r *Recording) playlist(all []stream, i int) object {
+	n, this := r.uploads.segments, all[i]
 	return object{
-		key: "media/hls/" + r.rendition() + "/playlist.m3u8", data: mediaPlaylist(r.spec, r.history.segments[:n], false, false),
-		done: func(u *uploads) { u.shown, u.shownAt = n, time.Now() },
+		key: this.playlist(), data: mediaPlaylist(r.spec, this, all, r.history.slots[:n], false, false),
+		done: func(u *uploads) {
+			if u.shown[this.number] = n; i == len(all)-1 {
+				u.shownAt = time.Now()
+			}
+		},
 	}
 }
 
-func (r *Recording) multivariant() object {
+func (r *Recording) multivariant(all []stream) object {
 	return object{
 		key:  "media/hls/" + r.spec.multivariant(),
-		data: multivariantPlaylist(r.spec, r.rendition(), "playlist.m3u8", r.history.inits[0], r.history.segments),
-		done: func(u *uploads) { u.known = true },
+		data: multivariantPlaylist(r.spec, all, "playlist.m3u8", r.history.slots),
+		done: func(u *uploads) { u.known = len(all) },
 	}
 }
 
 // finalPlaylists are those of a recording that is over, in the order in which they are stored. Without media there
 // are none.
-func (r *Recording) finalPlaylists() []object {
-	all := r.history.segments
-	if len(all) == 0 {
+func (r *Recording) finalPlaylists(all []stream) (list []object) {
+	slots := r.history.slots
+	if len(slots) == 0 {
 		return nil
 	}
-	folder := "media/hls/" + r.rendition() + "/"
-	list := []object{{key: folder + "playlist.m3u8", data: mediaPlaylist(r.spec, all, true, false)}, r.multivariant()}
-	if r.spec.Kind == Channel {
-		list = append(list, object{key: folder + byteRangeVariant, data: mediaPlaylist(r.spec, all, true, true)},
-			object{key: "media/hls/" + byteRangeMultivariant, data: multivariantPlaylist(r.spec, r.rendition(), byteRangeVariant, r.history.inits[0], all)})
+	for _, s := range all {
+		list = append(list, object{key: s.playlist(), data: mediaPlaylist(r.spec, s, all, slots, true, false)})
 	}
-	return list
+	list = append(list, r.multivariant(all))
+	if r.spec.Kind != Channel {
+		return list
+	}
+	for _, s := range all {
+		list = append(list, object{key: s.folder() + byteRangeVariant, data: mediaPlaylist(r.spec, s, all, slots, true, true)})
+	}
+	return append(list, object{key: "media/hls/" + byteRangeMultivariant, data: multivariantPlaylist(r.spec, all, byteRangeVariant, slots)})
 }
 
 // store puts one object, takes it out of the spool, and says so.

@@ -147,6 +147,7 @@ export interface Recording {
   playbackUrl?: string;
   thumbnailUrl?: string;
   downloadUrl?: string;
+  renditions?: { name: string }[];
 }
 
 export interface Key {

@@ -71,8 +71,9 @@ function whatOf({ kind, channelName, channelArn, stageName, stageArn, id }: Reco
   return `${kind} of ${channelName ?? stageName ?? shortName(channelArn ?? stageArn ?? id)}`;
 }
 
-function factsOf({ durationMs, filesWaiting }: Recording): string {
-  return [span(durationMs / 1000), filesWaiting > 0 ? `${filesWaiting} files to upload` : ""].filter(Boolean).join(" · ");
+function factsOf({ durationMs, filesWaiting, renditions }: Recording): string {
+  const sizes = renditions?.map(({ name }) => name) ?? [];
+  return [span(durationMs / 1000), sizes.length > 1 ? sizes.join(", ") : "", filesWaiting > 0 ? `${filesWaiting} files to upload` : ""].filter(Boolean).join(" · ");
 }
 
 function troubleOf({ storeAwaySince, framesDropped, state }: Recording): string {

@@ -1,0 +1,193 @@
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ivs"
+	"github.com/aws/aws-sdk-go-v2/service/ivs/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/footlight-live/footlight/internal/extension"
+	"github.com/footlight-live/footlight/test/harness"
+	"github.com/footlight-live/footlight/test/judge"
+)
+
+// TestRenditionsRecorded records three sizes of a picture on one channel, of which the largest stops for a while, and the
+// small ones on another. All renditions have the same segments and play without a gap.
+func TestRenditionsRecorded(t *testing.T) {
+	const index = 6
+	sizes := [][2]int{{854, 480}, {640, 360}, {320, 180}}
+	ladder := harness.NewLadder(t, ingestClip(t, index, 60*time.Second), sizes...)
+	s := harness.StartServer(t)
+	all := recordedLadder(t, s, &types.RenditionConfiguration{RenditionSelection: types.RenditionConfigurationRenditionSelectionAll})
+	small := recordedLadder(t, s, &types.RenditionConfiguration{RenditionSelection: types.RenditionConfigurationRenditionSelectionCustom,
+		Renditions: []types.RenditionConfigurationRendition{types.RenditionConfigurationRenditionLowestResolution}})
+
+	ctx, stop := context.WithCancel(t.Context())
+	published := make(chan error, 2)
+	for _, c := range []recordedChannel{all, small} {
+		go func() { published <- ladder.Publish(ctx, c.address, len(sizes)) }()
+	}
+	harness.WaitPlayable(t, all.playback)
+	recorded := func(least time.Duration) {
+		t.Helper()
+		harness.Eventually(t, time.Minute, fmt.Sprintf("%v are recorded", least), func(context.Context) error {
+			if r := recordingOf(t, s, all.id); time.Duration(r.DurationMS)*time.Millisecond < least {
+				return fmt.Errorf("%d ms", r.DurationMS)
+			}
+			return nil
+		})
+	}
+	recorded(9 * time.Second)
+	ladder.Pause(0, true)
+	recorded(18 * time.Second)
+	ladder.Pause(0, false)
+	recorded(38 * time.Second)
+	stop()
+	for range 2 {
+		if err := <-published; err != nil {
+			t.Errorf("the publisher was cut: %v", err)
+		}
+	}
+	for _, c := range []recordedChannel{all, small} {
+		harness.Eventually(t, time.Minute, "the recording is stored", func(context.Context) error {
+			if r := recordingOf(t, s, c.id); r.State != "STORED" {
+				return fmt.Errorf("it is %s", r.State)
+			}
+			return nil
+		})
+	}
+
+	dir := judgeRenditions(t, s, all.id, "480p30", "360p30", "180p30")
+	// The largest comes back with the segment that begins next, and has those of another size before.
+	large, err := os.ReadFile(filepath.Join(dir, "480p30", "playlist.m3u8"))
+	if err != nil || strings.Count(string(large), "../360p30/") < 2 || !strings.Contains(string(large), "\n0.mp4") || !regexp.MustCompile(`\n[34]\.mp4\n#EXT-X-ENDLIST`).Match(large) {
+		t.Errorf("%v: %s", err, large)
+	}
+	judgeRenditions(t, s, small.id, "360p30", "180p30")
+	for i, name := range []string{"360p30", "180p30"} {
+		size := sizes[i+1]
+		capture, err := judge.Record(t.Context(), filepath.Join(dir, name, "playlist.m3u8"), time.Hour, judge.Options{Tiles: fullPicture(size[0], size[1])})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if share, cadence := capture.Share(0, index, 0, judge.Forever), capture.Cadence(); share < 0.98 || cadence.Missing > 0 || capture.Facts.Height != size[1] {
+			t.Errorf("%s: the participant is seen for %.0f %%, %+v, %+v", name, 100*share, cadence, capture.Facts)
+		}
+		if tone := capture.Tone(index, 0, judge.Forever); tone < -40 {
+			t.Errorf("%s: the tone is at %.0f dB", name, tone)
+		}
+	}
+}
+
+type recordedChannel struct{ id, address, playback string }
+
+func recordedLadder(t *testing.T, s *harness.Server, renditions *types.RenditionConfiguration) recordedChannel {
+	t.Helper()
+	config, err := s.IVS.CreateRecordingConfiguration(t.Context(), &ivs.CreateRecordingConfigurationInput{
+		DestinationConfiguration: &types.DestinationConfiguration{S3: &types.S3DestinationConfiguration{BucketName: new(bucket)}},
+		RenditionConfiguration:   renditions,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel, address := multitrackChannel(t, s, types.MultitrackPolicyRequire)
+	if _, err := s.IVS.UpdateChannel(t.Context(), &ivs.UpdateChannelInput{Arn: channel.Arn, RecordingConfigurationArn: config.RecordingConfiguration.Arn}); err != nil {
+		t.Fatal(err)
+	}
+	return recordedChannel{id(*channel.Arn), address, *channel.PlaybackUrl}
+}
+
+// recordingOf finds the recording of a channel; one without an ID when there is none.
+func recordingOf(t *testing.T, s *harness.Server, channel string) (found extension.Recording) {
+	t.Helper()
+	var list extension.Recordings
+	if err := json.Unmarshal(s.Call("GET", "recordings", "", nil), &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range list.Recordings {
+		if id(r.ChannelARN) == channel {
+			found = r
+		}
+	}
+	return found
+}
+
+// judgeRenditions wants a channel's recording to have these renditions, with the same segments, each of which plays, and
+// returns where they are.
+func judgeRenditions(t *testing.T, s *harness.Server, channel string, names ...string) (dir string) {
+	t.Helper()
+	r := recordingOf(t, s, channel)
+	dir = filepath.Join(s.DataDir, "objects", r.Bucket, filepath.FromSlash(r.Prefix), "media", "hls")
+	master, err := os.ReadFile(filepath.Join(dir, "master.m3u8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var playlists, listed []string
+	for _, name := range names {
+		playlists = append(playlists, name+"/playlist.m3u8")
+	}
+	if diff := cmp.Diff(playlists, regexp.MustCompile(`(?m)^[^#\n]+$`).FindAllString(string(master), -1)); diff != "" {
+		t.Errorf("master.m3u8: %s", diff)
+	}
+	for _, x := range r.Renditions {
+		listed = append(listed, x.Name)
+	}
+	if diff := cmp.Diff(names, listed); diff != "" {
+		t.Errorf("renditions: %s", diff)
+	}
+	var first []string
+	for i, name := range playlists {
+		text, err := harness.Get(t.Context(), r.Renditions[i].PlaybackURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		times := regexp.MustCompile(`(?m)^#EXTINF.*|^#EXT-X-DISCONTINUITY.*|^#EXT-X-PROGRAM.*`).FindAllString(text, -1)
+		if i == 0 {
+			first = times
+		} else if diff := cmp.Diff(first, times); diff != "" {
+			t.Errorf("%s has other segments: %s", name, diff)
+		}
+		if steps := pictureSteps(t, filepath.Join(dir, filepath.FromSlash(name))); steps.longest > 0.05 || steps.length < float64(r.DurationMS)/1000-0.1 {
+			t.Errorf("%s: %+v, of %d ms", name, steps, r.DurationMS)
+		}
+	}
+	return dir
+}
+
+type steps struct{ length, longest float64 } // seconds
+
+// pictureSteps reads the times of all pictures, each of which must be decoded.
+func pictureSteps(t *testing.T, playlist string) (found steps) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-i", playlist, "-f", "null", "-").CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("decode %s: %v: %.500s", playlist, err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), "ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0", playlist).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var begin, last float64
+	for i, text := range strings.Fields(string(out)) {
+		at, err := strconv.ParseFloat(strings.Trim(text, ","), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			begin, last = at, at
+		}
+		found.longest, last = max(found.longest, at-last), at
+	}
+	found.length = last - begin
+	return found
+}
