@@ -31,7 +31,7 @@ func (r *Recording) picture(track int) *picture {
 		}
 	}
 	p := &picture{recording: r, track: track, frameRate: r.spec.FrameRate}
-	p.segmenter = segmenter{out: p, grid: &r.grid, inBand: r.spec.Kind == Channel}
+	p.segmenter = segmenter{out: p, grid: &r.grid}
 	r.pictures = append(r.pictures, p)
 	return p
 }

@@ -55,9 +55,6 @@ type segmentWriter interface {
 type segmenter struct {
 	out  segmentWriter
 	grid *grid
-	// inBand repeats the parameter sets in key frames. Where a segment of another size follows, some players go by nothing
-	// else: ffmpeg does not take those of a second initialisation section.
-	inBand bool
 
 	tracks  Tracks
 	running bool         // it is a member of the run
@@ -182,7 +179,7 @@ func (s *segmenter) step(err error) error {
 
 func (s *segmenter) addVideo(f VideoFrame) error {
 	nalus := f.NALUs
-	if s.inBand && f.Key {
+	if f.Key { // where a segment of another size follows, ffmpeg goes by these, not by those of a second initialisation section
 		nalus = append([][]byte{s.tracks.SPS, s.tracks.PPS}, nalus...)
 	}
 	payload, err := h264.AVCC(nalus).Marshal()
