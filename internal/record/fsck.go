@@ -169,9 +169,8 @@ func (c *checker) rendition(key string, missing time.Duration) error {
 		case name == "#EXT-X-MAP":
 			_, init, _ = strings.Cut(value, `URI="`)
 			init, _, _ = strings.Cut(init, `"`)
-			if init = path.Join(path.Dir(key), init); err == nil {
-				err = c.init(init)
-			}
+			init = path.Join(path.Dir(key), init)
+			err = c.init(init)
 		case name == "#EXTINF":
 			seconds, err := strconv.ParseFloat(strings.TrimSuffix(value, ","), 64)
 			if err != nil || !(seconds > 0 && seconds < 3600) {
@@ -189,7 +188,7 @@ func (c *checker) rendition(key string, missing time.Duration) error {
 			err = c.segment(segment, c.rates[init])
 			// Media time goes on over all segments, so that where one ends tells its length.
 			from += said
-			if off := c.ends[segment] - from; c.ends[segment] >= 0 && off > endTolerance || off < -missing-endTolerance {
+			if off := c.ends[segment] - from; c.ends[segment] >= 0 && (off > endTolerance || off < -missing-endTolerance) {
 				c.problem("%s ends %.3f s from where the playlist has it", segment, off.Seconds())
 			}
 		}
@@ -254,7 +253,7 @@ func (c *checker) segment(key string, audioRate int64) error {
 	if size != o.Size {
 		c.problem("%s: %d of its %d bytes are whole", key, size, o.Size)
 	}
-	c.ends[key] = time.Duration(end) * 100000 / 9
+	c.ends[key] = span(end)
 	return nil
 }
 

@@ -50,8 +50,12 @@ func TestCheck(t *testing.T) {
 		if err := spoil(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := check(); !strings.Contains(strings.Join(got.Problems, "\n"), want) {
+		got := check()
+		if !strings.Contains(strings.Join(got.Problems, "\n"), want) {
 			t.Errorf("want %q: %q", want, got.Problems)
+		}
+		if want == "1.mp4 is missing" && len(got.Problems) != 1 {
+			t.Errorf("what is missing is told once: %q", got.Problems)
 		}
 		for key, data := range whole {
 			put(key, data)

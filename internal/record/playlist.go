@@ -81,7 +81,7 @@ func mediaPlaylist(spec Spec, this stream, all []stream, slots []slot, ended, by
 			b.WriteString("#EXT-X-DISCONTINUITY\n")
 		}
 		if breaks || i == 0 {
-			wall := run.wall.Add(time.Duration(s.start-run.start) * 100000 / 9)
+			wall := run.wall.Add(span(s.start - run.start))
 			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"%s\"\n#EXT-X-PROGRAM-DATE-TIME:%s\n", folder+initName(segment.Init), wall.UTC().Format(programTime))
 		}
 		fmt.Fprintf(&b, "#EXTINF:%.6f,\n", float64(s.duration())/ClockRate)

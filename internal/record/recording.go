@@ -125,6 +125,11 @@ func newRecording(rec *Recorder, s Spec, sp *spool, h history) *Recording {
 
 func ticks(d time.Duration) int64 { return int64(d/time.Millisecond) * ClockRate / 1000 }
 
+// span is how long a number of ticks is.
+func span(ticks int64) time.Duration {
+	return time.Duration(ticks) * (time.Second / 10000) / (ClockRate / 10000)
+}
+
 // Spec is what the recording is.
 func (r *Recording) Spec() Spec { return r.spec }
 

@@ -46,7 +46,7 @@ func playLadder(s *Source, clips []clip, from, to, origin time.Duration, before 
 			continue
 		}
 		if before != nil {
-			before(time.Duration(at) * 100000 / 9)
+			before(span(at))
 		}
 		for ; a < len(sound) && sound[a].DTS*ClockRate/48000 < at+clipFrame; a++ {
 			if heard := sound[a].DTS * ClockRate / 48000; heard >= tick(from) {

@@ -63,7 +63,7 @@ func (r *Recording) Status() Status {
 func (r *Recording) status() Status {
 	u := &r.uploads
 	s := Status{
-		Spec: r.spec, State: r.state, Duration: time.Duration(r.history.duration()) * 100000 / 9,
+		Spec: r.spec, State: r.state, Duration: span(r.history.duration()),
 		Segments: len(r.history.slots), Stored: u.segments, Bytes: u.bytes, Waiting: len(u.files),
 		AwaySince: u.away, Problem: u.problem, Retries: u.retries, Dropped: r.dropped.Load(),
 	}
