@@ -3,7 +3,6 @@ package channel
 import (
 	"fmt"
 
-	"github.com/footlight-live/footlight/internal/channel/hls"
 	"github.com/footlight-live/footlight/internal/unit"
 )
 
@@ -61,7 +60,7 @@ func (c Channel) checkPictures(pictures []*picture, number int) error {
 		return inputError{codeRequired, "this channel takes several video tracks only: policy of its multitrackInputConfiguration is REQUIRE"}
 	}
 	for _, p := range pictures {
-		w, h := hls.Tracks{SPS: p.sets.sps[0]}.Size()
+		w, h := p.sets.size()
 		if err := checkPicture(w, h); err != nil {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+
+	"github.com/footlight-live/footlight/internal/channel/hls"
 )
 
 // parameterSets are the H.264 parameter sets in force. Only the first of each kind fits the sample description;
@@ -27,6 +29,9 @@ func equalSets(a, b [][]byte) bool {
 	}
 	return true
 }
+
+// size is that of the picture, in pixels. There must be an SPS.
+func (p parameterSets) size() (width, height int) { return hls.Tracks{SPS: p.sps[0]}.Size() }
 
 // extra returns the sets that the sample description has no room for.
 func (p parameterSets) extra() [][]byte {

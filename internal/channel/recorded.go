@@ -144,16 +144,18 @@ func (in *ingest) recordOnly(pictures []*picture) {
 	in.record(pictures)
 }
 
-// record has pictures recorded, beside their viewers, that the channel records.
-func (in *ingest) record(pictures []*picture) {
+// record has pictures recorded, beside their viewers, that the channel records, and returns those that were not before.
+func (in *ingest) record(pictures []*picture) (added []*picture) {
 	if in.tape == nil {
-		return
+		return nil
 	}
 	for _, p := range in.live.channel.recordedOf(pictures) {
 		if m, ok := p.sink.(*hls.Muxer); ok {
 			p.sink = tee{m, in.tape.Picture(p.track)}
+			added = append(added, p)
 		}
 	}
+	return added
 }
 
 // recordedOf chooses the pictures that are recorded: all, or those of the classes that the channel records. For a class that
@@ -162,16 +164,15 @@ func (c Channel) recordedOf(pictures []*picture) (chosen []*picture) {
 	if len(c.RecordedSizes) == 0 || len(pictures) == 0 {
 		return pictures
 	}
-	size := func(p *picture) (width, height int) { return hls.Tracks{SPS: p.sets.sps[0]}.Size() }
 	largest := slices.MaxFunc(pictures, func(a, b *picture) int {
-		aw, ah := size(a)
-		bw, bh := size(b)
+		aw, ah := a.sets.size()
+		bw, bh := b.sets.size()
 		return aw*ah - bw*bh
 	})
 	for _, class := range c.RecordedSizes {
 		found := false
 		for _, p := range pictures {
-			if classOf(size(p)) == class {
+			if classOf(p.sets.size()) == class {
 				chosen, found = append(chosen, p), true
 			}
 		}
@@ -184,13 +185,8 @@ func (c Channel) recordedOf(pictures []*picture) (chosen []*picture) {
 
 // recordInstead has pictures recorded that stand for one that is gone: from their next key frames on.
 func (in *ingest) recordInstead() {
-	open := in.feed.open()
-	before := slices.DeleteFunc(slices.Clone(open), func(p *picture) bool { _, taped := p.sink.(tee); return !taped })
-	in.record(open)
-	for _, p := range open {
-		if t, taped := p.sink.(tee); taped && !slices.Contains(before, p) {
-			_ = t.tape.SetTracks(p.tracks) // a recording's failure is its own
-		}
+	for _, p := range in.record(in.feed.open()) {
+		_ = p.sink.(tee).tape.SetTracks(p.tracks) // a recording's failure is its own
 	}
 }
 

@@ -107,7 +107,7 @@ func (l *live) arrange(pictures []*picture, began time.Time) []rendition {
 // describe says what a picture is like, in a rendition that may be new. Others are those that have a name already.
 func (l *live) describe(r rendition, p *picture, others []rendition, several bool) rendition {
 	r.track = p.track
-	r.width, r.height = hls.Tracks{SPS: p.sets.sps[0]}.Size()
+	r.width, r.height = p.sets.size()
 	name := renditionName(r.width, r.height, p.frameRate())
 	unique := func(taken func(rendition, string) bool) string {
 		s := name

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/footlight-live/footlight/internal/channel/hls"
 )
 
 // mostTakeovers is how often one stream can be taken over (spec/lowlatency.md §3).
@@ -89,7 +87,7 @@ func sizes(pictures []*picture) string {
 	byTrack := slices.SortedFunc(slices.Values(pictures), func(a, b *picture) int { return a.track - b.track })
 	var all []string
 	for _, p := range byTrack {
-		w, h := hls.Tracks{SPS: p.sets.sps[0]}.Size()
+		w, h := p.sets.size()
 		all = append(all, fmt.Sprintf("%dx%d", w, h))
 	}
 	return strings.Join(all, " and ")

@@ -122,7 +122,7 @@ func (t *transcoder) parameters(sets parameterSets, arrived time.Time) error {
 	}
 	t.input.setParameters(sets)
 	t.ladder.Write(unit.VideoParams{SPS: sets.sps, PPS: sets.pps}, arrived)
-	return checkPicture(hls.Tracks{SPS: sets.sps[0]}.Size())
+	return checkPicture(sets.size())
 }
 
 func (t *transcoder) frame(u unit.VideoFrame, arrived time.Time) error {
@@ -162,7 +162,7 @@ func (t *transcoder) start() error {
 	}
 	t.release = func() {}
 	if s.Capacity != nil {
-		w, h := hls.Tracks{SPS: t.input.sets.sps[0]}.Size()
+		w, h := t.input.sets.size()
 		source := ladder.Source{Width: w, Height: h, FrameRate: assumedRate}
 		for _, r := range t.input.rateHints(t.meta) {
 			if r.known() {
