@@ -48,7 +48,8 @@ func (c *Control) ResolveStreamKey(ctx context.Context, key string) (channel.Pub
 	switch {
 	case len(parts) == 4 && parts[0] == encoderKey && r.StreamKey != nil && same(key, c.streamKeyValue(r.ID, *r.StreamKey)):
 		p.Source, p.AllowPlain = "encoder", r.InsecureIngest
-	case len(parts) == 5 && parts[0] == derivedKey && r.StreamKey != nil && c.opensMultitrack(key, parts[3], r):
+	case len(parts) == 5 && parts[0] == derivedKey && r.StreamKey != nil && r.Multitrack.Enabled &&
+		c.derived(key, c.multitrackName(r.ID), c.streamKeyValue(r.ID, *r.StreamKey)):
 		p.Source, p.AllowPlain = "encoder", r.InsecureIngest
 	case len(parts) == 5 && parts[0] == compositionKey && same(key, c.compositionKeyValue(r.ID, parts[3])):
 		// The key can be made again at any time, so what revokes it is the end of its composition.
@@ -69,20 +70,30 @@ func (c *Control) ResolveStreamKey(ctx context.Context, key string) (channel.Pub
 // multitrackKeyLife is how long a key opens its channel that was given out for multitrack input (spec/lowlatency.md §3).
 const multitrackKeyLife = 48 * time.Hour
 
-// multitrackKey is mk_<region>_<channel>_<end>_<secret>, with the end in Unix seconds. It is computed from the channel's
-// stream key, so that nothing of it is stored and it dies with that one.
+// multitrackKey is mk_<region>_<channel>_<end>_<secret>, derived from the channel's stream key.
 func (c *Control) multitrackKey(channelID string, key streamKeyRecord, end time.Time) string {
-	public := derivedKey + "_" + c.Account.Region + "_" + channelID + "_" + strconv.FormatInt(end.Unix(), 10)
+	return c.derive(c.multitrackName(channelID), c.streamKeyValue(channelID, key), end)
+}
+
+func (c *Control) multitrackName(channelID string) string {
+	return derivedKey + "_" + c.Account.Region + "_" + channelID
+}
+
+// derive is a key <name>_<end>_<secret>, with the end in Unix seconds, for what own opens until then. It is computed from
+// that one, so that nothing of it is stored and it dies with it.
+func (c *Control) derive(name, own string, end time.Time) string {
+	public := name + "_" + strconv.FormatInt(end.Unix(), 10)
 	mac := hmac.New(sha256.New, c.ingestSecret)
-	mac.Write([]byte(public + "\x00" + c.streamKeyValue(channelID, key)))
+	mac.Write([]byte(public + "\x00" + own))
 	return public + "_" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// opensMultitrack tells whether a key was given out for a channel and still holds.
-func (c *Control) opensMultitrack(key, end string, r channelRecord) bool {
-	seconds, err := strconv.ParseInt(end, 10, 64)
-	at := time.Unix(seconds, 0)
-	return err == nil && c.Now().Before(at) && r.Multitrack.Enabled && same(key, c.multitrackKey(r.ID, *r.StreamKey, at))
+// derived tells whether a key was derived from own with this name, and still holds.
+func (c *Control) derived(key, name, own string) bool {
+	text, _, _ := strings.Cut(strings.TrimPrefix(key, name+"_"), "_")
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	end := time.Unix(seconds, 0)
+	return err == nil && c.Now().Before(end) && same(key, c.derive(name, own, end))
 }
 
 // channelOfKey is the channel's id in an encoder's stream key, valid or not.

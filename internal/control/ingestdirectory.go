@@ -2,12 +2,8 @@ package control
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,23 +21,17 @@ func IsIngestKey(key string) bool { return strings.HasPrefix(key, ingestKey+"_")
 // isDerivedIngestKey tells whether a stream key has the form of derivedIngestKey.
 func isDerivedIngestKey(key string) bool { return strings.Count(key, "_") == 5 }
 
-// derivedIngestKey is rt_<account>_<region>_<id>_<end>_<secret>, which opens what own opens until end, in Unix seconds. It is
-// computed from that one, so that nothing of it is stored and it dies with it.
+// derivedIngestKey is rt_<account>_<region>_<id>_<end>_<secret>, derived from own.
 func (c *Control) derivedIngestKey(own string, end time.Time) string {
-	public := own[:strings.LastIndexByte(own, '_')+1] + strconv.FormatInt(end.Unix(), 10)
-	mac := hmac.New(sha256.New, c.ingestSecret)
-	mac.Write([]byte(public + "\x00" + own))
-	return public + "_" + hex.EncodeToString(mac.Sum(nil))
+	return c.derive(ingestKeyName(own), own, end)
 }
+
+// ingestKeyName is a key without its secret.
+func ingestKeyName(own string) string { return own[:strings.LastIndexByte(own, '_')] }
 
 // opensIngest tells whether a key is own, or was derived from it and still holds.
 func (c *Control) opensIngest(key, own string) bool {
-	if !isDerivedIngestKey(key) {
-		return same(key, own)
-	}
-	seconds, err := strconv.ParseInt(strings.Split(key, "_")[4], 10, 64)
-	end := time.Unix(seconds, 0)
-	return err == nil && c.Now().Before(end) && same(key, c.derivedIngestKey(own, end))
+	return same(key, own) || c.derived(key, ingestKeyName(own), own)
 }
 
 // ResolveIngestKey says whom a stream key rt_<account>_<region>_<id>_<secret>, or one that was derived from it, lets in; see
