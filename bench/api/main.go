@@ -35,7 +35,7 @@ func main() {
 	flag.IntVar(&o.Stages, "stages", 1_000, "stages in the store")
 	flag.DurationVar(&o.Round, "round", 2*time.Second, "length of one measurement")
 	flag.IntVar(&o.Rounds, "rounds", 3, "measurements of each kind")
-	flag.IntVar(&o.Tails, "tails", 12, "rounds of a second for each tail; the quieter half counts")
+	flag.IntVar(&o.Tails, "tails", 30, "rounds of a second for each tail; the quieter half counts")
 	flag.StringVar(&o.Only, "only", "", "run one part and write nothing: reads or writes")
 	load := flag.Bool("pace", false, "send the load that standard input describes: this program starts itself so")
 	profile := flag.String("cpuprofile", "", "write a profile of this program to this file")
