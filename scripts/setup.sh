@@ -11,13 +11,14 @@ fail() { say "$1"; shift; for line in "$@"; do printf '       %s\n' "$line" >&2;
 
 build_packages=(gcc libc6-dev make pkg-config libavcodec-dev libavutil-dev libswresample-dev libswscale-dev libyuv-dev libx264-dev libopenh264-dev libopus-dev
                 fonts-dejavu-core fonts-wqy-microhei fonts-noto-color-emoji)
-test_packages=(ffmpeg chromium shellcheck python3-aiortc
+test_packages=(ffmpeg chromium shellcheck python3-aiortc simple-whip-client
                python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0 gir1.2-nice-0.1
                gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice)
 # Any Node.js from 18 on runs the JavaScript SDK of test/conformance; Debian's where there is none.
 { command -v node && command -v npm; } >/dev/null || test_packages+=(nodejs npm)
 bench_packages=(gstreamer1.0-tools gstreamer1.0-plugins-ugly gstreamer1.0-libav xvfb)
 
+[ $# -le 1 ] || fail "one of build, test and bench at a time: each has what the one before it has."
 case "${1:-}" in
   build) packages=("${build_packages[@]}") ;;
   test)  packages=("${build_packages[@]}" "${test_packages[@]}") ;;

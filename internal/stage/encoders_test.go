@@ -84,9 +84,9 @@ func TestWHIPSink(t *testing.T) {
 	r.watchEncoder(t, e, "gst", 9002, 96, 9001, 97)
 }
 
-// TestSimpleWHIPClient is simple-whip-client, which is made of webrtcbin too: it asks for ICE servers, posts an offer without
-// candidates, trickles them with the ETag that it got, and takes the session back. That of Debian 12 does not start.
-func TestSimpleWHIPClient(t *testing.T) {
+// TestSimpleWHIPClientScript is what simple-whip-client does, which is made of webrtcbin too: it asks for ICE servers, posts an
+// offer without candidates, trickles them with the ETag that it got, and takes the session back.
+func TestSimpleWHIPClientScript(t *testing.T) {
 	t.Parallel()
 	r, servers := newRelayRig(t)
 	if len(servers) == 0 {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -17,43 +19,102 @@ func TestAiortc(t *testing.T) {
 	tryStack(t, "import aiortc", "testdata/aiortc_client.py")
 }
 
+const webrtcbin = "import gi; gi.require_version('GstWebRTC', '1.0'); gi.require_version('Nice', '0.1')"
+
 func TestWebRTCBin(t *testing.T) {
 	t.Parallel()
-	tryStack(t, "import gi; gi.require_version('GstWebRTC', '1.0'); gi.require_version('Nice', '0.1')", "testdata/webrtcbin_client.py")
+	tryStack(t, webrtcbin, "testdata/webrtcbin_client.py")
 }
 
-// tryStack runs a Python program as publisher, and another one of it as subscriber, if the imports say that it can run.
-func tryStack(t *testing.T, imports, program string) {
-	if testing.Short() {
-		t.Skip("starts two Python programs")
+// TestSimpleWHIPClient has the program itself publish. That of Debian 12 is linked with libsoup 2 and loads, through the
+// library that asks routers to open ports, libsoup 3, at which it ends: it gets another such library, which asks nobody.
+func TestSimpleWHIPClient(t *testing.T) {
+	t.Parallel()
+	needPython(t, webrtcbin)
+	if _, err := exec.LookPath("whip-client"); err != nil {
+		t.Skip("simple-whip-client is not installed")
 	}
-	const python = "/usr/bin/python3" // Debian's, which has Debian's packages
-	if out, err := exec.CommandContext(t.Context(), python, "-c", imports).CombinedOutput(); err != nil {
-		t.Skipf("not installed: %v\n%s", err, out)
+	if !hasNetwork(t) {
+		t.Skip("it gathers no candidates of loopback, and there is nothing else")
 	}
-	r := newRig(t, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	client := func(errors *bytes.Buffer, does, path, token string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, python, program, does, r.http.URL+path, token)
-		cmd.Stderr = errors
-		return cmd
+	libraries := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-Wl,-soname,libgupnp-igd-1.0.so.4",
+		"-o", filepath.Join(libraries, "libgupnp-igd-1.0.so.4"), "testdata/no_upnp.c").CombinedOutput()
+	if err != nil {
+		t.Fatalf("gcc: %v\n%s", err, out)
 	}
-	var errors bytes.Buffer
-	publisher := client(&errors, "publish", "/whip", "stage1.camera.p")
-	hold, until, err := os.Pipe()
+	watchStack(t, "testdata/webrtcbin_client.py", func(ctx context.Context, url, token string) stack {
+		cmd := exec.CommandContext(ctx, "whip-client", "--url", url, "--token", token, "--follow-link", "--disable-colors",
+			"--video", "videotestsrc is-live=true pattern=solid-color foreground-color=0xffc80000 ! video/x-raw,width=320,height=240,framerate=15/1 "+
+				"! videobox right=160 ! videobox right=-160 border-alpha=1 fill=blue ! videoconvert ! openh264enc bitrate=500000 gop-size=1000 "+
+				"! video/x-h264,profile=constrained-baseline ! rtph264pay config-interval=-1 aggregate-mode=zero-latency "+
+				"! application/x-rtp,media=video,encoding-name=H264,payload=96",
+			"--audio", "audiotestsrc is-live=true freq=440 volume=0.4 ! audioconvert ! opusenc ! rtpopuspay "+
+				"! application/x-rtp,media=audio,encoding-name=OPUS,payload=97")
+		cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+libraries)
+		return stack{cmd, func() { _ = cmd.Process.Signal(os.Interrupt) }}
+	})
+}
+
+// hasNetwork tells if the machine has an address of its own besides loopback.
+func hasNetwork(t *testing.T) bool {
+	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer until.Close()
-	publisher.Stdin = hold
-	if err := publisher.Start(); err != nil {
+	return slices.ContainsFunc(addresses, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.IsGlobalUnicast()
+	})
+}
+
+// stack is a client that is not ours: what publishes a picture of 320x240, red on the left and blue on the right, and 440 Hz.
+type stack struct {
+	publisher *exec.Cmd
+	end       func() // has it take the session back and exit
+}
+
+const python = "/usr/bin/python3" // Debian's, which has Debian's packages
+
+// tryStack runs a Python program as publisher, and another one of it as subscriber, if the imports say that it can run.
+func tryStack(t *testing.T, imports, program string) {
+	needPython(t, imports)
+	watchStack(t, program, func(ctx context.Context, url, token string) stack {
+		cmd := exec.CommandContext(ctx, python, program, "publish", url, token)
+		hold, until, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { hold.Close(); until.Close() })
+		cmd.Stdin = hold
+		return stack{cmd, func() { hold.Close(); until.Close() }}
+	})
+}
+
+// needPython skips the test where Python has not what is to be imported.
+func needPython(t *testing.T, imports string) {
+	if testing.Short() {
+		t.Skip("starts two programs")
+	}
+	if out, err := exec.CommandContext(t.Context(), python, "-c", imports).CombinedOutput(); err != nil {
+		t.Skipf("not installed: %v\n%s", err, out)
+	}
+}
+
+// watchStack has a stack publish, and a Python program subscribe and judge what arrives.
+func watchStack(t *testing.T, program string, publish func(ctx context.Context, url, token string) stack) {
+	r := newRig(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	p := publish(ctx, r.http.URL+"/whip", "stage1.camera.p")
+	var errors bytes.Buffer
+	p.publisher.Stderr = &errors
+	if err := p.publisher.Start(); err != nil {
 		t.Fatal(err)
 	}
-	hold.Close()
 	ended := make(chan error, 1)
 	go func() {
-		err := publisher.Wait()
+		err := p.publisher.Wait()
 		if err != nil {
 			cancel() // the subscriber need not wait
 		}
@@ -67,7 +128,9 @@ func tryStack(t *testing.T, imports, program string) {
 	}
 
 	var more bytes.Buffer
-	out, err := client(&more, "subscribe", "/whip/subscribe/camera", "stage1.viewer.s").Output()
+	subscriber := exec.CommandContext(ctx, python, program, "subscribe", r.http.URL+"/whip/subscribe/camera", "stage1.viewer.s")
+	subscriber.Stderr = &more
+	out, err := subscriber.Output()
 	if err != nil {
 		t.Errorf("subscribe: %v\n%s", err, more.String())
 	}
@@ -82,7 +145,7 @@ func tryStack(t *testing.T, imports, program string) {
 	if got.Width != 320 || got.Height != 240 || got.Hertz < 380 || got.Hertz > 500 {
 		t.Errorf("%+v", got)
 	}
-	until.Close()
+	p.end()
 	if err := <-ended; err != nil {
 		t.Errorf("publish: %v\n%s", err, errors.String())
 	}
