@@ -207,6 +207,19 @@ func TestMultitrackRules(t *testing.T) {
 	}
 }
 
+// TestMaxLines: where the stages allow larger pictures, encoders may send them too.
+func TestMaxLines(t *testing.T) {
+	r := newRig(t)
+	r.Stages.MaxLines = 1080
+	large := map[int]clip{0: newClip(t, "1920x1080")}
+	d := r.plug("rt_one")
+	d.write(stereo())
+	d.announce(large)
+	d.roll(3, large)
+	r.happens("one PUBLISH_STARTED", 1)
+	r.waitLayers("one", "0:1920x1080")
+}
+
 // TestSparseKeyFrames has the log say once that subscribers wait.
 func TestSparseKeyFrames(t *testing.T) {
 	r := newRig(t)

@@ -11,18 +11,12 @@ import (
 	"github.com/footlight-live/footlight/internal/stage"
 )
 
-// What a stage takes (spec/realtime.md §3).
-const (
-	maxLong, maxShort = 1280, 720 // pixels
-	maxDuration       = 24 * time.Hour
-)
-
 func fail(code stage.Code, format string, args ...any) *stage.Error {
 	return &stage.Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
 // checkVideo judges sequence parameter sets.
-func checkVideo(sets [][]byte) *stage.Error {
+func checkVideo(stages *stage.Server, sets [][]byte) *stage.Error {
 	for _, set := range sets {
 		var sps h264.SPS
 		if err := sps.Unmarshal(set); err != nil {
@@ -33,9 +27,8 @@ func checkVideo(sets [][]byte) *stage.Error {
 		default:
 			return fail(stage.InvalidVideoCodec, "H.264 profile %d cannot be watched in browsers: send Baseline, Main or High, 8-bit 4:2:0 (ffmpeg: -pix_fmt yuv420p)", sps.ProfileIdc)
 		}
-		w, h := sps.Width(), sps.Height()
-		if max(w, h) > maxLong || min(w, h) > maxShort {
-			return fail(stage.ResolutionExceeded, "pictures of %dx%d are too large: a stage takes up to 1280x720 or 720x1280", w, h)
+		if e := stages.CheckPicture(sps.Width(), sps.Height()); e != nil {
+			return e
 		}
 	}
 	return nil

@@ -102,7 +102,7 @@ func (s *stream) take(u rtmp.Unit, arrived time.Time) *stage.Error {
 		if !ok {
 			return nil
 		}
-		if e := checkVideo(u.SPS); e != nil {
+		if e := checkVideo(s.live.server.Stages, u.SPS); e != nil {
 			return e
 		}
 		s.tracks[layer].sets = parameterSets{sps: u.SPS, pps: u.PPS}
@@ -161,7 +161,7 @@ func (s *stream) video(layer int, f rtmp.VideoFrame, now time.Duration) *stage.E
 		return fail(stage.BFramePresent, "the video has B-frames, which cannot be shown in real time: switch them off (OBS: B-frames 0; ffmpeg: -bf 0)")
 	}
 	if p.idr {
-		if e := checkVideo(t.sets.sps); e != nil {
+		if e := checkVideo(s.live.server.Stages, t.sets.sps); e != nil {
 			return e
 		}
 	}
@@ -208,8 +208,8 @@ func (s *stream) check(now time.Time) (e *stage.Error, gone bool) {
 	case now.Sub(s.heard) >= server.Silence:
 		s.in.cut(fmt.Errorf("no media for %v", server.Silence))
 		s.vanish(now)
-	case now.Sub(s.live.began) >= maxDuration:
-		return fail(stage.StreamDurationExceeded, "a participant publishes for at most %v", maxDuration), false
+	case now.Sub(s.live.began) >= server.Stages.Duration():
+		return fail(stage.StreamDurationExceeded, "a participant publishes for at most %v", server.Stages.Duration()), false
 	case now.Sub(s.opened) < server.Complete:
 	case !s.picture:
 		return fail(stage.InvalidInput, "no H.264 key frame came within %v: a stage takes sound and picture together", server.Complete), false

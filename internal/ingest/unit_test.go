@@ -141,7 +141,7 @@ func FuzzPicture(f *testing.F) {
 		for range 2 {
 			p := sets.take(in)
 			p.bidirectional()
-			checkVideo(sets.sps)
+			checkVideo(new(stage.Server), sets.sps)
 			for _, b := range p.payloads() {
 				if len(b) == 0 || len(b) > stage.MaxPayload {
 					t.Fatalf("a payload of %d bytes", len(b))
@@ -172,7 +172,7 @@ func TestRules(t *testing.T) {
 	if e := codecError(errEnded); e != nil {
 		t.Errorf("another end: %v", e)
 	}
-	if e := checkVideo([][]byte{{0x67}}); e == nil || e.Code != stage.InvalidVideoCodec {
+	if e := checkVideo(new(stage.Server), [][]byte{{0x67}}); e == nil || e.Code != stage.InvalidVideoCodec {
 		t.Errorf("no parameters: %v", e)
 	}
 }

@@ -113,17 +113,21 @@ func TestPictureLimits(t *testing.T) {
 	}
 }
 
-func TestWithin(t *testing.T) {
+func TestCheckPicture(t *testing.T) {
 	for is, want := range map[size]bool{
 		{}: true, {1280, 720}: true, {720, 1280}: true, {960, 720}: true, {160, 90}: true,
 		{1920, 1080}: false, {1282, 720}: false, {1280, 722}: false, {722, 1280}: false, {1280, 960}: false,
 	} {
-		if got := is.within(720); got != want {
-			t.Errorf("%v: %v", is, got)
+		if e := new(Server).CheckPicture(is.width, is.height); (e == nil) != want {
+			t.Errorf("%v: %v", is, e)
 		}
 	}
-	if !(size{1920, 1080}).within(1080) || (size{3840, 2160}).within(1080) {
-		t.Error("1080 lines")
+	large := &Server{MaxLines: 1080}
+	if e := large.CheckPicture(1920, 1080); e != nil {
+		t.Error(e)
+	}
+	if e := large.CheckPicture(3840, 2160); e == nil || e.Code != ResolutionExceeded {
+		t.Error(e)
 	}
 }
 

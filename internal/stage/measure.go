@@ -57,7 +57,7 @@ func (p *publisher) measure(ctx context.Context) {
 		for _, bits := range window {
 			total += bits
 		}
-		refusal := offence(p.video.layers(), p.server.maxLines())
+		refusal := p.server.offence(p.video.layers())
 		if limit := p.server.maxBitRate(); refusal == nil && total > uint64(limit)*measureWindow {
 			refusal = refuse(BitrateExceeded, "the publisher sends %d kbit/s, more than the %d kbit/s allowed for all layers together", total/measureWindow/1000, limit/1000)
 		}
@@ -70,19 +70,24 @@ func (p *publisher) measure(ctx context.Context) {
 
 // offence says what about the pictures is not allowed: they are too large, or there have been B-frames since it was last
 // asked.
-func offence(layers []*source, lines int) *Error {
+func (s *Server) offence(layers []*source) *Error {
 	for _, src := range layers {
 		if src.bSlices.Swap(0) >= minBSlices {
 			return refuse(BFramePresent, "the publisher sends B-frames; turn them off in the encoder")
 		}
-		if is := src.pictures(); !is.within(lines) {
-			return refuse(ResolutionExceeded, "the publisher sends pictures of %dx%d, more than the %dp allowed", is.width, is.height, lines)
+		is := src.pictures()
+		if e := s.CheckPicture(is.width, is.height); e != nil {
+			return e
 		}
 	}
 	return nil
 }
 
-// within tells whether the shorter side is at most lines, and the longer one at most 16/9 of that.
-func (s size) within(lines int) bool {
-	return min(s.width, s.height) <= lines && 9*max(s.width, s.height) <= 16*lines
+// CheckPicture returns the publish error of pictures of a size that publishers may not send; nil where they may: the shorter side
+// is at most MaxLines, and the longer one at most 16/9 of that.
+func (s *Server) CheckPicture(width, height int) *Error {
+	if lines := s.maxLines(); min(width, height) > lines || 9*max(width, height) > 16*lines {
+		return refuse(ResolutionExceeded, "the publisher sends pictures of %dx%d, more than the %dp allowed", width, height, lines)
+	}
+	return nil
 }

@@ -121,7 +121,7 @@ func (r publisherConnected) apply(st *stage) {
 	if p.grant.Hidden {
 		return
 	}
-	limit := st.server.maxDuration()
+	limit := st.server.Duration()
 	refusal := refuse(StreamDurationExceeded, "the participant has published for %s, which is as long as one may", limit)
 	pub.expiry = after(limit, func() { st.tell(pub.ctx, publisherExceeded{pub, refusal}) })
 }
@@ -237,7 +237,7 @@ func (r subscriberConnected) apply(st *stage) {
 		st.emit(Event{Kind: SubscribeStarted, Grant: u.grant, RemoteParticipant: u.publisher.grant.ParticipantID, Origin: u.publisher.origin})
 	}
 	if !u.grant.Hidden {
-		limit := st.server.maxDuration()
+		limit := st.server.Duration()
 		refusal := refuse(StreamDurationExceeded, "the participant has subscribed for %s, which is as long as one may", limit)
 		u.expiry = after(limit, func() { st.tell(u.ctx, subscriberExceeded{u, refusal}) })
 	}

@@ -229,9 +229,11 @@ func (s *Server) maxSubscribers() int { return cmp.Or(s.MaxSubscribers, defaultS
 func (s *Server) maxAllPublishers() int { return cmp.Or(s.MaxAllPublishers, defaultAllPublishers) }
 func (s *Server) maxSubscriptions() int { return cmp.Or(s.MaxSubscriptions, defaultSubscriptions) }
 
-func (s *Server) maxReplications() int       { return cmp.Or(s.MaxReplications, defaultReplications) }
-func (s *Server) maxLines() int              { return cmp.Or(s.MaxLines, defaultLines) }
-func (s *Server) maxDuration() time.Duration { return cmp.Or(s.MaxDuration, defaultDuration) }
+func (s *Server) maxReplications() int { return cmp.Or(s.MaxReplications, defaultReplications) }
+func (s *Server) maxLines() int        { return cmp.Or(s.MaxLines, defaultLines) }
+
+// Duration is how long a participant may publish, or subscribe to one publisher.
+func (s *Server) Duration() time.Duration { return cmp.Or(s.MaxDuration, defaultDuration) }
 
 // begin counts the caller among the work that Close waits for; s.work.Done ends it. After Close it fails.
 func (s *Server) begin() error {
