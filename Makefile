@@ -48,7 +48,6 @@ bench: build ## measure, compare with other tools, and write the results under b
 
 generate: ## write the generated code and pages anew
 	$(GO) generate ./...
-	$(GO) run ./web/build
 
 clean: ## remove what was built
 	rm -rf bin

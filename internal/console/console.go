@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-//go:generate go run ../../web/build
+//go:generate go run -C ../.. ./web/build
 
 //go:embed dist
 var dist embed.FS

@@ -1,5 +1,5 @@
 // Command build writes the console's pages into internal/console/dist. Run it from the repository's root
-// after every change under web/: go run ./web/build
+// after every change under web/: go run ./web/build, or go generate ./internal/console
 package main
 
 import (
