@@ -191,17 +191,7 @@ func TestRecording(t *testing.T) {
 // watchRecording opens the recordings page, signs in and plays what is being recorded.
 func watchRecording(t *testing.T, s *harness.Server) {
 	t.Helper()
-	tab, env := harness.Browser(t), s.Env()
-	key, err := json.Marshal(map[string]string{"id": env["AWS_ACCESS_KEY_ID"], "secret": env["AWS_SECRET_ACCESS_KEY"]})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := chromedp.Do(tab, chromedp.Navigate(s.URL+"/console/recordings")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chromedp.Run(tab, chromedp.Evaluate[bool](fmt.Sprintf(`sessionStorage.setItem("footlight.key", %q); location.reload(); true`, key))); err != nil {
-		t.Fatal(err)
-	}
+	tab := recordingsPage(t, s, "")
 	harness.Eventually(t, 45*time.Second, "the page plays the recording", func(context.Context) error {
 		at, err := chromedp.Run(tab, chromedp.Evaluate[float64](`(() => {
 			const video = document.getElementById("video"), picture = document.querySelector(".row-picture");
@@ -212,15 +202,40 @@ func watchRecording(t *testing.T, s *harness.Server) {
 		}
 		return err
 	})
-	if path := os.Getenv("FOOTLIGHT_SCREENSHOT"); path != "" {
-		picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
-		if err == nil {
-			err = os.WriteFile(path, picture, 0o600)
-		}
-		if err != nil {
-			t.Error(err)
-		}
+	photograph(t, tab)
+}
+
+// photograph writes a picture of the page to the file that FOOTLIGHT_SCREENSHOT names, for who wants to look at it.
+func photograph(t *testing.T, tab context.Context) {
+	t.Helper()
+	path := os.Getenv("FOOTLIGHT_SCREENSHOT")
+	if path == "" {
+		return
 	}
+	picture, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile(path, picture, 0o600)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// recordingsPage opens the recordings page in a browser, signed in; with an id, at that recording.
+func recordingsPage(t *testing.T, s *harness.Server, id string) (tab context.Context) {
+	t.Helper()
+	tab, env := harness.Browser(t), s.Env()
+	key, err := json.Marshal(map[string]string{"id": env["AWS_ACCESS_KEY_ID"], "secret": env["AWS_SECRET_ACCESS_KEY"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(tab, chromedp.Navigate(s.URL+"/console/recordings#"+id)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Run(tab, chromedp.Evaluate[bool](fmt.Sprintf(`sessionStorage.setItem("footlight.key", %q); location.reload(); true`, key))); err != nil {
+		t.Fatal(err)
+	}
+	return tab
 }
 
 func id(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

@@ -3,18 +3,23 @@ package test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ivs"
 	"github.com/aws/aws-sdk-go-v2/service/ivs/types"
+	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/footlight-live/footlight/internal/extension"
@@ -68,13 +73,14 @@ func TestRenditionsRecorded(t *testing.T) {
 		})
 	}
 
-	dir := judgeRenditions(t, s, all.id, "480p30", "360p30", "180p30")
+	dir := judgeRenditions(t, s, all.id, 0.05, "480p30", "360p30", "180p30")
 	// The largest comes back with the segment that begins next, and has those of another size before.
 	large, err := os.ReadFile(filepath.Join(dir, "480p30", "playlist.m3u8"))
 	if err != nil || strings.Count(string(large), "../360p30/") < 2 || !strings.Contains(string(large), "\n0.mp4") || !regexp.MustCompile(`\n[34]\.mp4\n#EXT-X-ENDLIST`).Match(large) {
 		t.Errorf("%v: %s", err, large)
 	}
-	judgeRenditions(t, s, small.id, "360p30", "180p30")
+	playRendition(t, s, recordingOf(t, s, all.id), "480p30", sizes[0], sizes[1])
+	judgeRenditions(t, s, small.id, 0.05, "360p30", "180p30")
 	for i, name := range []string{"360p30", "180p30"} {
 		size := sizes[i+1]
 		capture, err := judge.Record(t.Context(), filepath.Join(dir, name, "playlist.m3u8"), time.Hour, judge.Options{Tiles: fullPicture(size[0], size[1])})
@@ -88,6 +94,58 @@ func TestRenditionsRecorded(t *testing.T) {
 			t.Errorf("%s: the tone is at %.0f dB", name, tone)
 		}
 	}
+}
+
+// TestLadderRecorded records a channel of type ADVANCED_SD, whose process is killed meanwhile.
+func TestLadderRecorded(t *testing.T) {
+	const index = 2
+	s := harness.StartServer(t, "--max-composer-cores", "8")
+	config, err := s.IVS.CreateRecordingConfiguration(t.Context(), &ivs.CreateRecordingConfigurationInput{
+		DestinationConfiguration: &types.DestinationConfiguration{S3: &types.S3DestinationConfiguration{BucketName: new(bucket)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	created, err := s.IVS.CreateChannel(t.Context(), &ivs.CreateChannelInput{
+		Type: types.ChannelTypeAdvancedSDChannelType, InsecureIngest: true, RecordingConfigurationArn: config.RecordingConfiguration.Arn,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel := created.Channel
+	encoder := push(t, "rtmps://"+*channel.IngestEndpoint+"/app/"+*created.StreamKey.Value, "-stream_loop", "-1", "-re", "-i", hdClip(t, index, 854, 480), "-c", "copy")
+	found := renditions(t, *channel.PlaybackUrl, 3)
+	recorded := func(least time.Duration) {
+		t.Helper()
+		harness.Eventually(t, time.Minute, fmt.Sprintf("%v are recorded", least), func(context.Context) error {
+			if r := recordingOf(t, s, id(*channel.Arn)); time.Duration(r.DurationMS)*time.Millisecond < least {
+				return fmt.Errorf("%d ms", r.DurationMS)
+			}
+			return nil
+		})
+	}
+	recorded(8 * time.Second)
+	pids := s.Composers()
+	if len(pids) != 1 {
+		t.Fatalf("processes %v", pids)
+	}
+	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	recorded(20 * time.Second)
+	encoder.end(syscall.SIGINT)
+	harness.Eventually(t, time.Minute, "the recording is stored", func(context.Context) error {
+		if r := recordingOf(t, s, id(*channel.Arn)); r.State != "STORED" {
+			return fmt.Errorf("it is %s", r.State)
+		}
+		return nil
+	})
+	var names []string
+	for _, size := range slices.SortedFunc(maps.Keys(found), func(a, b [2]int) int { return b[1] - a[1] }) {
+		names = append(names, fmt.Sprintf("%dp30", size[1]))
+	}
+	// Without the process there are no pictures; a slow machine leaves some out.
+	judgeRenditions(t, s, id(*channel.Arn), 3, names...)
 }
 
 type recordedChannel struct{ id, address, playback string }
@@ -123,9 +181,9 @@ func recordingOf(t *testing.T, s *harness.Server, channel string) (found extensi
 	return found
 }
 
-// judgeRenditions wants a channel's recording to have these renditions, with the same segments, each of which plays, and
-// returns where they are.
-func judgeRenditions(t *testing.T, s *harness.Server, channel string, names ...string) (dir string) {
+// judgeRenditions wants a channel's recording to have these renditions, with the same segments, each of which plays with at most
+// so many seconds between two pictures, and returns where they are.
+func judgeRenditions(t *testing.T, s *harness.Server, channel string, longest float64, names ...string) (dir string) {
 	t.Helper()
 	r := recordingOf(t, s, channel)
 	dir = filepath.Join(s.DataDir, "objects", r.Bucket, filepath.FromSlash(r.Prefix), "media", "hls")
@@ -158,11 +216,68 @@ func judgeRenditions(t *testing.T, s *harness.Server, channel string, names ...s
 		} else if diff := cmp.Diff(first, times); diff != "" {
 			t.Errorf("%s has other segments: %s", name, diff)
 		}
-		if steps := pictureSteps(t, filepath.Join(dir, filepath.FromSlash(name))); steps.longest > 0.05 || steps.length < float64(r.DurationMS)/1000-0.1 {
+		if steps := pictureSteps(t, filepath.Join(dir, filepath.FromSlash(name))); steps.longest > longest || steps.length < float64(r.DurationMS)/1000-0.1 {
 			t.Errorf("%s: %+v, of %d ms", name, steps, r.DurationMS)
 		}
 	}
 	return dir
+}
+
+// playRendition has hls.js play a rendition on the recordings page, at four times its speed, from the beginning to the end. It
+// must show pictures of all these sizes, and no hole between two pictures.
+func playRendition(t *testing.T, s *harness.Server, r extension.Recording, name string, sizes ...[2]int) {
+	t.Helper()
+	tab := recordingsPage(t, s, r.ID)
+	harness.Eventually(t, 45*time.Second, "the page offers the renditions", func(context.Context) error {
+		chosen, err := chromedp.Run(tab, chromedp.Evaluate[bool](fmt.Sprintf(`(() => {
+			const quality = document.getElementById("quality");
+			if (quality.options.length < 2) return false;
+			quality.value = %q;
+			quality.dispatchEvent(new Event("change"));
+			return quality.value !== "" })()`, name)))
+		if err == nil && !chosen {
+			err = errors.New("there is no menu with it")
+		}
+		return err
+	})
+	type shown struct {
+		Pictures int      `json:"pictures"`
+		End      float64  `json:"end"`     // s
+		Longest  float64  `json:"longest"` // between two pictures, s
+		Sizes    []string `json:"sizes"`
+		Error    string   `json:"error"`
+	}
+	got, err := chromedp.Run(tab, chromedp.Evaluate[shown](`new Promise((resolve) => {
+		const video = document.getElementById("video"), got = { pictures: 0, end: 0, longest: 0, sizes: [], error: "" };
+		const end = (error) => { got.error = error; resolve(got); };
+		const look = (_, { mediaTime, width, height }) => {
+			const size = width + "x" + height;
+			if (!got.sizes.includes(size)) got.sizes.push(size);
+			if (got.pictures++ > 0) got.longest = Math.max(got.longest, mediaTime - got.end);
+			got.end = mediaTime;
+			video.requestVideoFrameCallback(look);
+		};
+		video.requestVideoFrameCallback(look);
+		video.onended = () => end("");
+		video.onerror = () => end(video.error.message);
+		setTimeout(() => end("it did not end"), 60000);
+		video.muted = true;
+		video.playbackRate = 4;
+		video.play().catch((e) => end(String(e)));
+	})`, harness.AwaitPromise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	photograph(t, tab)
+	t.Logf("in hls.js: %+v", got)
+	if got.Error != "" || got.End < float64(r.DurationMS)/1000-0.5 || got.Longest > 1 {
+		t.Errorf("%s of %d ms in hls.js: %+v", name, r.DurationMS, got)
+	}
+	for _, size := range sizes {
+		if !slices.Contains(got.Sizes, fmt.Sprintf("%dx%d", size[0], size[1])) {
+			t.Errorf("%s: no picture of %v: %+v", name, size, got)
+		}
+	}
 }
 
 type steps struct{ length, longest float64 } // seconds

@@ -16,7 +16,7 @@ import { readAddress } from "../src/watch/address";
 import { startPosition } from "../src/watch/engine";
 import { pace } from "../src/watch/pace";
 import { probe } from "../src/watch/probe";
-import { QualityMenu, levelName } from "../src/watch/quality";
+import { QualityMenu, levelName } from "../src/ui/quality";
 
 /**
  * Tests of what is pure in the pages' scripts. internal/console's Go test bundles this file and runs it in the
@@ -38,7 +38,9 @@ const tests: Record<string, () => void | Promise<void>> = {
     const level = (width: number, height: number) => ({ width, height, frameRate: 30 });
     const engine = (levels: object[]) => ({ levels, loadLevel: -1, currentLevel: 1, autoLevelEnabled: true }) as unknown as Hls;
     const select = document.createElement("select");
-    const menu = new QualityMenu(select);
+    const menu = new QualityMenu(select, (hls, level) => {
+      hls.loadLevel = level;
+    });
     menu.refresh(engine([level(1280, 720)]));
     equal(select.hidden, true);
     const hls = engine([level(640, 360), level(1280, 720)]);

@@ -4,6 +4,7 @@ import { shortName, span } from "../operator/format";
 import { Keyed, setText } from "../operator/keyed";
 import { Session } from "../operator/session";
 import { byId, make } from "../ui/dom";
+import { QualityMenu } from "../ui/quality";
 
 /** What is recorded now grows: the list is asked for again this often, in ms. */
 const every = 3000;
@@ -12,6 +13,9 @@ let hls: Hls | undefined;
 let playing = ""; // the id of the recording in the player
 
 const video = byId<HTMLVideoElement>("video");
+const quality = new QualityMenu(byId<HTMLSelectElement>("quality"), (hls, level) => {
+  hls.nextLevel = level; // from the next segment on: what is buffered beyond it is loaded anew
+});
 
 /** States in words, and how they look. */
 const states: Record<string, readonly [word: string, tone: string]> = {
@@ -130,6 +134,7 @@ function play(id: string, url: string, poster: string | undefined): void {
     return;
   }
   hls = new Hls({ enableWorker: false, startPosition: 0, maxBufferLength: 30 });
+  for (const event of [Hls.Events.MANIFEST_PARSED, Hls.Events.LEVEL_SWITCHED]) hls.on(event, () => quality.refresh(hls));
   hls.on(Hls.Events.ERROR, (_, { fatal, type }) => {
     if (!fatal) return;
     if (type === Hls.ErrorTypes.MEDIA_ERROR) hls?.recoverMediaError();
@@ -142,6 +147,7 @@ function play(id: string, url: string, poster: string | undefined): void {
 function stop(): void {
   hls?.destroy();
   hls = undefined;
+  quality.refresh(hls);
   playing = "";
   video.removeAttribute("src");
   video.removeAttribute("poster");

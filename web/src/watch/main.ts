@@ -3,7 +3,7 @@ import { byId, memory, onKeys, setIcon } from "../ui/dom";
 import { type Status, setStatus } from "../ui/status";
 import { readAddress } from "./address";
 import { type Measures, Player, type PlayerState, needsNative } from "./player";
-import { QualityMenu } from "./quality";
+import { QualityMenu } from "../ui/quality";
 
 const frame = byId("player");
 const video = byId<HTMLVideoElement>("video");
@@ -11,7 +11,9 @@ const playButton = byId<HTMLButtonElement>("play");
 const muteButton = byId<HTMLButtonElement>("mute");
 const volume = byId<HTMLInputElement>("volume");
 const hint = byId<HTMLButtonElement>("unmute");
-const quality = new QualityMenu(byId<HTMLSelectElement>("quality"));
+const quality = new QualityMenu(byId<HTMLSelectElement>("quality"), (hls, level) => {
+  hls.loadLevel = level; // from the next segment or part on: the buffer is too short to throw any of it away
+});
 
 interface Saying {
   status: Status;

@@ -9,13 +9,17 @@ export function levelName({ width, height, frameRate }: Pick<Level, "width" | "h
 /**
  * The menu of renditions: Auto, which says what it has chosen, and each of them, the largest first. It is hidden where there
  * are not several. What was chosen by hand stays over reconnects, as long as there is a rendition of that name.
+ * How to go over to a level is the page's; level -1 is automatic.
  */
 export class QualityMenu {
   #hls: Hls | undefined;
   #shown = "";
   #wanted = "";
 
-  constructor(readonly select: HTMLSelectElement) {
+  constructor(
+    readonly select: HTMLSelectElement,
+    readonly goTo: (hls: Hls, level: number) => void,
+  ) {
     select.addEventListener("change", () => {
       this.#wanted = select.value;
       this.#choose();
@@ -42,7 +46,6 @@ export class QualityMenu {
 
   #choose(): void {
     const hls = this.#hls;
-    // From the next segment or part on: the buffer is too short to throw any of it away. -1 is automatic.
-    if (hls) hls.loadLevel = hls.levels.findIndex((level) => levelName(level) === this.#wanted);
+    if (hls) this.goTo(hls, hls.levels.findIndex((level) => levelName(level) === this.#wanted));
   }
 }
