@@ -1,5 +1,5 @@
-// Scaling by 2:1 and 3:1 with a box, and by 3:2 and 1:2 with the bicubic filter (a = -0.6, as swscale's), both ways
-// separately. Each output row is made at once: the input rows above one another first, then along the row.
+// Scaling by 3:1 with a box, by 2:1 with six taps, and by 3:2 and 1:2 with the bicubic filter (a = -0.6, as swscale's),
+// both ways separately. Each output row is made at once: the input rows above one another first, then along the row.
 //
 // This is the reference and what machines without AVX2 run; there the loops are left to the vectoriser, with
 // samples less 128, so that sums of products fit 16 bits.
@@ -7,6 +7,8 @@
 #include "ratio.h"
 
 #include "common.h"
+
+#include <string.h>
 
 // MARGIN is the room on both sides of a row for what the filters read beyond its ends.
 enum { MARGIN = 32, ROW = FL_MAX_SIDE + 4 * MARGIN };
@@ -34,6 +36,15 @@ static const FLFilter one_to_two = {
     .shuffle = {STEPS(1, 0, -2, -1), STEPS(1, 0, 0, 1)},
 };
 
+// An output sample lies half way between two input samples. These are the six taps whose result on the chart of the tests is
+// nearest to Lanczos: 46 dB, where a box has 31. The outer ones come first: their sums cannot saturate, and what saturates in the last
+// addition is white.
+static const FLFilter two_to_one = {
+    .taps = 6,
+    .at = {-2, -1, 2, 3, 0, 1},
+    .tap = {-10, 16, 16, -10, 58, 58},
+};
+
 static int plainly;
 
 void fl_scale_plainly(int yes) { plainly = yes; }
@@ -49,7 +60,7 @@ static int has_avx2(void) {
 #ifndef FL_HAS_AVX2
 #define fl_filter_column_avx2(f, rows, out, n) 0
 #define fl_filter_row_avx2(f, row, out, n) 0
-#define fl_box2_avx2(rows, out, n) 0
+#define fl_halve_row_avx2(f, row, out, n) 0
 #define fl_box3_avx2(rows, width, out, n) 0
 #endif
 
@@ -102,6 +113,12 @@ static inline __attribute__((always_inline)) void filter_row(const FLFilter *f, 
 	}
 }
 
+// extend repeats the first and the last sample of a row into its margins.
+static inline void extend(uint8_t *row, int n) {
+	memset(row - MARGIN, row[0], MARGIN);
+	memset(row + n, row[n - 1], MARGIN);
+}
+
 static inline __attribute__((always_inline)) void scale(const FLFilter *f, FLPlaneIn in, FLPlaneOut out) {
 	uint8_t column[ROW];
 	uint8_t *row = column + MARGIN;
@@ -113,10 +130,7 @@ static inline __attribute__((always_inline)) void scale(const FLFilter *f, FLPla
 		for (int t = 0; t < f->taps; t++)
 			rows[t] = row_at(&in, f->step * (y / 2) + (y & 1 ? f->mirror - f->at[t] : f->at[t]));
 		filter_column(f, rows, row, avx2 ? fl_filter_column_avx2(f, rows, row, in.width) : 0, in.width);
-		for (int i = 1; i <= MARGIN; i++) {
-			row[-i] = row[0];
-			row[in.width - 1 + i] = row[in.width - 1];
-		}
+		extend(row, in.width);
 		uint8_t *to = out.data + (size_t)y * out.stride;
 		filter_row(f, row, to, avx2 ? fl_filter_row_avx2(f, row, to, out.width) : 0, out.width);
 	}
@@ -127,13 +141,21 @@ void fl_scale_3to2(FLPlaneIn in, FLPlaneOut out) { scale(&three_to_two, in, out)
 void fl_scale_1to2(FLPlaneIn in, FLPlaneOut out) { scale(&one_to_two, in, out); }
 
 void fl_scale_2to1(FLPlaneIn in, FLPlaneOut out) {
+	const FLFilter *f = &two_to_one;
+	uint8_t column[ROW];
+	uint8_t *row = column + MARGIN;
 	int avx2 = has_avx2();
 	for (int y = 0; y < out.height; y++) {
-		fetch(&in, 2 * y + 2, 2);
-		const uint8_t *rows[2] = {row_at(&in, 2 * y), row_at(&in, 2 * y + 1)};
+		fetch(&in, 2 * y + 4, 2);
+		const uint8_t *rows[6];
+		for (int t = 0; t < 6; t++)
+			rows[t] = row_at(&in, 2 * y + f->at[t]);
+		filter_column(f, rows, row, avx2 ? fl_filter_column_avx2(f, rows, row, in.width) : 0, in.width);
+		extend(row, in.width);
 		uint8_t *to = out.data + (size_t)y * out.stride;
-		for (int x = avx2 ? fl_box2_avx2(rows, to, out.width) : 0; x < out.width; x++)
-			to[x] = (rows[0][2 * x] + rows[0][2 * x + 1] + rows[1][2 * x] + rows[1][2 * x + 1] + 2) >> 2;
+#define AROUND(t) row[2 * x + f->at[t]]
+		for (int x = avx2 ? fl_halve_row_avx2(f, row, to, out.width) : 0; x < out.width; x++)
+			to[x] = fold(SUM(f, AROUND));
 	}
 }
 

@@ -24,7 +24,8 @@ void fl_scale_1to2(FLPlaneIn in, FLPlaneOut out);
 // fl_scale_plainly leaves vector instructions out, for tests: the results are the same.
 void fl_scale_plainly(int yes);
 
-// FLFilter makes two output samples at a time. They lie so that one has the other's taps the other way round.
+// FLFilter makes two output samples at a time. They lie so that one has the other's taps the other way round. That of 2:1 makes
+// one, and has no step, mirror and shuffles.
 typedef struct {
 	int step;                 // input samples per two output samples
 	int mirror;               // where the first has an input sample at x, the second has it at mirror - x
@@ -39,6 +40,6 @@ typedef struct {
 #define FL_HAS_AVX2 1
 int fl_filter_column_avx2(const FLFilter *f, const uint8_t *const *rows, uint8_t *out, int n);
 int fl_filter_row_avx2(const FLFilter *f, const uint8_t *row, uint8_t *out, int n);
-int fl_box2_avx2(const uint8_t *const *rows, uint8_t *out, int n);
+int fl_halve_row_avx2(const FLFilter *f, const uint8_t *row, uint8_t *out, int n);
 int fl_box3_avx2(const uint8_t *const *rows, int width, uint8_t *out, int n);
 #endif

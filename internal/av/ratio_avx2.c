@@ -89,22 +89,26 @@ AVX2 int fl_filter_row_avx2(const FLFilter *f, const uint8_t *row, uint8_t *out,
 	return f->taps == 6 ? filter_row(f, 6, row, out, n) : filter_row(f, 4, row, out, n);
 }
 
-// fl_box2_avx2 makes 32 samples at a time: the sums of neighbours in each row, then those of the rows.
-AVX2 int fl_box2_avx2(const uint8_t *const *rows, uint8_t *out, int n) {
-	const __m256i ones = _mm256_set1_epi8(1), half = _mm256_set1_epi16(2);
-	int x = 0;
-	for (; x + 32 <= n; x += 32) {
+// fl_halve_row_avx2 makes 32 samples at a time, each of which is in the middle of six. It reads two samples before the row and
+// two beyond.
+AVX2 int fl_halve_row_avx2(const FLFilter *f, const uint8_t *row, uint8_t *out, int n) {
+	if (n < 32)
+		return 0;
+	const __m256i before = pair_of(f, 0), after = pair_of(f, 2), middle = pair_of(f, 4);
+	for (int block = 0; block < n; block += 32) {
+		int x = block + 32 <= n ? block : n - 32;
 		__m256i sums[2];
 		for (int i = 0; i < 2; i++) {
-			__m256i a = _mm256_loadu_si256((const __m256i *)(rows[0] + 2 * x) + i);
-			__m256i b = _mm256_loadu_si256((const __m256i *)(rows[1] + 2 * x) + i);
-			sums[i] = _mm256_add_epi16(_mm256_maddubs_epi16(a, ones), _mm256_maddubs_epi16(b, ones));
-			sums[i] = _mm256_srli_epi16(_mm256_add_epi16(sums[i], half), 2);
+			const uint8_t *from = row + 2 * x + 32 * i;
+			__m256i a = _mm256_maddubs_epi16(_mm256_loadu_si256((const __m256i *)(from - 2)), before);
+			__m256i b = _mm256_maddubs_epi16(_mm256_loadu_si256((const __m256i *)(from + 2)), after);
+			__m256i c = _mm256_maddubs_epi16(_mm256_loadu_si256((const __m256i *)from), middle);
+			sums[i] = rounded(_mm256_adds_epi16(_mm256_adds_epi16(a, b), c));
 		}
 		__m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(sums[0], sums[1]), 0xd8);
 		_mm256_storeu_si256((__m256i *)(out + x), packed);
 	}
-	return x;
+	return n;
 }
 
 // fl_box3_avx2 makes 8 samples at a time: of each row, the sums of the first two of three samples beside the third,
