@@ -34,8 +34,9 @@ var delimiter = []byte{byte(h264.NALUTypeAccessUnitDelimiter), 0xf0}
 // rates are the sample rates that ADTS can say, by index (ISO/IEC 14496-3 table 1.18).
 var rates = []int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
 
-// mpegTS packages as MPEG-TS. Each part begins with the tables and has a clock, and a key frame has its parameter sets with
-// it: a player need not know any other part.
+// mpegTS packages as MPEG-TS. Each part begins with the tables and has a clock, and its first picture has the parameter sets
+// with it, as has every key frame: a player need not know any other part. video.js and shaka-player make fragmented MP4 of a
+// part by itself, and give up on one without parameter sets where they happen to begin with it.
 type mpegTS struct {
 	writer      ts.Writer
 	videoStream ts.Stream
@@ -72,11 +73,11 @@ func (m *mpegTS) part(c content) ([]byte, error) {
 		at := t.at + timeOffset
 		p.data = m.writer.AppendUnit(p.data, &m.tagStream, ts.Unit{PTS: at, DTS: at, Data: t.data})
 	}
-	for _, v := range c.video {
+	for i, v := range c.video {
 		if err := p.appendSound(v.dts); err != nil {
 			return nil, err
 		}
-		p.appendPicture(v)
+		p.appendPicture(v, i == 0)
 	}
 	err := p.appendSound(c.end)
 	return p.data, err
@@ -131,9 +132,9 @@ func (p *tsPart) clockAt(at int64) *ts.Clock {
 	return c
 }
 
-func (p *tsPart) appendPicture(v videoSample) {
+func (p *tsPart) appendPicture(v videoSample, first bool) {
 	b := appendNALU(p.unit[:0], delimiter)
-	if v.key {
+	if v.key || first {
 		b = appendNALU(b, p.tracks.SPS)
 		b = appendNALU(b, p.tracks.PPS)
 	}
