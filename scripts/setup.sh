@@ -37,10 +37,14 @@ fi
 # What the tests need from npm, exactly as locked.
 javascript() {
   [ "$1" != build ] || return 0
-  local dir; dir="$(dirname "$0")/../test/conformance/js"
+  locked "the AWS SDK for JavaScript" test/conformance/js
+  locked "players by others" test/players
+}
+locked() {
+  local dir; dir="$(dirname "$0")/../$2"
   [ ! "$dir/node_modules/.package-lock.json" -nt "$dir/package-lock.json" ] || return 0
-  say "installing the AWS SDK for JavaScript into test/conformance/js"
-  (cd "$dir" && npm ci --silent --no-audit --no-fund) || fail "npm could not install the AWS SDK for JavaScript." "Is there a network? Run this again."
+  say "installing $1 into $2"
+  (cd "$dir" && npm ci --silent --no-audit --no-fund) || fail "npm could not install $1." "Is there a network? Run this again."
 }
 
 # Debian packages.
