@@ -44,34 +44,19 @@ func TestRenditionsRecorded(t *testing.T) {
 		go func() { published <- ladder.Publish(ctx, c.address, len(sizes)) }()
 	}
 	harness.WaitPlayable(t, all.playback)
-	recorded := func(least time.Duration) {
-		t.Helper()
-		harness.Eventually(t, time.Minute, fmt.Sprintf("%v are recorded", least), func(context.Context) error {
-			if r := recordingOf(t, s, all.id); time.Duration(r.DurationMS)*time.Millisecond < least {
-				return fmt.Errorf("%d ms", r.DurationMS)
-			}
-			return nil
-		})
-	}
-	recorded(9 * time.Second)
+	waitRecorded(t, s, all.id, 9*time.Second)
 	ladder.Pause(0, true)
-	recorded(18 * time.Second)
+	waitRecorded(t, s, all.id, 18*time.Second)
 	ladder.Pause(0, false)
-	recorded(38 * time.Second)
+	waitRecorded(t, s, all.id, 38*time.Second)
 	stop()
 	for range 2 {
 		if err := <-published; err != nil {
 			t.Errorf("the publisher was cut: %v", err)
 		}
 	}
-	for _, c := range []recordedChannel{all, small} {
-		harness.Eventually(t, time.Minute, "the recording is stored", func(context.Context) error {
-			if r := recordingOf(t, s, c.id); r.State != "STORED" {
-				return fmt.Errorf("it is %s", r.State)
-			}
-			return nil
-		})
-	}
+	waitStored(t, s, all.id)
+	waitStored(t, s, small.id)
 
 	dir := judgeRenditions(t, s, all.id, 0.05, "480p30", "360p30", "180p30")
 	// The largest comes back with the segment that begins next, and has those of another size before.
@@ -115,16 +100,7 @@ func TestLadderRecorded(t *testing.T) {
 	channel := created.Channel
 	encoder := push(t, "rtmps://"+*channel.IngestEndpoint+"/app/"+*created.StreamKey.Value, "-stream_loop", "-1", "-re", "-i", hdClip(t, index, 854, 480), "-c", "copy")
 	found := renditions(t, *channel.PlaybackUrl, 3)
-	recorded := func(least time.Duration) {
-		t.Helper()
-		harness.Eventually(t, time.Minute, fmt.Sprintf("%v are recorded", least), func(context.Context) error {
-			if r := recordingOf(t, s, id(*channel.Arn)); time.Duration(r.DurationMS)*time.Millisecond < least {
-				return fmt.Errorf("%d ms", r.DurationMS)
-			}
-			return nil
-		})
-	}
-	recorded(8 * time.Second)
+	waitRecorded(t, s, id(*channel.Arn), 8*time.Second)
 	pids := s.Composers()
 	if len(pids) != 1 {
 		t.Fatalf("processes %v", pids)
@@ -132,14 +108,9 @@ func TestLadderRecorded(t *testing.T) {
 	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	recorded(20 * time.Second)
+	waitRecorded(t, s, id(*channel.Arn), 20*time.Second)
 	encoder.end(syscall.SIGINT)
-	harness.Eventually(t, time.Minute, "the recording is stored", func(context.Context) error {
-		if r := recordingOf(t, s, id(*channel.Arn)); r.State != "STORED" {
-			return fmt.Errorf("it is %s", r.State)
-		}
-		return nil
-	})
+	waitStored(t, s, id(*channel.Arn))
 	var names []string
 	for _, size := range slices.SortedFunc(maps.Keys(found), func(a, b [2]int) int { return b[1] - a[1] }) {
 		names = append(names, fmt.Sprintf("%dp30", size[1]))
@@ -179,6 +150,28 @@ func recordingOf(t *testing.T, s *harness.Server, channel string) (found extensi
 		}
 	}
 	return found
+}
+
+// waitRecorded waits until a channel's recording is at least so long.
+func waitRecorded(t *testing.T, s *harness.Server, channel string, least time.Duration) {
+	t.Helper()
+	harness.Eventually(t, time.Minute, fmt.Sprintf("%v are recorded", least), func(context.Context) error {
+		if r := recordingOf(t, s, channel); time.Duration(r.DurationMS)*time.Millisecond < least {
+			return fmt.Errorf("%d ms", r.DurationMS)
+		}
+		return nil
+	})
+}
+
+// waitStored waits until all of a channel's recording is in its bucket.
+func waitStored(t *testing.T, s *harness.Server, channel string) {
+	t.Helper()
+	harness.Eventually(t, time.Minute, "the recording is stored", func(context.Context) error {
+		if r := recordingOf(t, s, channel); r.State != "STORED" {
+			return fmt.Errorf("it is %s", r.State)
+		}
+		return nil
+	})
 }
 
 // judgeRenditions wants a channel's recording to have these renditions, with the same segments, each of which plays with at most
