@@ -12,11 +12,11 @@ import { hueOf, toneOf } from "../src/join/pattern";
 import { publisherOptions } from "../src/sdk/sending";
 import { insertUnits, readMessages, seiUnit } from "../src/sdk/sei";
 import type { LocalStageStream } from "../src/sdk/streams";
+import { QualityMenu, levelName } from "../src/ui/quality";
 import { readAddress } from "../src/watch/address";
 import { startPosition } from "../src/watch/engine";
 import { pace } from "../src/watch/pace";
 import { probe } from "../src/watch/probe";
-import { QualityMenu, levelName } from "../src/ui/quality";
 
 /**
  * Tests of what is pure in the pages' scripts. internal/console's Go test bundles this file and runs it in the

@@ -1,9 +1,9 @@
 import { copyText } from "../ui/clipboard";
 import { byId, memory, onKeys, setIcon } from "../ui/dom";
+import { QualityMenu } from "../ui/quality";
 import { type Status, setStatus } from "../ui/status";
 import { readAddress } from "./address";
 import { type Measures, Player, type PlayerState, needsNative } from "./player";
-import { QualityMenu } from "../ui/quality";
 
 const frame = byId("player");
 const video = byId<HTMLVideoElement>("video");
