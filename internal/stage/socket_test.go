@@ -191,7 +191,9 @@ func TestReplacedSocket(t *testing.T) {
 func TestDisconnect(t *testing.T) {
 	r := newRig(t, nil)
 	bob := r.mustOpen(t, "stage1.bob.ps")
+	awaitPeople(t, bob, "bob")
 	alice := r.mustOpen(t, "stage1.alice.ps")
+	awaitPeople(t, alice, "bob alice")
 	cam := r.publish(t, "stage1.bob.ps", clientOptions{})
 	other := r.publish(t, "stage1.alice.ps", clientOptions{})
 	scr := r.subscribe(t, "stage1.bob.ps", "alice", clientOptions{})
@@ -219,7 +221,9 @@ func TestCloseStage(t *testing.T) {
 	r := newRig(t, nil)
 	bob := r.mustOpen(t, "stage1.bob.s")
 	cam := r.publish(t, "stage1.alice.p", clientOptions{})
+	awaitPeople(t, bob, "bob alice*")
 	elsewhere := r.mustOpen(t, "stage2.carol.s")
+	awaitPeople(t, elsewhere, "carol")
 	session := r.ActiveSession("stage1")
 	if len(session) != 16 || !strings.HasPrefix(session, "st-") {
 		t.Errorf("session %q", session)
@@ -238,7 +242,8 @@ func TestCloseStage(t *testing.T) {
 	if r.ActiveSession("stage2") == "" {
 		t.Error("another stage was closed too")
 	}
-	awaitPeople(t, elsewhere, "carol")
+	r.mustOpen(t, "stage2.dave.s")
+	awaitPeople(t, elsewhere, "carol dave")
 }
 
 // TestShutdown closes the server under its clients: they hear of it.
