@@ -275,6 +275,32 @@ func TestReceiverFollowsDrift(t *testing.T) {
 	}
 }
 
+// TestReceiverFollowsDelay: the playout delay has leapt, as after a stall, and falls as fast as clock.Sync lets it. Sound that
+// never pauses keeps up with that without a break, and so with its picture.
+func TestReceiverFollowsDelay(t *testing.T) {
+	const drift = 200 // ppm, of clocks apart
+	var tl Timeline
+	delay := 300 * ms
+	r := &Receiver{Decoder: &counter{}, Timeline: &tl, Due: func(ts int64) time.Duration { return clock.Ticks(ts, Rate) + delay }}
+	out := make([]float32, 2*960)
+	for i := range 2000 {
+		delay -= (clock.Shrink + drift*time.Microsecond) / 50
+		now := time.Duration(i) * 20 * ms
+		r.Push(uint16(i), int64(i)*960, []byte{50})
+		r.Run(now)
+		if off := clock.Samples(r.Due(r.nextTS), Rate) - r.pos; off > 144 || off < -144 {
+			t.Fatalf("after %v the sound is %d samples off its place", now, off)
+		}
+		clear(out)
+		tl.AddTo(clock.Samples(now, Rate), out)
+		for j, v := range out {
+			if i > 20 && math.Abs(float64(v)-.5) > 1e-6 {
+				t.Fatalf("packet %d sample %d: %v: the sound broke", i, j/2, v)
+			}
+		}
+	}
+}
+
 func FuzzReceiver(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8})
 	f.Fuzz(func(t *testing.T, data []byte) {

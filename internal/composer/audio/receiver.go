@@ -27,12 +27,12 @@ const (
 	// ending is how long it takes to do so, 20 ms.
 	ending = 960
 	// jump is how far sound may be from its place before it is moved there at once, 20 ms; below that it is
-	// stretched or squeezed by at most 1/200, which nobody hears. Quiet sound is moved at once from quietJump
-	// on, 2 ms: there nobody hears that either.
+	// stretched or squeezed by at most 1/160, which nobody hears: 6 ms per second, more than clock.Shrink and the
+	// drift of clocks. Quiet sound is moved at once from quietJump on, 2 ms: there nobody hears that either.
 	jump       = 960
 	quietJump  = 96
 	quiet      = 0.005
-	maxStretch = 200
+	maxStretch = 160
 )
 
 // Receiver decodes the packets of one track in order and puts them in their place on a Timeline.
@@ -210,7 +210,8 @@ func (r *Receiver) write(ts int64, n int) {
 		} else {
 			r.drift += (float64(off) - r.drift) / 8
 			if d := int(r.drift); d >= 48 || d <= -48 { // a millisecond: below that nobody gains
-				k := min(max(d, -n/maxStretch), n/maxStretch)
+				most := (n + maxStretch - 1) / maxStretch
+				k := min(max(d, -most), most)
 				pcm = resample(r.stretch[:0], pcm, n+k)
 			}
 		}
@@ -232,7 +233,7 @@ func loudest(pcm []float32) (peak float32) {
 	return peak
 }
 
-// resample appends pcm, stretched to n samples per channel, to dst. Linear interpolation: at 1/200 the
+// resample appends pcm, stretched to n samples per channel, to dst. Linear interpolation: at 1/160 the
 // loss of treble is far below hearing.
 func resample(dst, pcm []float32, n int) []float32 {
 	have := len(pcm) / 2

@@ -31,9 +31,13 @@ const (
 	margin   = 30 * time.Millisecond
 )
 
+// Shrink is how much the delay falls per second. Sound that never pauses follows by being squeezed, inaudibly
+// (audio.Receiver), and must be faster at that than this and the drift of two clocks together.
+const Shrink = 5 * time.Millisecond
+
 const (
-	// shrink is how much the delay falls per second; the audio side can follow that by resampling inaudibly.
-	shrink = 5 * time.Millisecond
+	// review is how often the delay falls.
+	review = 100 * time.Millisecond
 	// tooFarApart is beyond what pacing and encoding can put between two tracks: the reports lie.
 	tooFarApart = 500 * time.Millisecond
 	// A transit that falls by leapAhead or rises by leapBack says that the sender started a new timeline.
@@ -43,12 +47,12 @@ const (
 
 // Sync maps the RTP times of one participant to composer time. Safe for any goroutine.
 type Sync struct {
-	mu     sync.Mutex
-	tracks [kinds]track
-	epoch  uint64 // NTP time that counts as zero, from the first report
-	late   lateness
-	delay  time.Duration
-	second int64 // when the delay was last reviewed
+	mu       sync.Mutex
+	tracks   [kinds]track
+	epoch    uint64 // NTP time that counts as zero, from the first report
+	late     lateness
+	delay    time.Duration
+	reviewed time.Duration // when the delay last changed
 }
 
 type track struct {
@@ -120,14 +124,12 @@ func (s *Sync) Complete(k Kind, ts int64, now time.Duration) {
 	}
 	s.late.add(now, late)
 	want := min(max(s.late.worst()+margin, MinDelay), MaxDelay)
-	second := int64(now / time.Second)
-	switch {
-	case want > s.delay:
-		s.delay = want
-	case second != s.second:
-		s.delay = max(want, s.delay-shrink)
+	if want > s.delay {
+		s.delay, s.reviewed = want, now
+	} else if now-s.reviewed >= review {
+		// In small steps, so that the sound that follows is never far behind.
+		s.delay, s.reviewed = max(want, s.delay-Shrink*review/time.Second), now
 	}
-	s.second = second
 }
 
 // Due is when to present what has RTP time ts, in composer time. It may move a little as knowledge grows.
