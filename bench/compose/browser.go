@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,19 +18,9 @@ import (
 // warmUp is how long the browser plays before it is measured.
 const warmUp = 4 * time.Second
 
-// film tries three times: now and then the X server does not answer the camera.
-func film(ctx context.Context, j Job, dir, prefix string) (m Measurement, err error) {
-	for range 3 {
-		if m, err = filmOnce(ctx, j, dir, prefix); err == nil || ctx.Err() != nil {
-			return m, err
-		}
-	}
-	return m, err
-}
-
-// filmOnce does the job the browser's way, in real time: Chromium in an X server without screen plays the inputs in a
+// film does the job the browser's way, in real time: Chromium in an X server without screen plays the inputs in a
 // page, and ffmpeg films that. The CPU time and memory are those of all their processes.
-func filmOnce(ctx context.Context, j Job, dir, prefix string) (m Measurement, err error) {
+func film(ctx context.Context, j Job, dir, prefix string) (m Measurement, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	page := filepath.Join(dir, "page.html")
@@ -53,7 +43,7 @@ func filmOnce(ctx context.Context, j Job, dir, prefix string) (m Measurement, er
 	defer func() {
 		stop()
 		_ = chromium.Wait() // killed
-		_ = display.process.Wait()
+		<-display.ended
 	}()
 	if err := wait(ctx, warmUp); err != nil {
 		return m, err
@@ -79,7 +69,7 @@ func filmOnce(ctx context.Context, j Job, dir, prefix string) (m Measurement, er
 	m.CPU = (after.cpu - before.cpu) / time.Since(start).Seconds()
 	m.Memory = after.memory
 	if err := camera.Wait(); err != nil {
-		return m, fmt.Errorf("ffmpeg x11grab: %w: %s", err, complaints.String())
+		return m, fmt.Errorf("ffmpeg x11grab: %w: %s%s", err, complaints.String(), display.fate())
 	}
 	m.Doubled, err = doubled(ctx, prefix+".h264")
 	return m, err
@@ -97,8 +87,20 @@ func (j Job) page() string {
 }
 
 type xServer struct {
-	name    string
-	process *exec.Cmd
+	name       string
+	process    *exec.Cmd
+	complaints bytes.Buffer
+	ended      chan struct{}
+}
+
+// fate tells whether the server is still there, and what it had to say if not.
+func (x *xServer) fate() string {
+	select {
+	case <-x.ended:
+		return fmt.Sprintf("; the X server has ended: %v: %s", x.process.ProcessState, x.complaints.String())
+	default:
+		return "; the X server runs"
+	}
 }
 
 // startX starts an X server on a free display, whose number it says on descriptor 3.
@@ -110,6 +112,8 @@ func startX(ctx context.Context, j Job) (*xServer, error) {
 	defer read.Close()
 	cmd := exec.CommandContext(ctx, "Xvfb", "-noreset", "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", j.Width, j.Height), "-nolisten", "tcp")
 	cmd.ExtraFiles = []*os.File{write}
+	x := &xServer{process: cmd, ended: make(chan struct{})}
+	cmd.Stderr = &x.complaints
 	// Asked to end, it takes its lock and its socket away; killed, it leaves both to the next one.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
@@ -118,13 +122,18 @@ func startX(ctx context.Context, j Job) (*xServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start Xvfb: %w", err)
 	}
-	answer := make([]byte, 16)
-	n, err := read.Read(answer)
-	number := strings.TrimSpace(string(answer[:n]))
-	if err != nil || number == "" {
-		return nil, errors.Join(errors.New("no display named by Xvfb"), err)
+	go func() {
+		_ = cmd.Wait() // fate says how
+		close(x.ended)
+	}()
+	// Xvfb writes the end of the line by itself, and ends when nobody reads it.
+	number, err := bufio.NewReader(read).ReadString('\n')
+	if err != nil {
+		<-x.ended
+		return nil, fmt.Errorf("no display named by Xvfb: %w%s", err, x.fate())
 	}
-	return &xServer{":" + number, cmd}, nil
+	x.name = ":" + strings.TrimSpace(number)
+	return x, nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {
