@@ -58,7 +58,7 @@ func run() error {
 	program := flag.String("livekit", "", "a livekit-server to compare with; built from its Go module if empty; none")
 	partsFlag := flag.String("parts", strings.Join(parts, ","), "`parts` to measure; the results of the others stay as they are")
 	profile := flag.String("profile", "", "write our server's profiles there, and no results")
-	levels := flag.String("levels", "50,100,200,300,400,500,600,800,1000,1200,1600,2000", "numbers of subscribers to try")
+	levels := flag.String("levels", "50,75,100,150,200,300,400,500,600,800,1000,1200,1600,2000", "numbers of subscribers to try")
 	subscribers := flag.Int("idle", 1000, "idle subscribers")
 	cycles := flag.Int("churn", 10_000, "joins and leaves")
 	rate := flag.Float64("loss", 0.1, "share of packets that the bad network loses, each way")

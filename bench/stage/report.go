@@ -45,9 +45,20 @@ func (r Results) fanout(b *strings.Builder) {
 	if theirs.Subscribers > 0 {
 		fmt.Fprintf(b, ", **%d** with livekit-server: %.1f ×", theirs.Subscribers, float64(ours.Subscribers)/float64(theirs.Subscribers))
 	}
-	half := r.near("footlight", ours.Subscribers/2)
-	fmt.Fprintf(b, ". Near half of that (%d): delay %.2f ms, p99 %.2f ms.\n", half.Subscribers, half.P50, half.P99)
+	b.WriteString(".\n\nFootlight's delay, p50 and p99, at the levels nearest to half of a load:\n")
+	delay := func(load string, n int) {
+		at := r.near("footlight", n)
+		fmt.Fprintf(b, "\n* half of %s, which is %d: %.2f and %.2f ms (%d subscribers)", load, n, at.P50, at.P99, at.Subscribers)
+	}
+	if n := theirs.Subscribers; n > 0 {
+		delay(fmt.Sprintf("the load asked for, %.1f times what livekit-server holds", demanded), int(demanded*float64(n)/2))
+	}
+	delay("its own most", ours.Subscribers/2)
+	b.WriteString("\n")
 }
+
+// demanded is the goal: how many times what livekit-server holds.
+const demanded = 1.5
 
 // most is the highest level of a server that holds, with all below it.
 func (r Results) most(server string) (best Fanout) {
