@@ -38,7 +38,7 @@ type videoTrack struct {
 	assembler frame.Assembler
 	coded     []codedUnit // in decoding order
 	decoder   *av.H264Decoder
-	cost      time.Duration // of decoding lately
+	cost      decodeCost
 	asked     time.Duration // when a key frame was asked for
 	everAsked bool
 	lostSeen  uint64
@@ -48,6 +48,14 @@ type videoTrack struct {
 type codedUnit struct {
 	frame.AccessUnit
 	gap bool // something before it is lost
+}
+
+// decodeCost is how long decoding takes lately. Only what two pictures in a row took counts: one may have waited for
+// the processor.
+type decodeCost struct{ lately, last time.Duration }
+
+func (c *decodeCost) add(took time.Duration) {
+	c.lately, c.last = max(min(took, c.last), c.lately-c.lately/64), took
 }
 
 func (v *videoTrack) run(ctx context.Context) {
@@ -79,7 +87,7 @@ func (v *videoTrack) run(ctx context.Context) {
 				break
 			}
 			// The delay covers decoding too: what counts is when the picture could be shown.
-			v.sync.Complete(clock.Video, au.Timestamp, now+v.cost)
+			v.sync.Complete(clock.Video, au.Timestamp, now+v.cost.lately)
 			v.coded = append(v.coded, codedUnit{au, v.noteLoss()})
 		}
 		v.noteLoss()
@@ -117,7 +125,7 @@ func (v *videoTrack) picture(au frame.AccessUnit) {
 	pic, err := v.decoder.Decode(au.Data, au.Timestamp)
 	now := v.clock.Now()
 	v.meters.decode.add(now, now-began)
-	v.cost = max(now-began, v.cost-v.cost/64)
+	v.cost.add(now - began)
 	if err != nil {
 		v.assembler.Reset()
 		v.log.Debug("video is damaged", "participant", v.id, "reason", err)
