@@ -36,7 +36,7 @@ const (
 const Shrink = 5 * time.Millisecond
 
 const (
-	// review is how often the delay falls.
+	// review is how often the delay falls, where packets come that often.
 	review = 100 * time.Millisecond
 	// tooFarApart is beyond what pacing and encoding can put between two tracks: the reports lie.
 	tooFarApart = 500 * time.Millisecond
@@ -126,9 +126,9 @@ func (s *Sync) Complete(k Kind, ts int64, now time.Duration) {
 	want := min(max(s.late.worst()+margin, MinDelay), MaxDelay)
 	if want > s.delay {
 		s.delay, s.reviewed = want, now
-	} else if now-s.reviewed >= review {
+	} else if passed := now - s.reviewed; passed >= review {
 		// In small steps, so that the sound that follows is never far behind.
-		s.delay, s.reviewed = max(want, s.delay-Shrink*review/time.Second), now
+		s.delay, s.reviewed = max(want, s.delay-Shrink*min(passed, time.Second)/time.Second), now
 	}
 }
 

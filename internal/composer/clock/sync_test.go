@@ -166,6 +166,20 @@ func TestDelayGrowsAndShrinks(t *testing.T) {
 	}
 }
 
+// TestDelayFallsAtOnePace: however seldom somebody sends, as with DTX.
+func TestDelayFallsAtOnePace(t *testing.T) {
+	for _, every := range []time.Duration{20 * ms, 33 * ms, 130 * ms, 400 * ms} {
+		s := NewSync()
+		s.delay = 200 * ms
+		for now := time.Duration(0); now <= 10*time.Second; now += every {
+			s.Complete(Audio, s.Arrive(Audio, uint32(Samples(now, 48_000)), now), now)
+		}
+		if got := 200*ms - s.Delay(); got < 48*ms || got > 52*ms {
+			t.Errorf("a packet every %v: the delay fell by %v in ten seconds, want about 50ms", every, got)
+		}
+	}
+}
+
 // TestNewTimeline: a sender that restarts its RTP clock is mapped anew.
 func TestNewTimeline(t *testing.T) {
 	for _, jump := range []uint32{1 << 29, 1<<32 - 1<<29} {
