@@ -18,7 +18,9 @@
 // to one of them. Reports that put the tracks more than half a second apart are taken for broken and ignored.
 //
 // The playout delay, shared by the tracks too, covers how late complete frames are against their base, the time
-// to decode them included. What happens once, in one second out of ten, does not count: see lateness.
+// to decode them included. What happens once, in one second out of ten, does not count: see lateness. When the network
+// takes longer for good the delay covers that first, and the base does once the window has forgotten how it was: what
+// the base rises by the delay falls by, so that nothing is heard or seen of it.
 package clock
 
 import "time"

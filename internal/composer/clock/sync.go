@@ -24,7 +24,7 @@ func (k Kind) rate() int64 {
 }
 
 // Bounds of the playout delay, and what it keeps beyond the measured lateness for decoding and for the
-// grain of the output (one tick or one audio frame).
+// grain of the output (one tick or one audio frame). It may be below the smallest for a moment: see Complete.
 const (
 	MinDelay = 40 * time.Millisecond
 	MaxDelay = 800 * time.Millisecond
@@ -36,7 +36,7 @@ const (
 const Shrink = 5 * time.Millisecond
 
 const (
-	// review is how often the delay falls, where packets come that often.
+	// review is how often the delay moves, where packets come that often.
 	review = 100 * time.Millisecond
 	// tooFarApart is beyond what pacing and encoding can put between two tracks: the reports lie.
 	tooFarApart = 500 * time.Millisecond
@@ -52,7 +52,7 @@ type Sync struct {
 	epoch    uint64 // NTP time that counts as zero, from the first report
 	late     lateness
 	delay    time.Duration
-	reviewed time.Duration // when the delay last changed
+	reviewed time.Duration // when the delay last moved
 }
 
 type track struct {
@@ -86,13 +86,43 @@ func (s *Sync) Arrive(k Kind, rtp uint32, now time.Duration) int64 {
 	if t.transit.any && (transit < t.base-leapAhead || transit > t.base+leapBack) {
 		t.transit, t.reported, t.jitter = minimum{}, false, 0
 	}
+	_, known := t.transit.least(now)
 	if t.transit.any {
 		t.jitter += ((transit - t.before).Abs() - t.jitter) / 16
 	}
 	t.before = transit
 	t.last = ts
-	t.base = t.transit.add(now, transit)
+	was := [kinds]time.Duration{s.offset(Audio), s.offset(Video)}
+	t.transit.add(now, transit)
+	for i := range s.tracks { // all at once: where one network brings them they rise together
+		if base, ok := s.tracks[i].transit.least(now); ok {
+			s.tracks[i].base = base
+		}
+	}
+	if known {
+		s.risen(was, now)
+	}
 	return ts
+}
+
+// risen takes out of the delay what the offsets have risen by since they were was: media that have been late against the
+// old ones, and made the delay grow, are not late against the new ones. What is due stays where it was.
+func (s *Sync) risen(was [kinds]time.Duration, now time.Duration) {
+	most := time.Duration(0)
+	for k := range kinds {
+		if rise := s.offset(k) - was[k]; rise > 0 {
+			s.late.lower(k, rise)
+			most = max(most, rise)
+		}
+	}
+	if most > 0 {
+		s.delay = min(s.delay, max(s.need(now), s.delay-most))
+	}
+}
+
+// need is the delay that covers how late things have been lately.
+func (s *Sync) need(now time.Duration) time.Duration {
+	return min(s.late.worst(now)+margin, MaxDelay)
 }
 
 func (t *track) unwrap(rtp uint32) int64 {
@@ -122,13 +152,15 @@ func (s *Sync) Complete(k Kind, ts int64, now time.Duration) {
 	if late > leapAhead {
 		return
 	}
-	s.late.add(now, late)
-	want := min(max(s.late.worst()+margin, MinDelay), MaxDelay)
-	if want > s.delay {
-		s.delay, s.reviewed = want, now
+	s.late.add(k, now, late)
+	if need := s.need(now); need > s.delay {
+		s.delay, s.reviewed = need, now
 	} else if passed := now - s.reviewed; passed >= review {
-		// In small steps, so that the sound that follows is never far behind.
-		s.delay, s.reviewed = max(want, s.delay-Shrink*min(passed, time.Second)/time.Second), now
+		// In small steps, so that the sound that follows is never far behind. Back up to the smallest too, from
+		// where a rise has left the delay: those few milliseconds are not urgent.
+		step := Shrink * min(passed, time.Second) / time.Second
+		s.delay += min(max(max(need, MinDelay)-s.delay, -step), step)
+		s.reviewed = now
 	}
 }
 

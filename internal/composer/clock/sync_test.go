@@ -180,6 +180,75 @@ func TestDelayFallsAtOnePace(t *testing.T) {
 	}
 }
 
+// TestTransitRises: the network takes longer from 20 s on, for good. The delay covers it at once; when the window has
+// forgotten how it was before, the lateness is the tracks' base and no longer the delay's. That must not be heard.
+func TestTransitRises(t *testing.T) {
+	step := func(at time.Duration) time.Duration { return 100 * ms }
+	ramp := func(at time.Duration) time.Duration { return min(at*150/1000, 450*ms) }
+	late := func(at time.Duration) time.Duration { // half of the packets, all the time
+		return 60 * ms * (at / (40 * ms) % 2)
+	}
+	for _, c := range []struct {
+		name           string
+		rise           func(at time.Duration) time.Duration
+		jitter         func(at time.Duration) time.Duration
+		video, reports bool
+		calm           time.Duration // when nothing moves any more
+		delay          time.Duration
+	}{
+		{"step, audio only", step, nil, false, false, 2 * time.Second, 41 * ms},
+		{"step, no reports", step, nil, true, false, 2 * time.Second, 41 * ms},
+		{"step", step, nil, true, true, 2 * time.Second, 41 * ms},
+		{"step and jitter", step, late, true, true, 2 * time.Second, 91 * ms},
+		{"step and jitter, no reports", step, late, true, false, 2 * time.Second, 91 * ms},
+		{"ramp, audio only", ramp, nil, false, false, 5 * time.Second, 41 * ms},
+		{"ramp, no reports", ramp, nil, true, false, 5 * time.Second, 41 * ms},
+		{"ramp", ramp, nil, true, true, 5 * time.Second, 41 * ms},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const from = 20 * time.Second
+			tolerance := ms
+			if c.video && !c.reports {
+				tolerance = 4 * ms // the tracks' fastest packets are not sent at the same time
+			}
+			s := NewSync()
+			var last [kinds]time.Duration
+			play := func(k Kind, at, every time.Duration) {
+				arrival := at + 5*ms
+				if at >= from {
+					arrival += c.rise(at - from)
+				}
+				if c.jitter != nil {
+					arrival += c.jitter(at)
+				}
+				ts := s.Arrive(k, uint32(Samples(at, k.rate())), arrival)
+				s.Complete(k, ts, arrival)
+				due := s.Due(k, ts)
+				if step := due - last[k] - every; at > from+c.calm && step.Abs() > tolerance {
+					t.Fatalf("after %v: kind %d is due %v after the one before", at-from, k, step+every)
+				}
+				if at > from+c.calm && due < arrival {
+					t.Fatalf("after %v: kind %d comes %v too late", at-from, k, arrival-due)
+				}
+				if at > from+c.calm+10*time.Second && s.Delay() > c.delay {
+					t.Fatalf("after %v: the delay is %v", at-from, s.Delay())
+				}
+				last[k] = due
+			}
+			for at := time.Duration(0); at < from+30*time.Second; at += 20 * ms {
+				if c.reports && at%time.Second == 0 {
+					s.Report(Audio, ntp(at), uint32(Samples(at, 48_000)))
+					s.Report(Video, ntp(at), uint32(Samples(at, 90_000)))
+				}
+				play(Audio, at, 20*ms)
+				if c.video && at%(40*ms) == 20*ms {
+					play(Video, at, 40*ms)
+				}
+			}
+		})
+	}
+}
+
 // TestNewTimeline: a sender that restarts its RTP clock is mapped anew.
 func TestNewTimeline(t *testing.T) {
 	for _, jump := range []uint32{1 << 29, 1<<32 - 1<<29} {
