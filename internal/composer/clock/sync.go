@@ -43,6 +43,10 @@ const (
 	// A transit that falls by leapAhead or rises by leapBack says that the sender started a new timeline.
 	leapAhead = 2 * time.Second
 	leapBack  = 10 * time.Second
+	// patience is for how long the transit may be beyond the largest delay, where a queue may still shrink. Then the
+	// track is mapped anew. Browsers count samples for the RTP time of sound: it stands still while they have no
+	// microphone, and all packets after that are late by the same.
+	patience = time.Second
 )
 
 // Sync maps the RTP times of one participant to composer time. Safe for any goroutine.
@@ -63,6 +67,8 @@ type track struct {
 	base    time.Duration // what the window's minimum was when it last had one
 	before  time.Duration // transit of the packet before
 	jitter  time.Duration // of arrival, RFC 3550 section 6.4.1
+	// hopeless is since when packets have been later than the delay can ever be; 0 when the last one was not.
+	hopeless time.Duration
 
 	reported bool
 	ntp      uint64
@@ -83,9 +89,7 @@ func (s *Sync) Arrive(k Kind, rtp uint32, now time.Duration) int64 {
 	}
 	ts := t.unwrap(rtp)
 	transit := now - Ticks(ts, k.rate())
-	if t.transit.any && (transit < t.base-leapAhead || transit > t.base+leapBack) {
-		t.transit, t.reported, t.jitter = minimum{}, false, 0
-	}
+	t.remap(transit, now)
 	_, known := t.transit.least(now)
 	if t.transit.any {
 		t.jitter += ((transit - t.before).Abs() - t.jitter) / 16
@@ -103,6 +107,27 @@ func (s *Sync) Arrive(k Kind, rtp uint32, now time.Duration) int64 {
 		s.risen(was, now)
 	}
 	return ts
+}
+
+// remap forgets what the base comes from when that is of no use for packets of such a transit.
+func (t *track) remap(transit, now time.Duration) {
+	switch rise := transit - t.base; {
+	case !t.transit.any:
+		return
+	case rise < -leapAhead || rise > leapBack:
+		t.reported = false
+	case rise <= MaxDelay:
+		t.hopeless = 0
+		return
+	case t.hopeless == 0:
+		t.hopeless = now
+		return
+	case now-t.hopeless < patience:
+		return
+	}
+	// With patience lost the report stays: a queue does not change what it says, and if the RTP time has stood still
+	// since, it puts the tracks too far apart to count.
+	t.transit, t.jitter, t.hopeless = minimum{}, 0, 0
 }
 
 // risen takes out of the delay what the offsets have risen by since they were was: media that have been late against the
@@ -149,7 +174,7 @@ func (s *Sync) Complete(k Kind, ts int64, now time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	late := now - Ticks(ts, k.rate()) - s.offset(k)
-	if late > leapAhead {
+	if late > leapAhead || s.tracks[k].hopeless > 0 {
 		return
 	}
 	s.late.add(k, now, late)

@@ -159,7 +159,7 @@ func TestDelayGrowsAndShrinks(t *testing.T) {
 	}
 	packet(3 * time.Second)
 	for range 2 * 50 { // two seconds of them
-		packet(1500 * ms)
+		packet(790 * ms)
 	}
 	if s.Delay() != MaxDelay {
 		t.Fatalf("delay %v is not bounded by %v", s.Delay(), MaxDelay)
@@ -244,6 +244,102 @@ func TestTransitRises(t *testing.T) {
 				if c.video && at%(40*ms) == 20*ms {
 					play(Video, at, 40*ms)
 				}
+			}
+		})
+	}
+}
+
+// pair is a participant whose picture is sent at once and whose sound, of 20 ms, when it is whole. Reports come as a browser
+// sends them. What is captured at a time takes late(time) to arrive.
+type pair struct {
+	s         *Sync
+	stood     time.Duration // for how long the RTP time of the sound stood still
+	soundOnly bool
+}
+
+// play plays what is captured from from to to. check, if any, is given when each packet arrived and is due.
+func (p *pair) play(from, to time.Duration, late func(at time.Duration) time.Duration, check func(k Kind, at, arrival, due time.Duration)) {
+	packet := func(k Kind, at, stood, arrival time.Duration) {
+		ts := p.s.Arrive(k, uint32(Samples(at-stood, k.rate())), arrival)
+		p.s.Complete(k, ts, arrival)
+		if check != nil {
+			check(k, at, arrival, p.s.Due(k, ts))
+		}
+	}
+	for at := from; at < to; at += 20 * ms {
+		arrival := at + 5*ms + late(at)
+		if at%(40*ms) == 0 && !p.soundOnly {
+			packet(Video, at, 0, arrival)
+		}
+		packet(Audio, at-20*ms, p.stood, arrival)
+		if at%time.Second == 0 {
+			p.s.Report(Video, ntp(at), uint32(Samples(at, 90_000)))
+		}
+		if at%(5*time.Second) == 0 {
+			p.s.Report(Audio, ntp(at), uint32(Samples(at-p.stood, 48_000)))
+		}
+	}
+}
+
+func punctual(time.Duration) time.Duration { return 0 }
+
+// apart is by how much later sound is due than the picture that is captured with it.
+func (p *pair) apart(at time.Duration) time.Duration {
+	sound, picture := int64(int32(Samples(at-p.stood+20*ms, 48_000))), Samples(at, 90_000)
+	return p.s.Due(Audio, sound) - p.s.Due(Video, picture)
+}
+
+// TestSoundStoodStill: browsers count samples for the RTP time of sound, so it stands still while they have no microphone,
+// and all that comes later has a longer transit. After a second it is heard again, and the picture does not wait for it.
+func TestSoundStoodStill(t *testing.T) {
+	for _, pause := range []time.Duration{time.Second, 3 * time.Second, 8 * time.Second} {
+		for _, soundOnly := range []bool{true, false} {
+			p := &pair{s: NewSync(), soundOnly: soundOnly}
+			p.play(0, 10*time.Second, punctual, nil)
+			back := 10*time.Second + pause
+			if !soundOnly {
+				for at := 10 * time.Second; at < back; at += 40 * ms {
+					p.s.Complete(Video, p.s.Arrive(Video, uint32(Samples(at, 90_000)), at+5*ms), at+5*ms)
+				}
+			}
+			p.stood = pause
+			p.play(back, back+30*time.Second, punctual, func(k Kind, at, arrival, due time.Duration) {
+				if k == Audio && at > back+1200*ms && due < arrival {
+					t.Fatalf("%v: %v after it sound comes %v too late", pause, at-back, arrival-due)
+				}
+				if p.s.Delay() > 60*ms {
+					t.Fatalf("%v: %v after it the delay is %v", pause, at-back, p.s.Delay())
+				}
+				if k == Video && at > back+6*time.Second && p.apart(at).Abs() > 5*ms {
+					t.Fatalf("%v: %v after it sound is due %v after its picture", pause, at-back, p.apart(at))
+				}
+			})
+		}
+	}
+}
+
+// TestQueueOverMaxDelay: the network holds everything back for longer than the delay can cover, and recovers.
+func TestQueueOverMaxDelay(t *testing.T) {
+	for _, lasts := range []time.Duration{500 * ms, 1500 * ms, 4 * time.Second} {
+		p := &pair{s: NewSync()}
+		p.play(0, 10*time.Second, punctual, nil)
+		full := 10*time.Second + lasts
+		queue := func(at time.Duration) time.Duration {
+			if at < full {
+				return 1200 * ms
+			}
+			return max(0, 1200*ms-(at-full)*9/10) // it drains at ten times the rate
+		}
+		p.play(10*time.Second, 40*time.Second, queue, func(k Kind, at, arrival, due time.Duration) {
+			drained := at > full+1400*ms
+			if due < arrival && at > 11200*ms && (drained || lasts > time.Second) {
+				t.Fatalf("%v: %v after its beginning kind %d comes %v too late", lasts, at-10*time.Second, k, arrival-due)
+			}
+			if k == Video && p.apart(at).Abs() > 5*ms && drained {
+				t.Fatalf("%v: %v after its beginning sound is due %v after its picture", lasts, at-10*time.Second, p.apart(at))
+			}
+			if drained && due > arrival+100*ms {
+				t.Fatalf("%v: %v after its beginning kind %d is due after %v", lasts, at-10*time.Second, k, due-arrival)
 			}
 		})
 	}
