@@ -43,6 +43,9 @@ const (
 	// A transit that falls by leapAhead or rises by leapBack says that the sender started a new timeline.
 	leapAhead = 2 * time.Second
 	leapBack  = 10 * time.Second
+	// forgotten is after how long of silence a track no longer has a say in the base of the other one, as after a
+	// camera is muted: at a drift of 100 ppm the two are 6 ms apart by then.
+	forgotten = time.Minute
 	// patience is for how long the transit may be beyond the largest delay, where a queue may still shrink. Then the
 	// track is mapped anew. Browsers count samples for the RTP time of sound: it stands still while they have no
 	// microphone, and all packets after that are late by the same.
@@ -55,6 +58,7 @@ type Sync struct {
 	tracks   [kinds]track
 	epoch    uint64 // NTP time that counts as zero, from the first report
 	late     lateness
+	now      time.Duration // when the latest packet came
 	delay    time.Duration
 	reviewed time.Duration // when the delay last moved
 }
@@ -66,6 +70,7 @@ type track struct {
 	transit minimum
 	base    time.Duration // what the window's minimum was when it last had one
 	before  time.Duration // transit of the packet before
+	heard   time.Duration // when that came
 	jitter  time.Duration // of arrival, RFC 3550 section 6.4.1
 	// hopeless is since when packets have been later than the delay can ever be; 0 when the last one was not.
 	hopeless time.Duration
@@ -94,9 +99,8 @@ func (s *Sync) Arrive(k Kind, rtp uint32, now time.Duration) int64 {
 	if t.transit.any {
 		t.jitter += ((transit - t.before).Abs() - t.jitter) / 16
 	}
-	t.before = transit
-	t.last = ts
 	was := [kinds]time.Duration{s.offset(Audio), s.offset(Video)}
+	t.last, t.before, t.heard, s.now = ts, transit, now, now
 	t.transit.add(now, transit)
 	for i := range s.tracks { // all at once: where one network brings them they rise together
 		if base, ok := s.tracks[i].transit.least(now); ok {
@@ -220,7 +224,7 @@ func (s *Sync) offset(k Kind) time.Duration {
 	best := t.base - own
 	for other := range kinds {
 		o := &s.tracks[other]
-		if other == k || !o.seen {
+		if other == k || !o.seen || s.now-o.heard > forgotten {
 			continue
 		}
 		if !o.reported {

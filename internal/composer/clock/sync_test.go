@@ -345,6 +345,44 @@ func TestQueueOverMaxDelay(t *testing.T) {
 	}
 }
 
+// TestCameraStaysOff: the sender's clock drifts away from what is known of a camera that was muted long ago; that must not
+// hold the sound back. When the camera is on again the two are together from the first picture on.
+func TestCameraStaysOff(t *testing.T) {
+	for _, ppm := range []float64{1000, -1000} { // six minutes of it are as much as five hours of 20
+		p := &sender{s: NewSync(), audio: 77, video: 0x1234, audioDelay: 25 * ms, videoDelay: 5 * ms, ppm: ppm}
+		p.run(0, 20*time.Second, true)
+		const off = 6 * time.Minute
+		last := time.Duration(0)
+		for at := 20 * time.Second; at < off; at += 20 * ms {
+			local := time.Duration(float64(at) * (1 + ppm/1e6))
+			if at%time.Second == 0 {
+				p.s.Report(Audio, ntp(local), p.audio+uint32(Samples(local, 48_000)))
+			}
+			arrival := at + p.audioDelay
+			ts := p.s.Arrive(Audio, p.audio+uint32(Samples(local, 48_000)), arrival)
+			p.s.Complete(Audio, ts, arrival)
+			due := p.s.Due(Audio, ts)
+			if due < arrival || due > arrival+70*ms {
+				t.Fatalf("%+.0f ppm, after %v: sound is due after %v", ppm, at, due-arrival)
+			}
+			if step := due - last - 20*ms; last > 0 && step.Abs() > 10*ms {
+				t.Fatalf("%+.0f ppm, after %v: what is due leaps by %v", ppm, at, step)
+			}
+			last = due
+		}
+		for at := time.Duration(off); at < off+5*time.Second; at += 40 * ms {
+			audio, video, captured := p.run(at, at+40*ms, true)
+			if due := p.s.Due(Audio, audio) - (at + 20*ms); due < p.audioDelay || due > 100*ms {
+				t.Fatalf("%+.0f ppm, %v after it is on again: sound is due after %v", ppm, at-off, due)
+			}
+			local := time.Duration(float64(captured) * (1 + ppm/1e6))
+			if d := p.s.Due(Audio, Samples(local, 48_000)) - p.s.Due(Video, video); d.Abs() > 5*ms {
+				t.Fatalf("%+.0f ppm, %v after it is on again: sound is due %v after its picture", ppm, at-off, d)
+			}
+		}
+	}
+}
+
 // TestNewTimeline: a sender that restarts its RTP clock is mapped anew.
 func TestNewTimeline(t *testing.T) {
 	for _, jump := range []uint32{1 << 29, 1<<32 - 1<<29} {
