@@ -9,7 +9,8 @@
 // Every packet has an RTP time (of its track's clock) and an arrival time (of the composer's clock).
 // Their difference, the transit, is a constant plus what the network and the sender added; its minimum
 // over ten seconds is the track's base: presenting at RTP time + base would be right for a packet that
-// nothing delayed. So clocks that drift by tens of parts per million are followed without more ado.
+// nothing delayed. So clocks that drift by tens of parts per million are followed without more ado. A track whose packets
+// are later than any delay covers, for a second, is mapped anew.
 //
 // Without sender reports each track has its own base, as if the fastest packets of audio and video had
 // taken equally long. A sender report ties a track's RTP clock to the sender's wall clock. Once every
