@@ -14,7 +14,8 @@ import (
 // markerTTL is how long a bucket remembers that a key was deleted, for watchers that reconnect.
 const markerTTL = time.Hour
 
-// operationTimeout bounds one operation when the caller's context has no deadline of its own.
+// operationTimeout bounds what opens, reads or follows a whole bucket. One record has the 5 s that nats.go gives a context
+// without a deadline: a server whose disk is full answers no write at all, and its callers learn that after these 5 s.
 const operationTimeout = 30 * time.Second
 
 // Bucket keeps records of one type as JSON under string keys. A slash in a key separates segments, so that
