@@ -301,6 +301,57 @@ func TestReceiverFollowsDelay(t *testing.T) {
 	}
 }
 
+// TestReceiverUnevenTimes: a sender dates its packets to the millisecond or by a clock of its own, so that their times are
+// not quite one packet apart. Their sound goes on without a break all the same, and one that is lost is made up for.
+func TestReceiverUnevenTimes(t *testing.T) {
+	const missing = 100
+	var tl Timeline
+	d := &counter{}
+	r := &Receiver{Decoder: d, Timeline: &tl, Due: func(ts int64) time.Duration { return clock.Ticks(ts, Rate) + 100*ms }}
+	out := make([]float32, 2*960)
+	for i := range 200 {
+		now := time.Duration(i) * 20 * ms
+		if i != missing {
+			r.Push(uint16(i), int64(i)*960+[]int64{0, -7, 4}[i%3], []byte{50})
+		}
+		r.Run(now)
+		clear(out)
+		tl.AddTo(clock.Samples(now, Rate), out)
+		for j, v := range out {
+			if i > 10 && v != .5 && v != .88 { // correction has its own value
+				t.Fatalf("packet %d sample %d: %v: the sound broke", i, j/2, v)
+			}
+		}
+	}
+	if d.fec != 1 || d.lost != 0 {
+		t.Errorf("corrected %d and concealed %d times, want once and never", d.fec, d.lost)
+	}
+}
+
+// TestReceiverFastTimes: the packets of a sender hold a little more than the time between them, more than stretching takes
+// away. Its sound is moved now and then, not with every packet.
+func TestReceiverFastTimes(t *testing.T) {
+	const packets, step = 3000, 953
+	var tl Timeline
+	r := &Receiver{Decoder: &counter{}, Timeline: &tl, Due: func(ts int64) time.Duration { return clock.Ticks(ts, Rate) + 100*ms }}
+	moved := 0
+	for i := range int64(packets) {
+		before := r.pos
+		r.Push(uint16(i), i*step, []byte{50})
+		r.Run(clock.Ticks(i*step, Rate))
+		if i > 0 && r.pos-before < 960-960/maxStretch {
+			moved++
+		}
+		if off := clock.Samples(r.Due(r.nextTS), Rate) - r.pos; off > jump+48 || off < -jump-48 {
+			t.Fatalf("packet %d: the sound is %d samples off its place", i, off)
+		}
+		tl.AddTo(clock.Samples(clock.Ticks(i*step, Rate), Rate), make([]float32, 2*step))
+	}
+	if moved == 0 || moved > packets/500 {
+		t.Errorf("the sound was moved %d times in a minute", moved)
+	}
+}
+
 func FuzzReceiver(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8})
 	f.Fuzz(func(t *testing.T, data []byte) {

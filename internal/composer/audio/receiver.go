@@ -33,6 +33,9 @@ const (
 	quietJump  = 96
 	quiet      = 0.005
 	maxStretch = 160
+	// seam is up to how far apart, 5 ms, the end of a packet and the RTP time of the next one are no gap: senders count
+	// time in milliseconds or by a clock of their own. The stretch takes it away.
+	seam = 240
 )
 
 // Receiver decodes the packets of one track in order and puts them in their place on a Timeline.
@@ -174,11 +177,8 @@ func (r *Receiver) decode(ts int64, payload []byte) {
 // long as that sounds like something; in the middle of a long loss there is silence.
 func (r *Receiver) cover(missing int64, s *slot) {
 	gap := s.ts - r.nextTS
-	if !r.wrote || gap <= 0 || gap%missing != 0 || len(s.payload) == 0 {
-		return
-	}
-	each := gap / missing
-	if each%120 != 0 || each > maxPacket {
+	each := (gap/missing + 60) / 120 * 120 // packets are whole units of 2.5 ms
+	if off := gap - each*missing; !r.wrote || each <= 0 || each > maxPacket || off >= seam || off <= -seam || len(s.payload) == 0 {
 		return
 	}
 	first := r.nextTS
@@ -202,7 +202,8 @@ func (r *Receiver) cover(missing int64, s *slot) {
 func (r *Receiver) write(ts int64, n int) {
 	place := clock.Samples(r.Due(ts), Rate)
 	pcm := r.pcm[:2*n]
-	continues := r.wrote && ts == r.nextTS
+	apart := ts - r.nextTS
+	continues := r.wrote && apart < seam && apart > -seam
 	if continues {
 		off := place - r.pos // positive: the sound is ahead of its place
 		if off > jump || off < -jump || (off > quietJump || off < -quietJump) && loudest(pcm) < quiet {
