@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -165,16 +166,20 @@ func TestMixerSumsInPlace(t *testing.T) {
 }
 
 // counter is a decoder whose packets hold one byte: the value of all samples, in hundredths. 255 is garbage.
-type counter struct{ fec, lost int }
+type counter struct {
+	n         int // samples of a packet; 0 means 960
+	fec, lost int
+}
 
 func (c *counter) Decode(p []byte, pcm []float32) (int, error) {
 	if p[0] == 255 {
 		return 0, errors.New("garbage")
 	}
-	for i := range 2 * 960 {
+	n := cmp.Or(c.n, 960)
+	for i := range 2 * n {
 		pcm[i] = float32(p[0]) / 100
 	}
-	return 960, nil
+	return n, nil
 }
 
 func (c *counter) DecodeLost(pcm []float32, n int) (int, error) {
@@ -349,6 +354,53 @@ func TestReceiverFastTimes(t *testing.T) {
 	}
 	if moved == 0 || moved > packets/500 {
 		t.Errorf("the sound was moved %d times in a minute", moved)
+	}
+}
+
+// TestReceiverWaitsForShortPackets: however many packets the playout delay holds, one that is missing is waited for, and
+// those behind it are kept.
+func TestReceiverWaitsForShortPackets(t *testing.T) {
+	for _, n := range []int{120, 240} {
+		const missing = 300
+		var tl Timeline
+		d := &counter{n: n}
+		r := &Receiver{Decoder: d, Timeline: &tl, Due: func(ts int64) time.Duration { return clock.Ticks(ts, Rate) + clock.MaxDelay }}
+		out := make([]float32, 2*n)
+		for i := range 1000 {
+			now := clock.Ticks(int64(i*n), Rate)
+			if i != missing {
+				r.Push(uint16(i), int64(i*n), []byte{50})
+			}
+			r.Run(now)
+			clear(out)
+			tl.AddTo(int64(i*n), out)
+			for j, v := range out {
+				if now > clock.MaxDelay+20*ms && v != .5 && v != .88 {
+					t.Fatalf("%d samples: packet %d sample %d: %v: the sound broke", n, i, j/2, v)
+				}
+			}
+		}
+		if d.fec != 1 || d.lost != 0 || r.Lost() != 1 {
+			t.Errorf("%d samples: corrected %d and concealed %d times, %d lost", n, d.fec, d.lost, r.Lost())
+		}
+	}
+}
+
+// TestReceiverNewTimeline: a sender begins a new timeline, a little further in its numbers and far back in its times.
+func TestReceiverNewTimeline(t *testing.T) {
+	sync := clock.NewSync()
+	r := &Receiver{Decoder: &counter{}, Timeline: &Timeline{}, Due: func(ts int64) time.Duration { return sync.Due(clock.Audio, ts) }}
+	for i := range 200 {
+		now := time.Duration(i) * 20 * ms
+		seq, rtp := uint16(i), uint32(i*960)
+		if i >= 100 {
+			seq, rtp = seq+100, rtp-60*Rate
+		}
+		r.Push(seq, sync.Arrive(clock.Audio, rtp, now), []byte{50})
+		r.Run(now)
+		if int(r.Decoded()) != i+1 {
+			t.Fatalf("%d packets of %d are decoded", r.Decoded(), i+1)
+		}
 	}
 }
 

@@ -16,8 +16,8 @@ type Decoder interface {
 const (
 	// maxPacket is the longest Opus packet, 120 ms (RFC 6716).
 	maxPacket = 5760
-	// window is how many packets may wait for one that is missing.
-	window = 64
+	// window is how many packets may wait for one that is missing: all that clock.MaxDelay holds of 2.5 ms, the shortest.
+	window = 512
 	// conceal is up to how much lost sound is made up, 100 ms; beyond it nothing sensible can be.
 	conceal = 4800
 	// slack is how long before a lost packet is due it is given up: one packet of 20 ms and some.
@@ -115,7 +115,8 @@ func (r *Receiver) Run(now time.Duration) (again time.Duration, waiting bool) {
 			after++
 		}
 		if r.wrote {
-			if limit := r.Due(r.nextTS) - slack; now < limit {
+			// Nothing is due later than clock.MaxDelay from now, but by a timeline that the sender has left.
+			if limit := r.Due(r.nextTS) - slack; now < limit && limit < now+clock.MaxDelay {
 				return limit, true
 			}
 		}
