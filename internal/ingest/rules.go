@@ -67,9 +67,11 @@ const (
 	paceSlack  = 5 * time.Second // what a connection may have held up before
 )
 
+// tooFast takes media of time at that arrived at now, in the time of clock. What was late and catches up is not too fast
+// however fast it comes: it must have got ahead of its arrival.
 func (p *pace) tooFast(at, now time.Duration) bool {
 	if !p.began || now-p.now > paceWindow || at < p.at {
 		p.began, p.at, p.now = true, at, now
 	}
-	return at-p.at > (now-p.now)*3/2+paceSlack
+	return at-now > paceSlack && at-p.at > (now-p.now)*3/2+paceSlack
 }

@@ -56,6 +56,27 @@ func TestPace(t *testing.T) {
 	t.Error("ten times real time is not noticed")
 }
 
+// TestPaceOfABacklog: a connection trickles for 20 s until 7 s of media are held up, whose window begins where they come
+// all at once. That catches up; it is not faster than real time.
+func TestPaceOfABacklog(t *testing.T) {
+	const step = 100 * time.Millisecond
+	var p pace
+	at := time.Duration(0)
+	for now := time.Duration(0); now < time.Minute; now += step {
+		switch {
+		case now <= 20200*time.Millisecond: // the window that begins here has all of it
+			at += step * 65 / 100
+		case at < now:
+			at = min(at+10*step, now)
+		default:
+			at = now
+		}
+		if p.tooFast(at, now) {
+			t.Fatalf("media of %v are too fast at %v", at, now)
+		}
+	}
+}
+
 // nalu makes a NAL unit of a type and size with recognisable bytes.
 func nalu(header byte, size int) []byte {
 	b := bytes.Repeat([]byte{0x80 | header}, size)
