@@ -1,6 +1,7 @@
 package composer
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -53,6 +54,7 @@ type webcast struct {
 	queue  chan *packet
 	open   atomic.Bool // connected
 	key    atomic.Bool // a key frame is asked for
+	gap    bool        // of the canvas: a picture was left out, and no key frame came since
 
 	// Of the sound loop.
 	encoder *av.OpusEncoder
@@ -103,15 +105,18 @@ func (l *webcast) wants() bool { return l != nil && l.open.Load() }
 // asksKey tells whether somebody waits for a key frame, which is then taken as made.
 func (l *webcast) asksKey() bool { return l.wants() && l.key.CompareAndSwap(true, false) }
 
-// offer takes a picture if there is room.
+// offer takes a picture if there is room. Those behind one that was left out refer to it, up to the next key frame: they
+// are left out too, since receivers, who miss no packet, would show them. The canvas calls it.
 func (l *webcast) offer(p *packet) {
-	if !l.wants() {
+	if !l.wants() || l.gap && !p.key {
 		return
 	}
 	select {
 	case l.queue <- p:
+		l.gap = false
 	default:
-		l.key.Store(true) // a picture is missing from now on
+		l.gap = true
+		l.key.Store(true)
 	}
 }
 
@@ -132,7 +137,10 @@ func (l *webcast) listen(pcm []float32, at int64) error {
 		if err != nil {
 			return fmt.Errorf("encode live sound: %w", err)
 		}
-		l.offer(&packet{pts: clock.Ticks(l.next, audio.Rate), data: append([]byte(nil), l.coded[:n]...)})
+		select {
+		case l.queue <- &packet{pts: clock.Ticks(l.next, audio.Rate), data: bytes.Clone(l.coded[:n])}:
+		default: // 20 ms are missing, which receivers get over
+		}
 		l.pcm = append(l.pcm[:0], l.pcm[2*opusFrame:]...)
 		l.next += opusFrame
 	}

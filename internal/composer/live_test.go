@@ -265,3 +265,45 @@ func TestLiveUnits(t *testing.T) {
 		}
 	}
 }
+
+// TestLiveLeavesPicturesOut: behind a picture for which there is no room nothing is sent that refers to it, until a key
+// frame, which is asked for. Sound for which there is none asks for nothing.
+func TestLiveLeavesPicturesOut(t *testing.T) {
+	encoder, err := av.NewOpusEncoder(liveBitRate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &webcast{queue: make(chan *packet, 3), encoder: encoder}
+	defer l.close()
+	l.open.Store(true)
+	picture := func(n int, key bool) { l.offer(&packet{video: true, key: key, pts: time.Duration(n)}) }
+	for n := range 3 {
+		picture(n, n == 0)
+	}
+	if err := l.listen(make([]float32, 2*opusFrame), 0); err != nil {
+		t.Fatal(err)
+	}
+	if l.asksKey() {
+		t.Error("sound that is left out asks for a key frame")
+	}
+	picture(3, false)
+	if !l.asksKey() {
+		t.Error("a picture that is left out asks for no key frame")
+	}
+	var sent []time.Duration
+	take := func() { sent = append(sent, (<-l.queue).pts) }
+	take()
+	picture(4, false) // refers to 3
+	picture(5, true)
+	take()
+	picture(6, false)
+	for len(l.queue) > 0 {
+		take()
+	}
+	if want := []time.Duration{0, 1, 2, 5, 6}; !slices.Equal(sent, want) {
+		t.Errorf("pictures %d are sent, want %d", sent, want)
+	}
+	if l.asksKey() {
+		t.Error("another key frame is asked for")
+	}
+}
