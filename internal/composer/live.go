@@ -137,8 +137,10 @@ func (l *webcast) listen(pcm []float32, at int64) error {
 		if err != nil {
 			return fmt.Errorf("encode live sound: %w", err)
 		}
+		// A decoder's sound is late by the encoder's delay, which must not become a lip sync error.
+		pts := clock.Ticks(l.next-int64(l.encoder.Delay()), audio.Rate)
 		select {
-		case l.queue <- &packet{pts: clock.Ticks(l.next, audio.Rate), data: bytes.Clone(l.coded[:n])}:
+		case l.queue <- &packet{pts: pts, data: bytes.Clone(l.coded[:n])}:
 		default: // 20 ms are missing, which receivers get over
 		}
 		l.pcm = append(l.pcm[:0], l.pcm[2*opusFrame:]...)

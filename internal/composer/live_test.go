@@ -16,6 +16,8 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/footlight-live/footlight/internal/av"
+	"github.com/footlight-live/footlight/internal/composer/audio"
+	"github.com/footlight-live/footlight/internal/composer/clock"
 	"github.com/footlight-live/footlight/internal/composer/wire"
 	"github.com/footlight-live/footlight/test/judge"
 )
@@ -305,5 +307,44 @@ func TestLiveLeavesPicturesOut(t *testing.T) {
 	}
 	if l.asksKey() {
 		t.Error("another key frame is asked for")
+	}
+}
+
+// TestLiveSoundIsDated: what a decoder gives is where the packets say, to half a millisecond.
+func TestLiveSoundIsDated(t *testing.T) {
+	const began, click = 48_000, 3*opusFrame + 500
+	encoder, err := av.NewOpusEncoder(liveBitRate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder, err := av.NewOpusDecoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer decoder.Close()
+	l := &webcast{queue: make(chan *packet, liveQueue), encoder: encoder}
+	defer l.close()
+	l.open.Store(true)
+	pcm := make([]float32, 2*6*opusFrame)
+	pcm[2*click], pcm[2*click+1] = 1, 1
+	if err := l.listen(pcm, began); err != nil {
+		t.Fatal(err)
+	}
+	var loudest float32
+	var at int64
+	for len(l.queue) > 0 {
+		p := <-l.queue
+		n, err := decoder.Decode(p.data, pcm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if pcm[2*i] > loudest {
+				loudest, at = pcm[2*i], clock.Samples(p.pts, audio.Rate)+int64(i)
+			}
+		}
+	}
+	if off := at - began - click; off < -24 || off > 24 {
+		t.Errorf("a click is %d samples late", off)
 	}
 }
