@@ -171,7 +171,10 @@ func (c *Control) endParticipantTape(id string, p *participantTape, run int) {
 	}
 	stageID, _, _ := strings.Cut(p.participant, "/")
 	c.noteRecording(stageID, session, s.ParticipantID, func(r *participantRecording) {
-		if r.Prefix == s.Prefix && r.State != ivsrealtime.ParticipantRecordingStateStopped {
+		c.participantTapes.mu.Lock()
+		newest := p.runs == run // else the next one has noted ACTIVE already, or is about to
+		c.participantTapes.mu.Unlock()
+		if newest && r.Prefix == s.Prefix && r.State != ivsrealtime.ParticipantRecordingStateStopped {
 			r.State = ivsrealtime.ParticipantRecordingStateStopping
 		}
 	})

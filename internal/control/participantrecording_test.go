@@ -159,6 +159,44 @@ func TestParticipantRecordingResumes(t *testing.T) {
 	f.recordingState(t, name, session, "alice", "STOPPED")
 }
 
+// TestParticipantRecordingOvertaken: a participant publishes again while the end of the time before is being noted. What is
+// recorded is not STOPPING then.
+func TestParticipantRecordingOvertaken(t *testing.T) {
+	const session = "st-abcdefghijklm"
+	f := start(t, observed(t.TempDir()))
+	f.run(t)
+	storage := text(t, f.must(t, "CreateStorageConfiguration", `{"s3":{"bucketName":"recordings"}}`), "storageConfiguration", "arn")
+	name := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
+	_, stageID, _ := strings.Cut(name, "/")
+	e := stage.Event{Kind: stage.SessionStarted, Time: time.Now(), StageID: stageID, SessionID: session}
+	f.StageObserver().Observe(e)
+	e.Kind, e.Grant = stage.Joined, stage.Grant{ParticipantID: "alice"}
+	f.StageObserver().Observe(e)
+	config := stageRecording{Storage: storage, Window: 60, MediaType: "AUDIO_VIDEO", Segment: 2}
+	id, p, run, started := f.participantTapes.take(stageID+"/alice", session, config, time.Now())
+	spec, err := f.participantSpec(t.Context(), id, e, config, started)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.noteRecording(stageID, session, "alice", func(r *participantRecording) { *r = participantRecording{"ACTIVE", spec.Bucket, spec.Prefix} })
+	if p.recording, err = f.Recorder.Open(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	f.recordingState(t, name, session, "alice", "ACTIVE")
+
+	again := make(chan struct{})
+	f.stageJournal.observe(func(context.Context) error { <-again; return nil })
+	f.endParticipantTape(id, p, run)
+	if _, _, run, _ = f.participantTapes.take(stageID+"/alice", session, config, time.Now()); run != 2 {
+		t.Fatalf("run %d", run)
+	}
+	close(again)
+	f.stageJournal.flush(t.Context())
+	if out := f.must(t, "GetParticipant", fmt.Sprintf(`{"stageArn":%q,"sessionId":%q,"participantId":"alice"}`, name, session)); text(t, out, "participant", "recordingState") != "ACTIVE" {
+		t.Errorf("alice is recorded, and %v", at(t, out, "participant", "recordingState"))
+	}
+}
+
 // TestParticipantRecording records people who publish: within the window they go on in one recording, and what cannot be
 // written fails.
 func TestParticipantRecording(t *testing.T) {
