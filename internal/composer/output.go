@@ -68,10 +68,14 @@ func (o *output) figures() wire.DestinationFigure {
 func (o *output) wants() (frames, key bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.open, o.open && !o.started
+	begins := o.open && !o.started && o.hasRoom()
+	return o.open && o.started || begins, begins
 }
 
-// offer takes a frame if there is room. When there is not, it drops up to the next key frame.
+// hasRoom tells whether there is enough room to begin with a key frame.
+func (o *output) hasRoom() bool { return len(o.queue) <= outputQueue/2 }
+
+// offer takes a frame if there is room. When there is not, it drops up to the first key frame with much room.
 func (o *output) offer(p *packet) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -79,7 +83,7 @@ func (o *output) offer(p *packet) {
 		return
 	}
 	if !o.started {
-		if !p.video || !p.key || len(o.queue) > outputQueue/2 {
+		if !p.video || !p.key || !o.hasRoom() {
 			o.dropped++
 			return
 		}

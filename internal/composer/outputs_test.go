@@ -1,6 +1,7 @@
 package composer
 
 import (
+	"log/slog"
 	"slices"
 	"testing"
 
@@ -89,4 +90,30 @@ func TestCutIngest(t *testing.T) {
 	}
 	want := []wire.DestinationState{wire.Connecting, wire.Active, wire.Reconnecting, wire.Active}
 	s.until("connection anew", func() bool { return slices.Equal(s.states["d1"], want) })
+}
+
+// TestStalledDestination: after an overflow a key frame is asked for as soon as it would be taken, and not before.
+func TestStalledDestination(t *testing.T) {
+	o := &output{open: true, queue: make(chan *packet, outputQueue), log: slog.New(slog.DiscardHandler)}
+	c := &canvas{outputs: []*output{o}}
+	key := &packet{video: true, key: true}
+	wants := func(when string, used, begins bool) {
+		t.Helper()
+		if u, b := c.wanted(); u != used || b != begins {
+			t.Fatalf("%s: wanted %v, a key frame %v", when, u, b)
+		}
+	}
+	wants("at the start", true, true)
+	for range outputQueue {
+		o.offer(key)
+	}
+	wants("full", true, false)
+	o.offer(key)
+	for len(o.queue) > outputQueue/2 {
+		wants("more than half full after an overflow", false, false)
+		<-o.queue
+	}
+	wants("half empty", true, true)
+	o.offer(key)
+	wants("served again", true, false)
 }
