@@ -38,7 +38,6 @@ type pictures struct {
 	queue    []*shot // by PTS, the RTP time
 	due      func(ts int64) time.Duration
 	lateness time.Duration
-	seen     bool // there has been a picture since it was opened
 	closed   bool // what comes is dropped
 }
 
@@ -54,7 +53,6 @@ func (p *pictures) push(s *shot, now time.Duration) {
 	if len(p.queue) == maxPictures {
 		p.drop(0, 1)
 	}
-	p.seen = true
 	p.queue = append(p.queue, s)
 	n := 1
 	for n+1 < len(p.queue) && p.due(p.queue[n+1].PTS) <= now-p.lateness {
@@ -90,14 +88,14 @@ func (p *pictures) clear() {
 func (p *pictures) shut(closed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.closed, p.seen = closed, p.seen && !closed
+	p.closed = closed
 	if closed {
 		p.drop(0, len(p.queue))
 	}
 }
 
 // at returns the picture to show at composer time t, with a reference for the caller, or nil when there is
-// none or it is stale; seen tells whether there has ever been one. last is the PTS of what the caller showed
+// none or it is stale; seen tells whether one has been due. last is the PTS of what the caller showed
 // before, or never; keep is for how long older pictures must stay for other callers.
 //
 // A picture due within slop of the tick is taken or left so that senders and output of one frame rate give
@@ -116,8 +114,11 @@ func (p *pictures) at(t, slop, keep time.Duration, last int64) (shown *shot, see
 	if i >= 0 && i+1 < len(p.queue) && p.queue[i].PTS < last {
 		i++ // the one that was shown has been dropped: not back to an earlier one
 	}
-	if i < 0 || p.due(p.queue[i].PTS) < t-stalledAfter {
-		return nil, p.seen
+	if i < 0 {
+		return nil, false
+	}
+	if p.due(p.queue[i].PTS) < t-stalledAfter {
+		return nil, true
 	}
 	shown = p.queue[i]
 	shown.Retain()
@@ -138,14 +139,14 @@ func (p *pictures) peek(now time.Duration) (shown *shot, seen bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.queue) == 0 {
-		return nil, p.seen
+		return nil, false
 	}
 	i := 0
 	for i+1 < len(p.queue) && p.due(p.queue[i+1].PTS) <= now {
 		i++
 	}
 	if p.due(p.queue[i].PTS) < now-stalledAfter {
-		return nil, p.seen
+		return nil, true
 	}
 	p.queue[i].Retain()
 	return p.queue[i], true

@@ -1,6 +1,7 @@
 package composer
 
 import (
+	"image"
 	"image/color"
 	"math"
 	"testing"
@@ -43,6 +44,20 @@ func decoded(t *testing.T, n int) []*av.Picture {
 	}
 	return out
 }
+
+// still gives a picture of nothing with that PTS, complete at that time.
+func still(t *testing.T, pts int64, complete time.Duration) *shot {
+	t.Helper()
+	pic, err := av.NewPicture(image.NewYCbCr(image.Rect(0, 0, 2, 2), image.YCbCrSubsampleRatio420), false, av.BT709)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pic.PTS = pts
+	return &shot{pic, complete}
+}
+
+// milli is the due time of a PTS in milliseconds.
+func milli(ts int64) time.Duration { return time.Duration(ts) * time.Millisecond }
 
 // TestCadence: at one frame rate each tick shows the next picture, whatever the phase and a jitter of the
 // mapping of up to the slop; at others pictures are spread evenly; none is ever shown before an earlier one.
@@ -138,6 +153,31 @@ func TestPicturesStall(t *testing.T) {
 	if got := look(2 * time.Second); got != 2 {
 		t.Errorf("picture %d after the stall", got)
 	}
+}
+
+// TestFirstPicture: a participant who has just come is waited for until the first picture is due, decoded or not, and does
+// not count as stalled before.
+func TestFirstPicture(t *testing.T) {
+	in := &input{}
+	s := &session{input: in}
+	s.hasVideo.Store(true)
+	s.pictures.due = milli
+	defer s.pictures.clear()
+	in.session.Store(s)
+	shows := func(at time.Duration, want trackState) {
+		t.Helper()
+		v := in.show(at, func(s *session) (*shot, bool) { return s.pictures.at(at, maxSlop, 0, never) })
+		v.picture().Release()
+		if v.video != want {
+			t.Errorf("at %v the video is %s, want %s", at, v.video, want)
+		}
+	}
+	shows(80*time.Millisecond, waiting)
+	s.pictures.push(still(t, 120, 80*time.Millisecond), 80*time.Millisecond)
+	shows(80*time.Millisecond, waiting)
+	shows(120*time.Millisecond, live)
+	shows(120*time.Millisecond+stalledAfter, live)
+	shows(121*time.Millisecond+stalledAfter, stalled)
 }
 
 // TestPicturesShut: what came before and while it was shut is never shown.
