@@ -101,6 +101,12 @@ func (c *canvas) at(n int64) time.Duration {
 	return time.Duration(float64(n) / c.frameRate * float64(time.Second))
 }
 
+// ahead is how far beyond its time a picture looks. It stands for the time until the next one: looking at its middle
+// keeps sound and picture together to within half a tick either way.
+func (c *canvas) ahead() time.Duration {
+	return time.Duration(float64(time.Second) / c.frameRate / 2)
+}
+
 // run makes pictures until ctx ends.
 func (c *canvas) run(ctx context.Context) error {
 	defer c.encoder.Close()
@@ -198,9 +204,7 @@ func (c *canvas) picture(n int64, key bool) error {
 		c.live.asksKey() // this one serves
 	}
 	began := c.clock.Now()
-	// The picture stands for the time until the next one: looking at its middle keeps sound and picture
-	// together to within half a tick either way.
-	s := c.see((c.at(n) + c.at(n+1)) / 2)
+	s := c.see(c.at(n) + c.ahead())
 	drawn := c.mixer.Compose(s.tiles)
 	c.dark.look(began, drawn, s.tiles)
 	s.release()

@@ -111,8 +111,8 @@ func (p *pictures) at(t, slop, keep time.Duration, last int64) (shown *shot, see
 	for limit := t + slop; i+1 < len(p.queue) && p.due(p.queue[i+1].PTS) <= limit; i++ {
 		limit = t - slop
 	}
-	if i >= 0 && i+1 < len(p.queue) && p.queue[i].PTS < last {
-		i++ // the one that was shown has been dropped: not back to an earlier one
+	if last != never && i+1 < len(p.queue) && (i < 0 || p.queue[i].PTS < last) {
+		i++ // the one that was shown has been dropped: not back to an earlier one, nor to none
 	}
 	if i < 0 {
 		return nil, false

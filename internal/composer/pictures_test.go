@@ -210,6 +210,65 @@ func TestPicturesShut(t *testing.T) {
 	shows(2)
 }
 
+// TestSlowCanvas: a canvas takes no picture away from another one, however different their frame rates are, and each goes
+// on with the next one.
+func TestSlowCanvas(t *testing.T) {
+	const each = 33 * time.Millisecond
+	fast := &canvas{format: format{frameRate: 30}, shared: true}
+	for _, rate := range []float64{1, 1.6, 5, 15, 60} {
+		other := &canvas{format: format{frameRate: rate}, shared: true}
+		p := &pictures{due: func(ts int64) time.Duration { return time.Duration(ts) * each }, lateness: sharedLateness}
+		last := map[*canvas]int64{fast: never, other: never}
+		look := func(c *canvas, n int64) {
+			s, _ := p.at(c.at(n)+c.ahead(), maxSlop, c.keep(), last[c])
+			if s == nil {
+				t.Fatalf("at %v the canvas of %v fps beside that of %v has nothing", c.at(n), c.frameRate, rate)
+			}
+			defer s.Release()
+			if c == fast && last[c] != never && s.PTS-last[c] > 2 {
+				t.Errorf("at %v the canvas of 30 fps beside that of %v goes from picture %d to %d", c.at(n), rate, last[c], s.PTS)
+			}
+			last[c] = s.PTS
+		}
+		next, pts := int64(1), int64(0)
+		for n := int64(1); n < 100; n++ {
+			now := fast.at(n)
+			for ; p.due(pts) <= now+decodeAhead; pts++ {
+				p.push(still(t, pts, now-decodeAhead), now)
+			}
+			for ; other.at(next) <= now; next++ {
+				look(other, next)
+			}
+			look(fast, n)
+		}
+		p.clear()
+	}
+}
+
+// TestDroppedByOthers: who has shown something and finds only pictures that are still to come has the first of those.
+func TestDroppedByOthers(t *testing.T) {
+	p := &pictures{due: milli}
+	defer p.clear()
+	for pts := int64(0); pts <= 99; pts += 33 {
+		p.push(still(t, pts, 0), 0)
+	}
+	look := func(at time.Duration, last int64) int64 {
+		s, _ := p.at(at, maxSlop, 0, last)
+		if s == nil {
+			return -1
+		}
+		defer s.Release()
+		return s.PTS
+	}
+	look(99*time.Millisecond, 66)
+	if got := look(50*time.Millisecond, 33); got != 99 {
+		t.Errorf("picture %d to who has shown an earlier one", got)
+	}
+	if got := look(50*time.Millisecond, never); got != -1 {
+		t.Errorf("picture %d to who has shown nothing", got)
+	}
+}
+
 // TestPicturesPileUp: while nobody looks, or is late, the first, the newest and those to come are kept, and what is shown
 // then does not go back.
 func TestPicturesPileUp(t *testing.T) {

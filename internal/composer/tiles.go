@@ -54,11 +54,7 @@ func (c *canvas) see(t time.Duration) *sight {
 	who := make([]*entry, 0, len(entries))
 	shown := make(map[*session]int64, len(entries))
 	slop := min(maxSlop, time.Duration(float64(time.Second)/c.frameRate/4))
-	keep := time.Duration(0)
-	if c.shared {
-		keep = sharedLateness
-	}
-	take := func(s *session) (*shot, bool) { return s.pictures.at(t, slop, keep, c.last(s)) }
+	take := func(s *session) (*shot, bool) { return s.pictures.at(t, slop, c.keep(), c.last(s)) }
 	for i := range entries {
 		e := &entries[i]
 		v := e.input.show(t, take)
@@ -93,6 +89,14 @@ func (c *canvas) see(t time.Duration) *sight {
 	}
 	c.tiles.Store(&report)
 	return s
+}
+
+// keep is for how long pictures stay for other canvases, as see looks ahead.
+func (c *canvas) keep() time.Duration {
+	if !c.shared {
+		return 0
+	}
+	return sharedLateness + c.ahead()
 }
 
 // last is the PTS of the picture of a session that was shown last.
