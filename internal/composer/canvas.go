@@ -102,9 +102,10 @@ func (c *canvas) at(n int64) time.Duration {
 }
 
 // ahead is how far beyond its time a picture looks. It stands for the time until the next one: looking at its middle
-// keeps sound and picture together to within half a tick either way.
+// keeps sound and picture together to within half a tick either way. Below 12.5 pictures a second that is further than any
+// is decoded, or need have come: there pictures end up to a tick less decodeAhead behind the sound.
 func (c *canvas) ahead() time.Duration {
-	return time.Duration(float64(time.Second) / c.frameRate / 2)
+	return min(time.Duration(float64(time.Second)/c.frameRate/2), decodeAhead)
 }
 
 // run makes pictures until ctx ends.

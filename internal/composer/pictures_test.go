@@ -245,6 +245,21 @@ func TestSlowCanvas(t *testing.T) {
 	}
 }
 
+// TestStallOnSlowCanvas: the last picture stays as long on a canvas of few pictures a second.
+func TestStallOnSlowCanvas(t *testing.T) {
+	p := &pictures{due: milli}
+	defer p.clear()
+	p.push(still(t, 0, 0), 0)
+	for _, rate := range []float64{1, 5, 30} {
+		c := &canvas{format: format{frameRate: rate}}
+		s, _ := p.at(stalledAfter-decodeAhead+c.ahead(), maxSlop, 0, 0)
+		if s == nil {
+			t.Fatalf("at %v pictures a second it is stale too early", rate)
+		}
+		s.Release()
+	}
+}
+
 // TestDroppedByOthers: who has shown something and finds only pictures that are still to come has the first of those.
 func TestDroppedByOthers(t *testing.T) {
 	p := &pictures{due: milli}

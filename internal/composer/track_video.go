@@ -23,7 +23,7 @@ const (
 	// delay says that repairs take longer.
 	hopeless = 250 * time.Millisecond
 	// decodeAhead is how long before it is due a picture is decoded, if it is there by then. Until then it waits
-	// as it came, a fiftieth of the size. A canvas looks half a tick ahead.
+	// as it came, a fiftieth of the size. Canvases look ahead by no more.
 	decodeAhead = 40 * time.Millisecond
 	// maxCoded bounds what waits to be decoded: more than the largest playout delay at 60 pictures a second.
 	maxCoded = 64
