@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/footlight-live/footlight/internal/av"
+	"github.com/footlight-live/footlight/internal/composer/clock"
 )
 
 // stalledAfter is how long the last picture stays when no newer one comes (spec: composition §4).
@@ -14,6 +15,9 @@ const stalledAfter = 2 * time.Second
 
 // maxPictures bounds what waits to be shown: the largest playout delay and lag at 60 pictures a second.
 const maxPictures = 48
+
+// disorder is how far a picture may be before the newest one: by more the sender's time has begun anew.
+const disorder = time.Second
 
 // How long overdue pictures wait for canvases that are late: a single one seldom is by so much, and then shows fewer; of
 // several, one may be much later than the others.
@@ -46,9 +50,16 @@ type pictures struct {
 func (p *pictures) push(s *shot, now time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.queue); p.closed || n > 0 && s.PTS <= p.queue[n-1].PTS {
-		s.Release() // the sender's time went back: shown it could not be in order
+	if p.closed {
+		s.Release()
 		return
+	}
+	if n := len(p.queue); n > 0 && s.PTS <= p.queue[n-1].PTS {
+		if p.due(p.queue[n-1].PTS)-p.due(s.PTS) <= disorder {
+			s.Release() // shown it could not be in order
+			return
+		}
+		p.drop(0, n)
 	}
 	if len(p.queue) == maxPictures {
 		p.drop(0, 1)
@@ -67,6 +78,12 @@ func (p *pictures) drop(from, to int) {
 		s.Release()
 	}
 	p.queue = slices.Delete(p.queue, from, to)
+}
+
+// stale tells whether a picture has been due for too long at composer time t. RTP time says nothing of that once the
+// sender's time has leapt, but it is from when the picture came to MaxDelay later.
+func (p *pictures) stale(s *shot, t time.Duration) bool {
+	return min(max(p.due(s.PTS), s.complete), s.complete+clock.MaxDelay) < t-stalledAfter
 }
 
 // any tells whether there is a picture.
@@ -104,6 +121,9 @@ func (p *pictures) shut(closed bool) {
 func (p *pictures) at(t, slop, keep time.Duration, last int64) (shown *shot, seen bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if n := len(p.queue); n > 0 && p.queue[n-1].PTS < last {
+		last = p.queue[0].PTS - 1 // the sender's time has begun anew: none of these has been shown
+	}
 	i := -1
 	for i+1 < len(p.queue) && p.queue[i+1].PTS <= last {
 		i++
@@ -117,7 +137,7 @@ func (p *pictures) at(t, slop, keep time.Duration, last int64) (shown *shot, see
 	if i < 0 {
 		return nil, false
 	}
-	if p.due(p.queue[i].PTS) < t-stalledAfter {
+	if p.stale(p.queue[i], t) {
 		return nil, true
 	}
 	shown = p.queue[i]
@@ -145,7 +165,7 @@ func (p *pictures) peek(now time.Duration) (shown *shot, seen bool) {
 	for i+1 < len(p.queue) && p.due(p.queue[i+1].PTS) <= now {
 		i++
 	}
-	if p.due(p.queue[i].PTS) < now-stalledAfter {
+	if p.stale(p.queue[i], now) {
 		return nil, true
 	}
 	p.queue[i].Retain()

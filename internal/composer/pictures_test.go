@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/footlight-live/footlight/internal/av"
+	"github.com/footlight-live/footlight/internal/composer/clock"
 )
 
 // decoded gives real pictures with the PTS 0, 1, 2 …
@@ -89,7 +90,7 @@ func TestCadence(t *testing.T) {
 			for i := 3; i < 100; i++ {
 				now = time.Duration(i) * tick
 				for n < len(all) && time.Duration(n)*c.interval < now+3*tick { // decoded ahead
-					p.push(&shot{Picture: all[n]}, 0)
+					p.push(&shot{all[n], p.due(int64(n))}, 0)
 					n++
 				}
 				pic, _ := p.at(now, maxSlop, 0, last)
@@ -135,8 +136,8 @@ func TestPicturesStall(t *testing.T) {
 		t.Error("something from nothing")
 	}
 	all := decoded(t, 3)
-	p.push(&shot{Picture: all[1]}, 0)
-	p.push(&shot{Picture: all[0]}, 0) // goes back in time: dropped
+	p.push(&shot{all[1], time.Second}, 0)
+	p.push(&shot{all[0], 0}, 0) // goes back in time: dropped
 	if got := look(500 * time.Millisecond); got != -1 {
 		t.Errorf("picture %d before its time", got)
 	}
@@ -149,7 +150,7 @@ func TestPicturesStall(t *testing.T) {
 	if got := look(time.Second + stalledAfter + time.Millisecond); got != -1 {
 		t.Errorf("stale picture %d", got)
 	}
-	p.push(&shot{Picture: all[2]}, 0)
+	p.push(&shot{all[2], 2 * time.Second}, 0)
 	if got := look(2 * time.Second); got != 2 {
 		t.Errorf("picture %d after the stall", got)
 	}
@@ -182,7 +183,7 @@ func TestFirstPicture(t *testing.T) {
 
 // TestPicturesShut: what came before and while it was shut is never shown.
 func TestPicturesShut(t *testing.T) {
-	p := &pictures{due: func(ts int64) time.Duration { return time.Duration(ts) * time.Second }}
+	p := &pictures{due: func(int64) time.Duration { return 9 * time.Second }}
 	defer p.clear()
 	all := decoded(t, 3)
 	shows := func(want int64) {
@@ -197,16 +198,15 @@ func TestPicturesShut(t *testing.T) {
 			t.Errorf("shows %d, seen %v, want %d", got, seen, want)
 		}
 	}
-	p.due = func(int64) time.Duration { return 9 * time.Second }
-	p.push(&shot{Picture: all[0]}, 0)
+	p.push(&shot{all[0], 9 * time.Second}, 0)
 	shows(0)
 	p.shut(true)
 	shows(-1)
-	p.push(&shot{Picture: all[1]}, 0)
+	p.push(&shot{all[1], 9 * time.Second}, 0)
 	shows(-1)
 	p.shut(false)
 	shows(-1)
-	p.push(&shot{Picture: all[2]}, 0)
+	p.push(&shot{all[2], 9 * time.Second}, 0)
 	shows(2)
 }
 
@@ -284,6 +284,71 @@ func TestDroppedByOthers(t *testing.T) {
 	}
 }
 
+// TestTimeLeaps: a sender whose RTP time goes on from anywhere else is shown in order, and without a placeholder in between;
+// after a pause, without its last picture of before.
+func TestTimeLeaps(t *testing.T) {
+	const each = time.Second / 30
+	for _, c := range []struct {
+		name  string
+		leap  int32         // of the RTP time, beyond that of the clock
+		pause time.Duration // in which nothing comes
+		muted bool          // in the pause
+	}{
+		{"back a little", -90_000 * 3 / 2, 0, false},
+		{"back by what a network may delay", -90_000 * 5, 0, false},
+		{"back", -90_000 * 3600, 0, false},
+		{"forth", 90_000 * 3600, 0, false},
+		{"back after a pause", -90_000 * 3600, time.Minute, false},
+		{"forth after a pause", 90_000 * 3600, time.Minute, false},
+		{"pause of more than half of all RTP times", 0, 8 * time.Hour, false},
+		{"muted for more than half of all RTP times", 0, 8 * time.Hour, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sync := clock.NewSync()
+			p := &pictures{due: func(ts int64) time.Duration { return sync.Due(clock.Video, ts) }}
+			defer p.clear()
+			const leap = 60
+			now, rtp := time.Duration(0), uint32(1<<31)
+			number := map[int64]int{} // by PTS
+			last := int64(never)
+			look := func(at time.Duration) (n int, seen bool) {
+				s, seen := p.at(at, maxSlop, 0, last)
+				if s == nil {
+					return -1, seen
+				}
+				defer s.Release()
+				last = s.PTS
+				return number[last], seen
+			}
+			before := -1
+			for n := range 2 * leap {
+				if n == leap {
+					if c.muted {
+						p.shut(true)
+						p.shut(false)
+					}
+					now += c.pause
+					rtp += uint32(c.leap) + uint32(clock.Samples(c.pause, 90_000))
+				}
+				ts := sync.Arrive(clock.Video, rtp, now)
+				if got, _ := look(now); n == leap && got >= 0 != (c.pause == 0) {
+					t.Errorf("shows %d before the first picture after the pause", got)
+				}
+				sync.Complete(clock.Video, ts, now)
+				number[ts] = n
+				p.push(still(t, ts, now), now)
+				got, seen := look(now + each/2)
+				if stalls := got < 0 && seen; stalls && (n != leap || c.pause == 0) || !stalls && (got < before || got < n-2) {
+					t.Fatalf("after picture %d comes %d with picture %d, seen %v", before, got, n, seen)
+				}
+				before = got
+				now += each
+				rtp += 3000
+			}
+		})
+	}
+}
+
 // TestPicturesPileUp: while nobody looks, or is late, the first, the newest and those to come are kept, and what is shown
 // then does not go back.
 func TestPicturesPileUp(t *testing.T) {
@@ -301,7 +366,7 @@ func TestPicturesPileUp(t *testing.T) {
 		return s.PTS
 	}
 	for n := range 20 {
-		p.push(&shot{Picture: all[n]}, time.Duration(n-1)*each) // decoded ahead
+		p.push(&shot{all[n], time.Duration(n-1) * each}, time.Duration(n-1)*each) // decoded ahead
 	}
 	if n := len(p.queue); n > 4 {
 		t.Errorf("%d pictures wait for nobody", n)
@@ -309,14 +374,14 @@ func TestPicturesPileUp(t *testing.T) {
 	if got := look(19*each+2*maxSlop, never); got != 19 {
 		t.Errorf("picture %d after nobody looked for long", got)
 	}
-	p.push(&shot{Picture: all[20]}, 19*each)
+	p.push(&shot{all[20], 19 * each}, 19*each)
 	for n := 21; n < 39; n++ { // all at once, late
-		p.push(&shot{Picture: all[n]}, 50*each)
+		p.push(&shot{all[n], 50 * each}, 50*each)
 	}
 	if n := len(p.queue); n > 4 {
 		t.Errorf("%d pictures wait that nobody will see", n)
 	}
-	p.push(&shot{Picture: all[39]}, 50*each)
+	p.push(&shot{all[39], 50 * each}, 50*each)
 	if got := look(25*each, 30); got < 30 {
 		t.Errorf("picture %d to who has shown 30", got)
 	}
