@@ -4,6 +4,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"github.com/footlight-live/footlight/internal/composer/clock"
 )
 
-// decoded gives real pictures with the PTS 0, 1, 2 …
-func decoded(t *testing.T, n int) []*av.Picture {
+// coded gives real pictures as a sender codes them.
+func coded(t *testing.T, n int) [][]byte {
 	t.Helper()
 	canvas, err := av.NewCanvas(64, 64)
 	if err != nil {
@@ -24,12 +25,7 @@ func decoded(t *testing.T, n int) []*av.Picture {
 		t.Fatal(err)
 	}
 	defer encoder.Close()
-	decoder, err := av.NewH264Decoder()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer decoder.Close()
-	var out []*av.Picture
+	var out [][]byte
 	for i := range n {
 		y, _, _ := color.RGBToYCbCr(uint8(i), 0, 0)
 		canvas.Fill(canvas.Bounds(), y, 128, 128)
@@ -37,7 +33,22 @@ func decoded(t *testing.T, n int) []*av.Picture {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pic, err := decoder.Decode(coded.Data, int64(i))
+		out = append(out, slices.Clone(coded.Data))
+	}
+	return out
+}
+
+// decoded gives real pictures with the PTS 0, 1, 2 …
+func decoded(t *testing.T, n int) []*av.Picture {
+	t.Helper()
+	decoder, err := av.NewH264Decoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer decoder.Close()
+	var out []*av.Picture
+	for i, data := range coded(t, n) {
+		pic, err := decoder.Decode(data, int64(i))
 		if err != nil || pic == nil {
 			t.Fatalf("picture %d: %v %v", i, pic, err)
 		}

@@ -103,11 +103,12 @@ func (v *videoTrack) noteLoss() bool {
 	return lost > 0
 }
 
-// decode decodes what is due soon. It returns how long the rest can wait.
+// decode decodes what is due soon. It returns how long the rest can wait. What is left of before the sender's time began
+// anew, and now seems to be due who knows when, is not waited for.
 func (v *videoTrack) decode() (wait time.Duration) {
 	for len(v.coded) > 0 {
-		u := &v.coded[0]
-		if wait := v.sync.Due(clock.Video, u.Timestamp) - decodeAhead - v.clock.Now(); wait > 0 && len(v.coded) <= maxCoded {
+		u, newest := &v.coded[0], &v.coded[len(v.coded)-1]
+		if wait := v.sync.Due(clock.Video, u.Timestamp) - decodeAhead - v.clock.Now(); wait > 0 && len(v.coded) <= maxCoded && u.Timestamp <= newest.Timestamp {
 			return max(wait, time.Millisecond)
 		}
 		if u.gap {
