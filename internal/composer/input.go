@@ -65,7 +65,7 @@ func (in *input) mute(m member) {
 	}
 	for _, s := range []*session{in.session.Load(), in.before.Load()} {
 		if s != nil {
-			s.pictures.shut(m.VideoStopped)
+			s.pictures.shut(m.VideoStopped, in.clock.Now())
 		}
 	}
 }
@@ -146,7 +146,7 @@ func (in *input) connect(ctx context.Context) error {
 	s.hasVideo.Store(sends(sub.answer, "video"))
 	s.hasAudio.Store(sends(sub.answer, "audio"))
 	in.session.Store(s)
-	s.pictures.shut(in.videoStopped.Load())
+	s.pictures.shut(in.videoStopped.Load(), in.clock.Now())
 	in.size.follow(ctx, sub.resize)
 	return context.Cause(ctx)
 }

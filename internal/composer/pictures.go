@@ -42,7 +42,8 @@ type pictures struct {
 	queue    []*shot // by PTS, the RTP time
 	due      func(ts int64) time.Duration
 	lateness time.Duration
-	closed   bool // what comes is dropped
+	closed   bool          // what comes is dropped
+	opened   time.Duration // and so is what came before that time
 }
 
 // push takes the picture over. Of those that nobody looked at in time, at composer time now, it keeps the first, which
@@ -50,7 +51,7 @@ type pictures struct {
 func (p *pictures) push(s *shot, now time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || s.complete < p.opened {
 		s.Release()
 		return
 	}
@@ -100,11 +101,14 @@ func (p *pictures) clear() {
 	p.drop(0, len(p.queue))
 }
 
-// shut ends or begins the showing of pictures. What came while it was shut, and before, is never shown: a
-// browser sends black pictures then.
-func (p *pictures) shut(closed bool) {
+// shut ends or begins the showing of pictures, at composer time now. What came while it was shut, and before, is never
+// shown, also when it is decoded later: a browser sends black pictures then.
+func (p *pictures) shut(closed bool, now time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed && !closed {
+		p.opened = now
+	}
 	p.closed = closed
 	if closed {
 		p.drop(0, len(p.queue))

@@ -192,11 +192,10 @@ func TestFirstPicture(t *testing.T) {
 	shows(121*time.Millisecond+stalledAfter, stalled)
 }
 
-// TestPicturesShut: what came before and while it was shut is never shown.
+// TestPicturesShut: what came before and while it was shut is never shown, also when it is decoded later.
 func TestPicturesShut(t *testing.T) {
 	p := &pictures{due: func(int64) time.Duration { return 9 * time.Second }}
 	defer p.clear()
-	all := decoded(t, 3)
 	shows := func(want int64) {
 		t.Helper()
 		s, seen := p.peek(10 * time.Second)
@@ -209,16 +208,20 @@ func TestPicturesShut(t *testing.T) {
 			t.Errorf("shows %d, seen %v, want %d", got, seen, want)
 		}
 	}
-	p.push(&shot{all[0], 9 * time.Second}, 0)
+	push := func(pts int64, complete time.Duration) { p.push(still(t, pts, complete), 9*time.Second) }
+	p.shut(false, 9*time.Second) // it was not shut
+	push(0, 8*time.Second)
 	shows(0)
-	p.shut(true)
+	p.shut(true, 8*time.Second)
 	shows(-1)
-	p.push(&shot{all[1], 9 * time.Second}, 0)
+	push(1, 8500*time.Millisecond)
 	shows(-1)
-	p.shut(false)
+	p.shut(false, 9*time.Second)
 	shows(-1)
-	p.push(&shot{all[2], 9 * time.Second}, 0)
-	shows(2)
+	push(2, 8900*time.Millisecond)
+	shows(-1)
+	push(3, 9100*time.Millisecond)
+	shows(3)
 }
 
 // TestSlowCanvas: a canvas takes no picture away from another one, however different their frame rates are, and each goes
@@ -245,7 +248,7 @@ func TestSlowCanvas(t *testing.T) {
 		for n := int64(1); n < 100; n++ {
 			now := fast.at(n)
 			for ; p.due(pts) <= now+decodeAhead; pts++ {
-				p.push(still(t, pts, now-decodeAhead), now)
+				p.push(still(t, pts, now), now)
 			}
 			for ; other.at(next) <= now; next++ {
 				look(other, next)
@@ -335,8 +338,8 @@ func TestTimeLeaps(t *testing.T) {
 			for n := range 2 * leap {
 				if n == leap {
 					if c.muted {
-						p.shut(true)
-						p.shut(false)
+						p.shut(true, now)
+						p.shut(false, now)
 					}
 					now += c.pause
 					rtp += uint32(c.leap) + uint32(clock.Samples(c.pause, 90_000))
