@@ -14,8 +14,8 @@
 // Each of these has one goroutine that owns it. The composer's main loop owns their lives and speaks with
 // the server (package wire): scenes come from there, measurements go there.
 //
-// A picture takes the playout delay of its participant (package clock), at most half a tick more or less, and the time
-// to draw and encode it. Coded pictures wait as they came and are decoded just before they are due. What a
-// canvas shows is decided when it is drawn, from the pictures that are due then: every change of participants,
-// mutes, sizes and scenes falls on a frame boundary.
+// A picture takes the playout delay of its participant (package clock), at most half a tick more or less (canvas.ahead: more
+// with few pictures a second), and the time to draw and encode it. Coded pictures wait as they came and are decoded just
+// before they are due. What a canvas shows is decided when it is drawn, from the pictures that are due then: every change
+// of participants, mutes, sizes and scenes falls on a frame boundary.
 package composer
