@@ -23,7 +23,7 @@ func TestEar(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the ear is attached", func() bool {
-		return f.publisher.video.served() != nil && attached(f.publisher.video) == 1 && attached(f.publisher.audio) == 1
+		return attached(f.publisher.video) == 1 && attached(f.publisher.audio) == 1
 	})
 	first := f.video[0].sequence
 	for n := range 20 {
@@ -48,7 +48,7 @@ func TestEar(t *testing.T) {
 				}
 				sounds++
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%d packets of pictures, %d of sound, %d reports", pictures, sounds, reports)
 		}
 	}
@@ -101,10 +101,18 @@ func TestEarBehind(t *testing.T) {
 	closed(t, "the ear", e.Done())
 }
 
-func attached(t *track) int {
+// attached counts the sinks that take what comes from now on.
+func attached(t *track) (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.sinks)
+	for _, k := range t.sinks {
+		k.mu.Lock()
+		if k.aim != nil { // only then is it in every source
+			n++
+		}
+		k.mu.Unlock()
+	}
+	return n
 }
 
 func isRefusal(err error, code Code) bool {

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-
-	"github.com/coder/websocket"
 )
 
 func parseState(t *testing.T, message []byte) stageState {
@@ -73,9 +71,7 @@ func TestExchange(t *testing.T) {
 	r.observer.wait(t, PublishStopped, "ann", 1)
 
 	// Once she has left, any valid token lets her in.
-	if err := mine.Close(websocket.StatusNormalClosure, ""); err != nil {
-		t.Fatal(err)
-	}
+	goodbye(mine)
 	awaitPeople(t, bob, "bob")
 	r.mustOpen(t, "stage1.ann.psk")
 	awaitPeople(t, bob, "bob ann")

@@ -75,15 +75,7 @@ func TestFeed(t *testing.T) {
 	scr = r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})
 	r.observer.wait(t, SubscribeStarted, "bob", 1)
 	eventually(t, "the subscriber is attached", func() bool {
-		for _, s := range []*source{f.video[0].source, f.audio.source} {
-			s.mu.Lock()
-			n := len(s.sinks)
-			s.mu.Unlock()
-			if n != 1 {
-				return false
-			}
-		}
-		return true
+		return attached(f.publisher.video) == 1 && attached(f.publisher.audio) == 1
 	})
 	firstPicture, firstSound := f.video[0].sequence, f.audio.sequence
 	for n := range 40 {
@@ -302,15 +294,24 @@ func TestFeedLayers(t *testing.T) {
 	f.Start()
 	r.observer.wait(t, PublishStarted, "alice", 1)
 	scr := r.subscribe(t, "stage1.bob.s", "alice", clientOptions{})
-	picture := [][]byte{{nalSTAPA, 0, 3, 0x67, 1, 2, 0, 2, 0x68, 1}, {0x65, 0x88, 1}}
-	f.Video(1, 0, picture)
-	next(t, scr.video)
-	f.Video(2, 0, picture)
+	r.observer.wait(t, SubscribeStarted, "bob", 1)
+	n := 0
+	send := func(layers ...int) { // a layer is silent 3 s after its newest picture
+		for _, layer := range layers {
+			f.Video(layer, time.Duration(n)*time.Second/30, [][]byte{{nalSTAPA, 0, 3, 0x67, 1, 2, 0, 2, 0x68, 1}, {0x65, 0x88, 1}})
+		}
+		n++
+	}
+	eventually(t, "the first layer is seen", func() bool {
+		send(1)
+		return len(scr.video) > 0
+	})
 	var got struct {
 		Layers   []layerState
 		Selected *string
 	}
 	eventually(t, "three layers, of which one is silent", func() bool {
+		send(1, 2)
 		_, body := r.do(t, http.MethodGet, scr.location+"/layers", "")
 		if err := json.Unmarshal([]byte(body), &got); err != nil {
 			t.Fatal(err)

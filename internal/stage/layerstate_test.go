@@ -10,7 +10,10 @@ import (
 func TestReported(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	plain, extended := r.mustOpen(t, "stage1.plain.s"), r.mustOpen(t, "stage1.extended.s")
+	plain := r.mustOpen(t, "stage1.plain.s")
+	awaitPeople(t, plain, "plain")
+	extended := r.mustOpen(t, "stage1.extended.s")
+	awaitPeople(t, plain, "plain extended")
 	send(t, extended, `{"type":"HELLO","ext":1}`)
 	cam := r.publish(t, "stage1.cam.p", clientOptions{})
 	defer cam.roll(1)()

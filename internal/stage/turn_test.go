@@ -53,10 +53,30 @@ func relays(t *testing.T, link string) []webrtc.ICEServer {
 	return out
 }
 
+// freePort is an address of loopback whose port is free over UDP and over TCP. Of port 0 the server takes what is free over UDP.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := udp.LocalAddr().String()
+		tcp, err := net.Listen("tcp", at)
+		udp.Close()
+		if err == nil {
+			tcp.Close()
+			return at
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 func newRelayRig(t *testing.T) (*rig, []webrtc.ICEServer) {
 	t.Helper()
 	r := newRig(t, func(s *Server) {
-		s.TURNAddr, s.TURNTLS = "127.0.0.1:0", testTLS(t)
+		s.TURNAddr, s.TURNTLS = freePort(t), testTLS(t)
 	})
 	res, _ := r.do(t, http.MethodOptions, "/whip/subscribe/cam", "", "Authorization", "Bearer stage.viewer.s")
 	if res.StatusCode != http.StatusOK {
