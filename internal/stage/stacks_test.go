@@ -104,7 +104,7 @@ func needPython(t *testing.T, imports string) {
 // watchStack has a stack publish, and a Python program subscribe and judge what arrives.
 func watchStack(t *testing.T, program string, publish func(ctx context.Context, url, token string) stack) {
 	r := newRig(t, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience) // of real work
 	defer cancel()
 	p := publish(ctx, r.http.URL+"/whip", "stage1.camera.p")
 	var errors bytes.Buffer
