@@ -186,19 +186,16 @@ func TestSoundFitsItsTimestamps(t *testing.T) {
 	}
 	sample := signal.SampleAt(now) + int64(int32(first.Timestamp-report))
 	// Hear a piece of a beep, and look where in what should sound it is.
-	start := sample
+	start, last := sample, first.SequenceNumber-1
 	for p := first; ; p = s.next("audio") {
-		if p != first {
-			sample += packetSamples
-		}
+		sample = start + int64(int32(p.Timestamp-first.Timestamp))
 		n, err := decoder.Decode(p.Payload, pcm)
 		if err != nil || n != packetSamples {
 			t.Fatalf("decoded %d samples: %v", n, err)
 		}
-		if p.Timestamp != first.Timestamp+uint32(sample-start) {
-			t.Fatal("a packet is missing")
-		}
-		if inSecond := sample % signal.SampleRate; inSecond > signal.SampleRate/100 && inSecond < signal.SampleRate/20 {
+		whole := p.SequenceNumber == last+1 // behind a packet that was lost the decoder has to guess
+		last = p.SequenceNumber
+		if inSecond := sample % signal.SampleRate; whole && inSecond > signal.SampleRate/100 && inSecond < signal.SampleRate/20 {
 			break
 		}
 	}
@@ -264,7 +261,7 @@ func TestReconnects(t *testing.T) {
 	waitState(t, states, Closed)
 	select {
 	case <-s.deleted:
-	default:
+	case <-time.After(patience):
 		t.Error("the session was not deleted")
 	}
 	if n := p.Stats().Connections; n != 2 {
@@ -391,6 +388,7 @@ func TestOneMediumOnly(t *testing.T) {
 		<-s.packets
 	}
 	publish(t, s, &Publisher{VideoOnly: true})
+	s.next("video") // behind the last sound of the one before
 	for range 20 {
 		if p := <-s.packets; p.kind != "video" {
 			t.Fatalf("%s came", p.kind)
