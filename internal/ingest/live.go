@@ -178,6 +178,7 @@ func (l *live) handle(ctx context.Context, m any) {
 		}
 	case stopRequest:
 		l.stop(m.reason)
+		l.active.Store(false) // before who asked goes on
 		m.reply <- nil
 	}
 }
