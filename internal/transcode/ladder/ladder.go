@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
@@ -25,8 +26,10 @@ import (
 )
 
 const (
-	// queueLength is how many access units may wait for the process.
-	queueLength = 64
+	// queueLength is how many access units may wait for the process: with 60 in a second more than come while one that hangs
+	// is found out, after 3 s, and replaced. They have at most maxKeptBytes too, one aside; at the largest bit rate of a
+	// channel it is 5 MB.
+	queueLength = 256
 	// What is kept to decode again is at most what 10 s of 60 pictures at the largest bit rate of a channel have. After
 	// more than that without a key frame a new process waits for the next one.
 	maxKept, maxKeptBytes = 600, 12 << 20
@@ -60,6 +63,7 @@ type Ladder struct {
 
 	tracks []unit.VideoParams // for the next picture; of Out's goroutine
 	kept   int                // bytes; of the process's goroutine
+	queued atomic.Int64       // bytes that wait for the process
 	counts counters
 }
 
@@ -107,13 +111,27 @@ func (l *Ladder) frame(f unit.VideoFrame, arrived time.Time) {
 	}
 	m.Data, _ = h264.AnnexB(nalus).Marshal() // it never fails
 	l.expect(f.PTS, arrived)
-	if l.lost = len(m.Data) > MaxUnit || !l.process.Say(m); l.lost {
+	if l.lost = len(m.Data) > MaxUnit || !l.say(m); l.lost {
 		l.counts.lost.Add(1)
 	}
 }
 
-// remember keeps what came since the last key frame.
+// say has the process take a message, if there is room for it.
+func (l *Ladder) say(m transcode.Message) bool {
+	if l.queued.Load() > maxKeptBytes {
+		return false
+	}
+	l.queued.Add(int64(len(m.Data)))
+	if !l.process.Say(m) {
+		l.queued.Add(-int64(len(m.Data)))
+		return false
+	}
+	return true
+}
+
+// remember keeps what came since the last key frame. m does not wait any more.
 func (l *Ladder) remember(before []transcode.Message, m transcode.Message) []transcode.Message {
+	l.queued.Add(-int64(len(m.Data)))
 	switch {
 	case m.Kind == Key:
 		before, l.kept = nil, 0

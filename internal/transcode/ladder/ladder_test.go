@@ -72,12 +72,16 @@ func newFilm(t *testing.T) film {
 	return f
 }
 
+// fast is a pace faster than in reality.
+const fast = 10 * time.Millisecond
+
 // rig is a ladder with a publisher that never ends.
 type rig struct {
 	*ladder.Ladder
 	t        *testing.T
 	film     film
 	n        int
+	pace     time.Duration // from one frame to the next
 	pictures chan ladder.Picture
 }
 
@@ -87,7 +91,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, film: newFilm(t), pictures: make(chan ladder.Picture, 100_000)}
+	r := &rig{t: t, film: newFilm(t), pace: fast, pictures: make(chan ladder.Picture, 100_000)}
 	r.Ladder = &ladder.Ladder{
 		Program: program, Type: ladder.AdvancedHD, Preset: ladder.HigherBandwidth, Log: slog.New(slog.DiscardHandler),
 		Out: func(p ladder.Picture) { r.pictures <- p },
@@ -107,7 +111,7 @@ func (r *rig) frame() {
 	r.n++
 }
 
-// until sends frames, faster than in reality, until a picture of later than now comes.
+// until sends frames until a picture of later than now comes.
 func (r *rig) until(what string) ladder.Picture {
 	r.t.Helper()
 	return r.untilAfter(r.at(), what)
@@ -116,7 +120,7 @@ func (r *rig) until(what string) ladder.Picture {
 func (r *rig) untilAfter(after time.Duration, what string) ladder.Picture {
 	r.t.Helper()
 	timeout := time.After(patience)
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(r.pace)
 	defer tick.Stop()
 	for {
 		select {
@@ -140,12 +144,13 @@ func TestProcessIsReplaced(t *testing.T) {
 	}
 	first := r.PID()
 	before, crashed := r.n, r.at()
+	r.pace = time.Second / 30 // as in reality: what comes meanwhile has to wait
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	for r.Stats().Restarts == 0 {
 		r.frame()
-		time.Sleep(10 * time.Millisecond) // paces the publisher; nothing is waited for
+		time.Sleep(r.pace) // paces the publisher; nothing is waited for
 	}
 	p := r.untilAfter(crashed, "pictures come back after a crash")
 	if !p.Frames[0].Key || len(p.Tracks) != 1 || len(p.Frames) != 1 {
@@ -154,6 +159,7 @@ func TestProcessIsReplaced(t *testing.T) {
 	if away := r.n - before; away > 250 {
 		t.Errorf("pictures were away for %d frames", away)
 	}
+	r.pace = fast
 	second := r.PID()
 	if second == first || second == 0 {
 		t.Errorf("process %d after %d", second, first)
@@ -196,11 +202,11 @@ func TestGarbageIsPassedOver(t *testing.T) {
 func TestNoProgram(t *testing.T) {
 	l := &ladder.Ladder{Program: "/nonexistent/footlight-composer", Log: slog.New(slog.DiscardHandler), Out: func(ladder.Picture) {}}
 	l.Start()
-	for range 200 { // nobody takes them, and nobody waits
+	defer l.Close()
+	for timeout := time.Now().Add(patience); l.Stats().Lost == 0; { // nobody takes them, and nobody waits
 		l.Write(unit.VideoFrame{Key: true, NALUs: [][]byte{{0x65}}}, time.Now())
-	}
-	l.Close()
-	if l.Stats().Lost == 0 {
-		t.Error("nothing was lost")
+		if time.Now().After(timeout) {
+			t.Fatal("nothing was lost")
+		}
 	}
 }
