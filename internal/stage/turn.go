@@ -96,7 +96,7 @@ func (s *Server) startRelay(ctx context.Context, public []netip.Addr) (*relay, e
 			PacketConn: udp, RelayAddressGenerator: relays, PermissionHandler: permitted,
 		})
 		config.ListenerConfigs = append(config.ListenerConfigs, turn.ListenerConfig{
-			Listener: &relayListener{tcp, s.TURNTLS, make(chan struct{}, maxRelayConns)}, RelayAddressGenerator: relays, PermissionHandler: permitted,
+			Listener: newRelayListener(tcp, s.TURNTLS, maxRelayConns), RelayAddressGenerator: relays, PermissionHandler: permitted,
 		})
 	}
 	r.port = port
@@ -106,6 +106,7 @@ func (s *Server) startRelay(ctx context.Context, public []netip.Addr) (*relay, e
 	return r, nil
 }
 
+// close ends the relay and lets go of its clients.
 func (r *relay) close() error { return r.server.Close() }
 
 // servers are what a participant is told of the relay, with credentials of its own: an expiry and its name, and their
@@ -173,18 +174,70 @@ type relayListener struct {
 	net.Listener
 	config *tls.Config // nil without TLS
 	room   chan struct{}
+	closed chan struct{}
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool // nil once it is closed
+}
+
+func newRelayListener(l net.Listener, config *tls.Config, room int) *relayListener {
+	return &relayListener{
+		Listener: l, config: config, room: make(chan struct{}, room), closed: make(chan struct{}), conns: make(map[net.Conn]bool),
+	}
 }
 
 // Accept waits for a connection, and for room when there are too many.
 func (l *relayListener) Accept() (net.Conn, error) {
-	l.room <- struct{}{}
+	select {
+	case l.room <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
 	conn, err := l.Listener.Accept()
+	if err == nil && !l.add(conn) {
+		_ = conn.Close()
+		err = net.ErrClosed
+	}
 	if err != nil {
 		<-l.room
 		return nil, err
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(relayPatience))
-	return &relayConn{Conn: conn, wire: conn, config: l.config, left: sync.OnceFunc(func() { <-l.room })}, nil
+	return &relayConn{Conn: conn, wire: conn, config: l.config, left: sync.OnceFunc(func() { l.remove(conn) })}, nil
+}
+
+// add keeps a connection for Close. It reports false when that was called already.
+func (l *relayListener) add(conn net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conns == nil {
+		return false
+	}
+	l.conns[conn] = true
+	return true
+}
+
+func (l *relayListener) remove(conn net.Conn) {
+	l.mu.Lock()
+	delete(l.conns, conn)
+	l.mu.Unlock()
+	<-l.room
+}
+
+// Close ends Accept and every connection, which the TURN server does not do itself.
+func (l *relayListener) Close() error {
+	l.mu.Lock()
+	conns := l.conns
+	l.conns = nil
+	l.mu.Unlock()
+	if conns == nil {
+		return nil
+	}
+	close(l.closed)
+	for conn := range conns {
+		_ = conn.Close()
+	}
+	return l.Listener.Close()
 }
 
 // relayConn finds out with its first byte whether the client speaks TLS. The TURN server reads before it writes, on one

@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
+	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 	"github.com/pion/webrtc/v4"
 )
@@ -190,6 +193,62 @@ func TestRelayLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestRelayEnds: clients over TCP and TLS are let go of, and a relay with too many of them ends too.
+func TestRelayEnds(t *testing.T) {
+	t.Parallel()
+	r, servers := newRelayRig(t)
+	_, at, _ := strings.Cut(servers[1].URLs[0], ":")
+	at, _, _ = strings.Cut(at, "?")
+	var conns []net.Conn
+	for _, secure := range []bool{false, true} {
+		conn, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if secure {
+			conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+		}
+		// It is answered, so that it has time from now on.
+		if _, err := conn.Write(stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, make([]byte, 20)); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, conn := range conns {
+		_, err := io.Copy(io.Discard, conn)
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+			t.Error("a client stays connected")
+		}
+	}
+
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := newRelayListener(tcp, nil, 0)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if _, err := full.Accept(); err == nil {
+			t.Error("there was room")
+		}
+	}()
+	if err := full.Close(); err != nil {
+		t.Error(err)
+	}
+	closed(t, "the full relay ends", ended)
 }
 
 // relayOnly has a client use a TURN server and nothing else.
