@@ -91,7 +91,7 @@ func (k *sink) shown() size {
 }
 
 // aimAt has the sink change to a layer at its next key frame, which is asked for, again with every call until it
-// comes. A sink that sends nothing yet begins where it can. nil leaves everything as it is.
+// comes. So is one that the sink skips to, once it has asked itself. A sink that sends nothing yet begins where it can. nil leaves everything as it is.
 func (k *sink) aimAt(src *source) {
 	if src == nil {
 		return
@@ -103,7 +103,7 @@ func (k *sink) aimAt(src *source) {
 	}
 	g := k.current()
 	begins := g == nil
-	waits := (begins || g.source != src) && !k.found
+	waits := (begins || g.source != src) && !k.found || k.skipping && k.asked
 	k.mu.Unlock()
 	if begins {
 		src.catchUp(k)

@@ -176,6 +176,45 @@ func TestSlowSubscriber(t *testing.T) {
 	})
 }
 
+// TestFrozenSubscriber: a subscriber that skips to the next key frame asks for it until it comes, whatever its publisher does
+// with the first requests.
+func TestFrozenSubscriber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, up := newTestSource(t, true)
+		k, w := src.testSink(t.Context())
+		go k.track.run(t.Context())
+		synctest.Wait()
+		feed(src, 1, keyPayload(1))
+		synctest.Wait()
+		within := func(d time.Duration) int {
+			before := up.asked()
+			time.Sleep(d)
+			synctest.Wait()
+			return up.asked() - before
+		}
+		w.hold()
+		const n = videoQueue + 100
+		for seq := range uint16(n) {
+			feed(src, 2+seq, deltaPayload(seq))
+		}
+		if asked := within(time.Minute); asked != 0 {
+			t.Errorf("a subscriber that takes nothing asked for %d key frames", asked)
+		}
+		w.free()
+		if asked, least := within(time.Minute), int(time.Minute/keyFrameRetry); asked < least {
+			t.Errorf("asked for %d key frames in a minute, want %d at least", asked, least)
+		}
+		feed(src, n+2, keyPayload(0))
+		synctest.Wait()
+		if got := w.sequences(); got[len(got)-1] != n+2 {
+			t.Errorf("it goes on with %d, want the key frame %d", got[len(got)-1], n+2)
+		}
+		if asked := within(time.Minute); asked != 0 {
+			t.Errorf("asked for %d more key frames", asked)
+		}
+	})
+}
+
 // TestSlowListener holds the wire of an audio subscriber: the oldest packets are lost.
 func TestSlowListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
