@@ -91,7 +91,8 @@ func (k *sink) shown() size {
 }
 
 // aimAt has the sink change to a layer at its next key frame, which is asked for, again with every call until it
-// comes. So is one that the sink skips to, once it has asked itself. A sink that sends nothing yet begins where it can. nil leaves everything as it is.
+// comes. So is one that the sink skips to, once it has asked itself. A sink that sends nothing yet begins where it can.
+// nil leaves everything as it is.
 func (k *sink) aimAt(src *source) {
 	if src == nil {
 		return

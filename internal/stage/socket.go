@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -30,8 +31,8 @@ const (
 	// A client that sends more messages in a second waits for the next one: each may cost the stage a snapshot
 	// to everybody.
 	maxSocketMessages = 50
-	// A socket whose client does not answer a ping is closed after at most 9 s, so that a participant
-	// that vanished is gone within 10 s.
+	// A socket whose client says nothing more and does not answer a ping is closed after at most 9 s, so that a
+	// participant that vanished is gone within 10 s.
 	socketPing         = 4 * time.Second
 	socketPingTimeout  = 5 * time.Second
 	socketWriteTimeout = 5 * time.Second
@@ -46,6 +47,7 @@ type socket struct {
 	answers  chan []byte // to exchanges of tokens, in order
 	closing  chan closing
 	written  chan struct{} // closed when write has ended
+	heard    atomic.Uint64 // messages of the client
 }
 
 type closing struct {
@@ -120,7 +122,8 @@ func (k *socket) send(ctx context.Context, m []byte) error {
 	return k.conn.Write(ctx, websocket.MessageText, m)
 }
 
-// ping closes the socket when the client does not answer any more.
+// ping closes the socket when nothing is heard of the client any more. The answer of one that has sent too much waits behind
+// its messages.
 func (k *socket) ping(ctx context.Context) {
 	ticker := time.NewTicker(socketPing)
 	defer ticker.Stop()
@@ -130,10 +133,11 @@ func (k *socket) ping(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		heard := k.heard.Load()
 		pong, cancel := context.WithTimeout(ctx, socketPingTimeout)
 		err := k.conn.Ping(pong)
 		cancel()
-		if err != nil {
+		if err != nil && k.heard.Load() == heard {
 			_ = k.conn.CloseNow()
 			return
 		}
@@ -172,6 +176,7 @@ func (k *socket) read(ctx context.Context, participantID string, tell func(reque
 			}
 			return "the client's socket broke"
 		}
+		k.heard.Add(1)
 		if now := time.Now(); now.Sub(from) >= time.Second {
 			from, messages = now, 0
 		}
