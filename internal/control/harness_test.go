@@ -37,7 +37,10 @@ import (
 	"github.com/footlight-live/footlight/internal/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flushTimeout = time.Minute // what was observed is read as it is, however slow the disk
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	keyID  = "AKIAIOSFODNN7EXAMPLE"

@@ -31,10 +31,12 @@ const journalLimit = 1 << 16
 const (
 	jobTimeout   = 30 * time.Second
 	drainTimeout = 5 * time.Second // for what is queued when the server ends
-	flushTimeout = 2 * time.Second // a reader rather sees the past than waits longer
 	retryFirst   = 50 * time.Millisecond
 	retries      = 5 // doubling: about 1.5 s in all
 )
+
+// flushTimeout is how long a reader waits: it rather sees the past than waits longer. Tests do not want the past, and wait.
+var flushTimeout = 2 * time.Second
 
 func startJournal(log *slog.Logger) *journal {
 	j := &journal{log: log, wake: make(chan struct{}, 1), done: make(chan struct{})}

@@ -210,7 +210,7 @@ func TestParticipantRecording(t *testing.T) {
 	}
 	t.Cleanup(func() { live.Close() })
 	storage := text(t, f.must(t, "CreateStorageConfiguration", `{"s3":{"bucketName":"recordings"}}`), "storageConfiguration", "arn")
-	name := text(t, f.must(t, "CreateStage", fmt.Sprintf(`{"autoParticipantRecordingConfiguration":{"storageConfigurationArn":%q,"recordingReconnectWindowSeconds":3}}`, storage)), "stage", "arn")
+	name := text(t, f.must(t, "CreateStage", fmt.Sprintf(`{"autoParticipantRecordingConfiguration":{"storageConfigurationArn":%q,"recordingReconnectWindowSeconds":60}}`, storage)), "stage", "arn")
 	_, stageID, _ := strings.Cut(name, "/")
 	publish := func(g stage.Grant) *stage.Feed {
 		t.Helper()
@@ -240,6 +240,11 @@ func TestParticipantRecording(t *testing.T) {
 	if again := reaches("alice", "ACTIVE"); again != prefix {
 		t.Errorf("within the window: prefix %s, want %s", again, prefix)
 	}
+	f.participantTapes.mu.Lock()
+	for _, p := range f.participantTapes.tapes {
+		p.config.Window = 0
+	}
+	f.participantTapes.mu.Unlock()
 	alice.Close("by the test")
 	reaches("alice", "STOPPED")
 	reaches("hidden-one", "DISABLED")
