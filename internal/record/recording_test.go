@@ -18,11 +18,13 @@ func TestComposite(t *testing.T) {
 	r, source := open(t, rec, spec)
 	c.play(source, 0, clipLength/2, time.Hour)
 	eventually(t, "the playlist grows", func() bool { return r.Status().Stored >= 3 })
+	var playlist []byte
 	eventually(t, "the playlist is there", func() bool {
-		return strings.Contains(string(stored(t, store, spec)["media/hls/"+spec.Rendition+"/playlist.m3u8"]), "2.mp4")
+		playlist = stored(t, store, spec)["media/hls/"+spec.Rendition+"/playlist.m3u8"]
+		return strings.Contains(string(playlist), "2.mp4")
 	})
-	growing := stored(t, store, spec)
-	live := parseMedia(t, growing["media/hls/"+spec.Rendition+"/playlist.m3u8"])
+	growing := stored(t, store, spec) // listed after the playlist was read: what that names is there
+	live := parseMedia(t, playlist)
 	if live.Endlist || live.PlaylistType == nil || *live.PlaylistType != "EVENT" {
 		t.Errorf("growing playlist: %+v", live)
 	}
