@@ -7,12 +7,14 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSRT publishes with ffmpeg over SRT, encrypted, and judges what a player gets.
 func TestSRT(t *testing.T) {
+	const seconds = 12 // on a busy machine, too, the reading while live ends before
 	s := start(t, nil)
-	p := publish(t, s.srtURL(secureKey, "&passphrase="+passphrase), 30, 8)
+	p := publish(t, s.srtURL(secureKey, "&passphrase="+passphrase), 30, seconds)
 	s.events.awaitLife(t, 2)
 	live := ffprobe(t, s.web.URL+testPath, 3)
 	if _, n := checkCadence(t, live.Packets, "video", 1./30); n < 45 {
@@ -35,8 +37,8 @@ func TestSRT(t *testing.T) {
 	all := ffprobe(t, s.web.URL+media, 0)
 	video, frames := checkCadence(t, all.Packets, "video", 1./30)
 	sound, units := checkCadence(t, all.Packets, "audio", 1024./48000)
-	// What the protocol held back at the end, 120 ms and a frame, is lost.
-	if frames < 8*30-10 || units < 8*46-12 {
+	// What the protocol held back at the end, 120 ms and a frame, is lost; a busy machine has read less of it.
+	if frames < seconds*30-30 || units < seconds*46-47 {
 		t.Errorf("%d frames and %d access units", frames, units)
 	}
 	if d := sound - video; d < -0.002 || d > 0.0225 {
@@ -44,7 +46,7 @@ func TestSRT(t *testing.T) {
 	}
 	// The picture is the one that was sent, frame by frame.
 	cmd := exec.Command("ffmpeg", "-v", "error", "-xerror", "-err_detect", "explode", "-i", s.web.URL+media,
-		"-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=8", "-lavfi", "[0:v][1:v]psnr=stats_file=-:shortest=1", "-f", "null", "-")
+		"-f", "lavfi", "-i", fmt.Sprintf("testsrc2=size=320x180:rate=30:duration=%d", seconds), "-lavfi", "[0:v][1:v]psnr=stats_file=-:shortest=1", "-f", "null", "-")
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := cmd.Run(); err != nil || stderr.Len() > 0 {
@@ -62,7 +64,7 @@ func TestSRT(t *testing.T) {
 
 // TestSRTKilled: the rules of coming back are those of RTMP, also from the one to the other.
 func TestSRTKilled(t *testing.T) {
-	s := start(t, nil)
+	s := start(t, func(s *Server) { s.Grace = time.Minute })
 	p := publish(t, s.srtURL("#!::u="+plainKey+",priority=2", ""), 30, 0)
 	s.events.awaitLife(t, 2)
 	first, _ := s.Stream(testARN)
@@ -107,9 +109,7 @@ func TestSRTRefused(t *testing.T) {
 		if err := p.exit(t); err == nil {
 			t.Errorf("%s: ffmpeg was let in", name)
 		}
-		if !strings.Contains(s.log.String(), c.log) {
-			t.Errorf("%s: %q is not logged", name, c.log)
-		}
+		s.awaitLog(t, c.log)
 	}
 	if strings.Contains(s.log.String(), secureKey) || strings.Contains(s.log.String(), passphrase) {
 		t.Error("the log holds a secret")

@@ -55,7 +55,7 @@ var resolutions = regexp.MustCompile(`CODECS="avc1.4D....,mp4a.40.2",RESOLUTION=
 func TestTranscoded(t *testing.T) {
 	capacity := &shares{limit: 4}
 	s := startLadder(t, capacity, self(t))
-	p := publish(t, s.plainURL(plainKey), 30, 9, "-s", "640x360", "-tune", "film", "-bf", "2", "-b:v", "1M")
+	p := publish(t, s.plainURL(plainKey), 30, 15, "-s", "640x360", "-tune", "film", "-bf", "2", "-b:v", "1M")
 	s.events.awaitLife(t, 2)
 	if asked, used := capacity.asked.Load(), capacity.used.Load(); asked < 50 || asked > 300 || used != asked {
 		t.Errorf("%d thousandths of a core were asked for, %d are used", asked, used)
@@ -64,6 +64,7 @@ func TestTranscoded(t *testing.T) {
 	var body string
 	var sizes []string
 	for len(sizes) < 2 && time.Now().Before(deadline) {
+		time.Sleep(50 * time.Millisecond)
 		_, _, body = s.get(t, testPath)
 		sizes = nil
 		for _, m := range resolutions.FindAllStringSubmatch(body, -1) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -267,18 +268,28 @@ func TestConnectionLimit(t *testing.T) {
 
 // TestGarbage sends noise in every phase; a publisher beside it must not notice.
 func TestGarbage(t *testing.T) {
-	s, out := &Server{SetupTimeout: 500 * time.Millisecond}, newSink()
-	s.Publish = func(_ context.Context, r Request) (Publication, error) {
-		if r.Key == "good" {
-			return out, nil
-		}
-		return newSink(), nil
+	s := &Server{SetupTimeout: 500 * time.Millisecond}
+	sinks := map[string]*sink{}
+	for try := range 20 {
+		sinks[fmt.Sprint("good", try)], sinks[fmt.Sprint("bad", try)] = newSink(), newSink()
 	}
+	s.Publish = func(_ context.Context, r Request) (Publication, error) { return sinks[r.Key], nil }
 	address := listen(t, s)
-	good, err := client(t, address, "/app/good")
-	if err != nil {
-		t.Fatal(err)
+	letIn := func(name string) (*gortmplib.Client, *sink) { // a busy machine may take longer than the SetupTimeout
+		t.Helper()
+		var last error
+		for try := range 20 {
+			key := fmt.Sprint(name, try)
+			c, err := client(t, address, "/app/"+key)
+			if err == nil {
+				return c, sinks[key]
+			}
+			last = err
+		}
+		t.Fatal(last)
+		panic("unreachable")
 	}
+	good, out := letIn("good")
 	noise := make([]byte, 200<<10)
 	rand.Read(noise)
 	clean := append([]byte{3}, make([]byte, 1536+1536)...) // C0, C1, C2
@@ -304,10 +315,7 @@ func TestGarbage(t *testing.T) {
 		nc.Close()
 	}
 	// Noise from somebody who is let in.
-	bad, err := client(t, address, "/app/bad")
-	if err != nil {
-		t.Fatal(err)
-	}
+	bad, _ := letIn("bad")
 	bad.NetConn().Write(noise)
 	bad.NetConn().(*net.TCPConn).CloseWrite() // noise may be the start of a message whose rest the server waits for
 	io.Copy(io.Discard, bad.NetConn())
