@@ -89,7 +89,7 @@ func newRig(t *testing.T) *rig {
 	r.http = httptest.NewServer(mux)
 	quiet := slog.New(slog.DiscardHandler)
 	r.stage = &stage.Server{UDPAddr: "127.0.0.1:0", TCPAddr: "127.0.0.1:0", Admission: r, Log: quiet}
-	r.channel = &channel.Server{RTMPAddr: "127.0.0.1:0", Directory: r, Log: quiet}
+	r.channel = &channel.Server{RTMPAddr: "127.0.0.1:0", Directory: r, Log: quiet, Grace: time.Minute} // a busy machine starts a composer slowly
 	for _, start := range []func(context.Context) error{r.stage.Start, r.channel.Start} {
 		if err := start(context.Background()); err != nil {
 			t.Fatal(err)
