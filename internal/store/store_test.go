@@ -333,7 +333,7 @@ func TestEmbeddedServerOpensNoPort(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	b := bucket[int](t, open(t, t.TempDir()), "short")
-	if err := b.CreateUntil(t.Context(), "k", 1, time.Second); err != nil {
+	if err := b.CreateUntil(t.Context(), "k", 1, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Create(t.Context(), "k", 2); !errors.Is(err, ErrExists) {
