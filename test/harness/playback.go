@@ -23,7 +23,7 @@ import (
 // WaitPlayable waits until a playback URL answers with a playlist.
 func WaitPlayable(t testing.TB, playbackURL string) {
 	t.Helper()
-	Eventually(t, 30*time.Second, "the channel is playable", func(ctx context.Context) error {
+	Eventually(t, time.Minute, "the channel is playable", func(ctx context.Context) error {
 		_, err := Get(ctx, playbackURL)
 		return err
 	})

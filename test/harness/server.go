@@ -142,8 +142,8 @@ func (s *Server) start() {
 	case <-up:
 	case <-s.done:
 		s.t.Fatalf("the server ended while starting:\n%s", s.Log.Tail(40))
-	case <-time.After(30 * time.Second):
-		s.t.Fatalf("the server is not up after 30 s:\n%s", s.Log.Tail(40))
+	case <-time.After(time.Minute):
+		s.t.Fatalf("the server is not up after a minute:\n%s", s.Log.Tail(40))
 	}
 }
 
@@ -200,13 +200,13 @@ func (s *Server) Call(method, path, contentType string, body []byte) []byte {
 	return answer
 }
 
-// Stop ends the server gracefully, or with SIGKILL after 15 s.
+// Stop ends the server gracefully, or with SIGKILL after a minute.
 func (s *Server) Stop() {
 	s.signal(syscall.SIGTERM)
 	select {
 	case <-s.done:
-	case <-time.After(15 * time.Second):
-		s.t.Errorf("the server did not end within 15 s of SIGTERM")
+	case <-time.After(time.Minute):
+		s.t.Errorf("the server did not end within a minute of SIGTERM")
 		s.Kill()
 	}
 }

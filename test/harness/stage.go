@@ -98,7 +98,7 @@ func (s *Server) StartComposition(stage *types.Stage, channel *ivstypes.Channel,
 // WaitComposition waits until a composition has a state.
 func (s *Server) WaitComposition(arn *string, want types.CompositionState) {
 	s.t.Helper()
-	Eventually(s.t, 30*time.Second, fmt.Sprintf("composition becomes %s", want), func(ctx context.Context) error {
+	Eventually(s.t, time.Minute, fmt.Sprintf("composition becomes %s", want), func(ctx context.Context) error {
 		out, err := s.RealTime.GetComposition(ctx, &ivsrealtime.GetCompositionInput{Arn: arn})
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func (s *Server) MissedFrames(arn string) int {
 // WaitPublishing waits until n participants of a stage publish.
 func (s *Server) WaitPublishing(stage *types.Stage, n int) {
 	s.t.Helper()
-	Eventually(s.t, 30*time.Second, fmt.Sprintf("%d participants publish", n), func(ctx context.Context) error {
+	Eventually(s.t, time.Minute, fmt.Sprintf("%d participants publish", n), func(ctx context.Context) error {
 		got, err := s.RealTime.GetStage(ctx, &ivsrealtime.GetStageInput{Arn: stage.Arn})
 		if err != nil {
 			return err
@@ -189,7 +189,7 @@ func Root(t testing.TB) string {
 // WaitDestination waits until the only destination of a composition has a state.
 func (s *Server) WaitDestination(arn *string, want types.DestinationState) {
 	s.t.Helper()
-	Eventually(s.t, 30*time.Second, fmt.Sprintf("destination becomes %s", want), func(ctx context.Context) error {
+	Eventually(s.t, time.Minute, fmt.Sprintf("destination becomes %s", want), func(ctx context.Context) error {
 		out, err := s.RealTime.GetComposition(ctx, &ivsrealtime.GetCompositionInput{Arn: arn})
 		if err != nil {
 			return err
