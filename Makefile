@@ -21,7 +21,7 @@ build: ## put bin/footlight and bin/footlight-composer in place
 test: build ## run every test, the end-to-end ones included
 	@scripts/setup.sh test
 	@# One package at a time: many run real media in real time, and two cores carry one such test.
-	$(GO) test -p 1 -timeout 20m ./cmd/... ./internal/... ./web/... ./docs/... ./test/...
+	$(GO) test -p 1 -timeout 60m ./cmd/... ./internal/... ./web/... ./docs/... ./test/...
 
 SOAK ?= 30m
 soak: build ## let people come and go at random for SOAK=30m, and judge every moment
