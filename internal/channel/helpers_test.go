@@ -20,8 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/footlight-live/footlight/internal/leak"
 	"github.com/footlight-live/footlight/internal/transcode/ladder/worker"
 )
 
@@ -33,7 +32,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 const (

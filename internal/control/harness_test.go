@@ -24,13 +24,13 @@ import (
 	rtsdk "github.com/aws/aws-sdk-go-v2/service/ivsrealtime"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/footlight-live/footlight/internal/api"
 	"github.com/footlight-live/footlight/internal/api/ivs"
 	"github.com/footlight-live/footlight/internal/api/ivsrealtime"
 	"github.com/footlight-live/footlight/internal/arn"
 	"github.com/footlight-live/footlight/internal/channel"
+	"github.com/footlight-live/footlight/internal/leak"
 	"github.com/footlight-live/footlight/internal/objectstore"
 	"github.com/footlight-live/footlight/internal/record"
 	"github.com/footlight-live/footlight/internal/stage"
@@ -39,7 +39,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flushTimeout = time.Minute // what was observed is read as it is, however slow the disk
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 const (

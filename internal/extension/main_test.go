@@ -16,11 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/footlight-live/footlight/internal/channel"
 	"github.com/footlight-live/footlight/internal/composition"
 	"github.com/footlight-live/footlight/internal/control"
+	"github.com/footlight-live/footlight/internal/leak"
 	"github.com/footlight-live/footlight/internal/store"
 )
 
@@ -29,7 +28,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "preview" {
 		os.Exit(drawPreview())
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 // drawPreview answers with a picture of the size asked for, as many bright pixels in its first row as there are

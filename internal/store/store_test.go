@@ -14,14 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/footlight-live/footlight/internal/leak"
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(writerEnv); dir != "" {
 		writeForEver(dir)
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 func open(t testing.TB, dir string) *Store {

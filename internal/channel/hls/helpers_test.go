@@ -9,10 +9,11 @@ import (
 
 	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
-	"go.uber.org/goleak"
+
+	"github.com/footlight-live/footlight/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // Parameter sets of x264: 320x180 constrained baseline, and 640x360 main.
 var (

@@ -15,12 +15,13 @@ import (
 	gosrt "github.com/datarhei/gosrt"
 	"go.uber.org/goleak"
 
+	"github.com/footlight-live/footlight/internal/leak"
 	"github.com/footlight-live/footlight/internal/unit"
 )
 
 func TestMain(m *testing.M) {
 	// gosrt's clients, which only tests have, may leave their reader behind, waiting to tell its end to nobody.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/datarhei/gosrt.Dial.func1"))
+	leak.Main(m, goleak.IgnoreAnyFunction("github.com/datarhei/gosrt.Dial.func1"))
 }
 
 const phrase = "0123456789abcdef"

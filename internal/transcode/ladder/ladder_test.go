@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
-	"go.uber.org/goleak"
 
+	"github.com/footlight-live/footlight/internal/leak"
 	"github.com/footlight-live/footlight/internal/transcode/ladder"
 	"github.com/footlight-live/footlight/internal/transcode/ladder/worker"
 	"github.com/footlight-live/footlight/internal/unit"
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 // patience is how long tests wait for what must happen.
