@@ -90,12 +90,7 @@ func TestChannelRecording(t *testing.T) {
 			t.Errorf("%s has %s frames, want 200: %v", name, got, err)
 		}
 	}
-	events := string(s.Call("GET", "events?resource="+*channel.Channel.Arn, "", nil))
-	for _, want := range []string{`"recording_status":"Recording Start"`, `"recording_status":"Recording End"`, fmt.Sprintf(`"recording_s3_key_prefix":%q`, prefix)} {
-		if !strings.Contains(strings.ReplaceAll(events, ": ", ":"), want) {
-			t.Errorf("%s is not in %s", want, events)
-		}
-	}
+	waitTold(t, s, *channel.Channel.Arn, `"recording_status":"Recording Start"`, `"recording_status":"Recording End"`, fmt.Sprintf(`"recording_s3_key_prefix":%q`, prefix))
 }
 
 func errOr(err error, missing bool) error {

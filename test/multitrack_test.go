@@ -32,7 +32,7 @@ func TestMultitrack(t *testing.T) {
 	if err := ladder.Publish(t.Context(), address, 1); err == nil {
 		t.Error("a single track was taken")
 	}
-	harness.Eventually(t, 10*time.Second, "the refusal is told", func(ctx context.Context) error {
+	harness.Eventually(t, time.Minute, "the refusal is told", func(ctx context.Context) error {
 		session, err := s.IVS.GetStreamSession(ctx, &ivs.GetStreamSessionInput{ChannelArn: channel.Arn})
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ func TestParticipantRecording(t *testing.T) {
 	}
 	created, err := s.RealTime.CreateStage(t.Context(), &ivsrealtime.CreateStageInput{
 		AutoParticipantRecordingConfiguration: &types.AutoParticipantRecordingConfiguration{
-			StorageConfigurationArn: storage.StorageConfiguration.Arn, RecordingReconnectWindowSeconds: 5,
+			StorageConfigurationArn: storage.StorageConfiguration.Arn, RecordingReconnectWindowSeconds: 20,
 			HlsConfiguration: &types.ParticipantRecordingHlsConfiguration{TargetSegmentDurationSeconds: new(int32(2))},
 			ThumbnailConfiguration: &types.ParticipantThumbnailConfiguration{RecordingMode: types.ThumbnailRecordingModeInterval, TargetIntervalSeconds: new(int32(2)),
 				Storage: []types.ThumbnailStorageType{types.ThumbnailStorageTypeSequential, types.ThumbnailStorageTypeLatest}},
@@ -46,27 +46,29 @@ func TestParticipantRecording(t *testing.T) {
 	}
 	stage, token := created.Stage, s.Token(created.Stage, "Ada")
 	bob := s.Publish(stage, 5, "Bob", func(p *synth.Publisher) { p.AudioOnly = true })
+	sent := uint64(0)
 	for range 2 {
 		ada := s.Publish(stage, 3, "Ada", func(p *synth.Publisher) { p.Token, p.FrameRate = token, 25 })
-		harness.Eventually(t, 30*time.Second, "Ada is live", func(context.Context) error {
+		harness.Eventually(t, time.Minute, "Ada is live", func(context.Context) error {
 			if ada.Stats().KeyPictures == 0 {
 				return fmt.Errorf("%+v", ada.Stats())
 			}
 			return nil
 		})
 		before := ada.Stats().Pictures
-		harness.Eventually(t, 30*time.Second, "some seconds were sent", func(context.Context) error {
+		harness.Eventually(t, time.Minute, "some seconds were sent", func(context.Context) error {
 			if n := ada.Stats().Pictures - before; n < 6*25 {
 				return fmt.Errorf("%d pictures", n)
 			}
 			return nil
 		})
+		sent += ada.Stats().Pictures
 		ada.Close()
 	}
 	bob.Close()
 
 	people := map[string]types.Participant{}
-	harness.Eventually(t, 60*time.Second, "both are recorded", func(ctx context.Context) error {
+	harness.Eventually(t, 2*time.Minute, "both are recorded", func(ctx context.Context) error {
 		sessions, err := s.RealTime.ListStageSessions(ctx, &ivsrealtime.ListStageSessionsInput{StageArn: stage.Arn})
 		if err != nil {
 			return err
@@ -92,19 +94,14 @@ func TestParticipantRecording(t *testing.T) {
 		}
 		return nil
 	})
-	judgeParticipant(t, s, people["Ada"])
+	judgeParticipant(t, s, people["Ada"], sent)
 	judgeHeard(t, s, people["Bob"])
-	events := strings.ReplaceAll(string(s.Call("GET", "events?resource="+*stage.Arn, "", nil)), ": ", ":")
-	for _, want := range []string{`"IVS Participant Recording State Change"`, `"event_name":"Recording Start"`, `"event_name":"Recording End"`,
-		fmt.Sprintf(`"recording_s3_key_prefix":%q`, *people["Ada"].RecordingS3Prefix)} {
-		if !strings.Contains(events, want) {
-			t.Errorf("%s is not in %s", want, events)
-		}
-	}
+	waitTold(t, s, *stage.Arn, `"IVS Participant Recording State Change"`, `"event_name":"Recording Start"`, `"event_name":"Recording End"`,
+		fmt.Sprintf(`"recording_s3_key_prefix":%q`, *people["Ada"].RecordingS3Prefix))
 }
 
-// judgeParticipant judges a recording of two fragments.
-func judgeParticipant(t *testing.T, s *harness.Server, p types.Participant) {
+// judgeParticipant judges a recording of two fragments, of which so many pictures were sent.
+func judgeParticipant(t *testing.T, s *harness.Server, p types.Participant, sent uint64) {
 	t.Helper()
 	dir, files := recorded(t, s, *p.RecordingS3Prefix)
 	var kept []string
@@ -168,8 +165,8 @@ func judgeParticipant(t *testing.T, s *harness.Server, p types.Participant) {
 	if silent := got.Silent(time.Second, length-time.Second); silent > 0.05 {
 		t.Errorf("silent for %.0f %% of the time", 100*silent)
 	}
-	if len(got.Frames) < int(0.9*25*length.Seconds()) {
-		t.Errorf("%d pictures in %v", len(got.Frames), length)
+	if 10*len(got.Frames) < 8*int(sent) { // the publisher leaves pictures out on a busy machine
+		t.Errorf("%d pictures of %d in %v", len(got.Frames), sent, length)
 	}
 	picture, err := judge.Record(t.Context(), filepath.Join(dir, "media/thumbnails/high/2.jpg"), time.Second, judge.Options{Tiles: fullPicture(640, 360)})
 	if err != nil || len(picture.Frames) != 1 || picture.Frames[0].Tiles[0].Index != 3 {

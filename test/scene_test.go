@@ -71,9 +71,7 @@ func TestScene(t *testing.T) {
 	p.carryOut(t, s, stage)
 
 	want := []string{"Session Start", "Destination Start", "Destination End", "Session End"}
-	if got := eventNames(t, s.Call("GET", "events?resource="+arn, "", nil)); !slices.Equal(got, want) {
-		t.Errorf("the event log has %v, want %v", got, want)
-	}
+	waitEventNames(t, s, arn, want)
 
 	preview, err := png.Decode(bytes.NewReader(s.Call("POST", "preview", "application/json", []byte(`{"scene": {"name": "talk"}, "count": 2}`))))
 	if err != nil || preview.Bounds().Dx() != 1280 || preview.Bounds().Dy() != 720 {
@@ -128,24 +126,6 @@ func measured(t *testing.T, answer []byte, at []image.Rectangle) {
 			t.Errorf("a tile shows %s at %v, want %v", tile.Shows, r, at)
 		}
 	}
-}
-
-// eventNames are detail.event_name of events, one JSON object on a line each.
-func eventNames(t *testing.T, lines []byte) []string {
-	t.Helper()
-	var names []string
-	for line := range bytes.Lines(lines) {
-		var e struct {
-			Detail struct {
-				Name string `json:"event_name"`
-			} `json:"detail"`
-		}
-		if err := json.Unmarshal(line, &e); err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		names = append(names, e.Detail.Name)
-	}
-	return names
 }
 
 func near(a, b color.RGBA) bool {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"slices"
 	"strings"
@@ -78,9 +77,6 @@ func TestSRT(t *testing.T) {
 	if err := probe.Run(); err != nil || !strings.Contains(out.String(), "h264,640,360,") || !strings.Contains(out.String(), "aac,") {
 		t.Errorf("ffprobe: %v\n%s", err, &out)
 	}
-	events := string(s.Call("GET", "events?resource="+url.QueryEscape(*channel.Arn), "", nil))
-	want := fmt.Sprintf(`"detail":{"event_name":"Stream Takeover","channel_name":"","stream_id":%q}}`, *before.Stream.StreamId)
-	if !strings.Contains(events, `"detail-type":"IVS Stream State Change"`) || !strings.Contains(events, want) {
-		t.Errorf("events:\n%s", events)
-	}
+	waitTold(t, s, *channel.Arn, `"detail-type":"IVS Stream State Change"`,
+		fmt.Sprintf(`"detail":{"event_name":"Stream Takeover","channel_name":"","stream_id":%q}}`, *before.Stream.StreamId))
 }

@@ -87,7 +87,7 @@ func TestWalkthrough(t *testing.T) {
 		t.Fatalf("stop-composition: %v", err)
 	}
 	s.WaitComposition(composition.Arn, types.CompositionStateStopped)
-	harness.Eventually(t, 10*time.Second, "the playlist ends", func(ctx context.Context) error {
+	harness.Eventually(t, time.Minute, "the playlist ends", func(ctx context.Context) error {
 		playlist, err := harness.Get(ctx, variant)
 		if err == nil && !strings.Contains(playlist, "#EXT-X-ENDLIST") {
 			err = errors.New("no EXT-X-ENDLIST")

@@ -182,7 +182,25 @@ func differ(at string, got, want any, whole bool) string {
 // eventually waits until try has no complaint.
 func (c *check) eventually(what string, try func() error) {
 	c.Helper()
-	harness.Eventually(c.T, 30*time.Second, what, func(context.Context) error { return try() })
+	harness.Eventually(c.T, time.Minute, what, func(context.Context) error { return try() })
+}
+
+// told waits until the event log holds these events of a resource, as is compares. Health is left out, which is up to how busy
+// the machine is.
+func (c *check) told(resource, want string) {
+	c.Helper()
+	c.eventually("the event log", func() error {
+		var names []string
+		for _, e := range c.events(resource) {
+			if name := str(e, "detail", "event_name"); !strings.HasPrefix(name, "Starvation ") {
+				names = append(names, name)
+			}
+		}
+		if diff := differ("", strings.Join(names, ", "), want, true); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	})
 }
 
 // at is a value inside of an answer, nil when it is not there. Steps are members' names, or indexes.

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/footlight-live/footlight/test/harness"
 )
@@ -57,11 +56,7 @@ func compositions(c *check) {
 	c.eventually("the composition stops", func() error { return state(c, arn, "STOPPED") })
 	c.do("StopComposition", arn)
 	c.has("a composition that stopped", c.do("GetComposition", arn), M{"composition": M{"endTime": "~2.*Z", "destinations": []any{M{"state": "STOPPED", "endTime": "~2.*Z"}}}})
-	var told []string
-	for _, e := range c.events(str(arn, "arn")) {
-		told = append(told, str(e, "detail", "event_name"))
-	}
-	c.is("the event log", strings.Join(told, ", "), "~.*Destination Start.*Destination End.*")
+	c.told(str(arn, "arn"), "~.*Destination Start.*Destination End.*")
 	c.shows("effect", "StopComposition")
 	c.do("DeleteEncoderConfiguration", encoder)
 }

@@ -117,15 +117,14 @@ func stages(c *check) {
 	c.has("ListStages", at(resources[5].find(c, stage)), M{"name": "renamed", "activeSessionId": session})
 
 	c.disconnect(stage, ada, in)
-	if got := events(); !slices.Contains(got, "LEFT") || !slices.Contains(got, "PUBLISH_STOPPED") {
-		c.Errorf("the events after leaving are %v", got)
-	}
+	c.eventually("the events tell of leaving", func() error {
+		if got := events(); !slices.Contains(got, "LEFT") || !slices.Contains(got, "PUBLISH_STOPPED") {
+			return fmt.Errorf("they are %v", got)
+		}
+		return nil
+	})
 	c.pages("ListParticipantEvents", in(M{"participantId": ada}), "events", "name", []string{"JOINED", "LEFT"})
-	var told []string
-	for _, e := range c.events(stage) {
-		told = append(told, str(e, "detail", "event_name"))
-	}
-	c.is("the event log", strings.Join(told, ", "), "Participant Published, Participant Unpublished")
+	c.told(stage, "Participant Published, Participant Unpublished")
 
 	second, _, _ := c.stageWithOne()
 	c.do("DeleteStage", M{"arn": second})
