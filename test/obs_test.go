@@ -67,7 +67,11 @@ func TestOBS(t *testing.T) {
 		c := createIngest(t, s, stage)
 		defer o.publish(t, server, *c.StreamKey, map[string]any{"bitrate": 1000, "keyint_sec": 1, "tune": "zerolatency"})()
 		s.WaitPublishing(stage, 1)
-		capture, err := judge.Record(t.Context(), whepRecord(t, s, stage, *c.ParticipantId, 8*time.Second), time.Minute, judge.Options{Tiles: fullPicture(640, 360)})
+		file, err := whepRecord(t, s, s.Token(stage, "viewer"), *c.ParticipantId, 8*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		capture, err := judge.Record(t.Context(), file, time.Minute, judge.Options{Tiles: fullPicture(640, 360)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,8 +44,13 @@ func TestStageMultitrack(t *testing.T) {
 		files := map[[2]int]string{}
 		var mu sync.Mutex
 		for _, size := range [][2]int{sizes[0], sizes[2]} {
+			token := s.Token(stage, "viewer")
 			both.Go(func() {
-				file := whepRecord(t, s, stage, *c.ParticipantId, 8*time.Second, size[0], size[1])
+				file, err := whepRecord(t, s, token, *c.ParticipantId, 8*time.Second, size[0], size[1])
+				if err != nil {
+					t.Errorf("%v: %v", size, err)
+					return
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				files[size] = file
@@ -57,10 +62,15 @@ func TestStageMultitrack(t *testing.T) {
 		}
 	})
 
-	session, leave := whepSubscribe(t, s, stage, *c.ParticipantId, drain)
+	session, leave, err := whepSubscribe(t, s, s.Token(stage, "viewer"), *c.ParticipantId, drain)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer leave()
 	waitLayer(t, session, "0", "0:1280x720+ 1:640x360+ 2:320x180+")
-	tellSize(t, session, 320, 180)
+	if err := tellSize(session, 320, 180); err != nil {
+		t.Fatal(err)
+	}
 	waitLayer(t, session, "2", "0:1280x720+ 1:640x360+ 2:320x180+")
 
 	t.Run("a track that stops is replaced until it comes back", func(t *testing.T) {
