@@ -281,19 +281,23 @@ func TestReceiverFollowsDrift(t *testing.T) {
 }
 
 // TestReceiverFollowsDelay: the playout delay has leapt, as after a stall, and falls as fast as clock.Sync lets it. Sound that
-// never pauses keeps up with that without a break, and so with its picture.
+// never pauses keeps up with that without a break, and so with its picture, also from 19 ms away.
 func TestReceiverFollowsDelay(t *testing.T) {
 	const drift = 200 // ppm, of clocks apart
+	const leap = 200  // the packet from which on the place is earlier
 	var tl Timeline
 	delay := 300 * ms
 	r := &Receiver{Decoder: &counter{}, Timeline: &tl, Due: func(ts int64) time.Duration { return clock.Ticks(ts, Rate) + delay }}
 	out := make([]float32, 2*960)
 	for i := range 2000 {
 		delay -= (clock.Shrink + drift*time.Microsecond) / 50
+		if i == leap {
+			delay -= 19 * ms
+		}
 		now := time.Duration(i) * 20 * ms
 		r.Push(uint16(i), int64(i)*960, []byte{50})
 		r.Run(now)
-		if off := clock.Samples(r.Due(r.nextTS), Rate) - r.pos; off > 144 || off < -144 {
+		if off := clock.Samples(r.Due(r.nextTS), Rate) - r.pos; (off > 144 || off < -144) && (i < leap || i > leap+200) {
 			t.Fatalf("after %v the sound is %d samples off its place", now, off)
 		}
 		clear(out)
@@ -336,7 +340,7 @@ func TestReceiverUnevenTimes(t *testing.T) {
 // TestReceiverFastTimes: the packets of a sender hold a little more than the time between them, more than stretching takes
 // away. Its sound is moved now and then, not with every packet.
 func TestReceiverFastTimes(t *testing.T) {
-	const packets, step = 3000, 953
+	const packets, step = 3000, 946
 	var tl Timeline
 	r := &Receiver{Decoder: &counter{}, Timeline: &tl, Due: func(ts int64) time.Duration { return clock.Ticks(ts, Rate) + 100*ms }}
 	moved := 0
@@ -344,7 +348,7 @@ func TestReceiverFastTimes(t *testing.T) {
 		before := r.pos
 		r.Push(uint16(i), i*step, []byte{50})
 		r.Run(clock.Ticks(i*step, Rate))
-		if i > 0 && r.pos-before < 960-960/maxStretch {
+		if i > 0 && r.pos-before < 960-2*960/maxStretch {
 			moved++
 		}
 		if off := clock.Samples(r.Due(r.nextTS), Rate) - r.pos; off > jump+48 || off < -jump-48 {
@@ -352,7 +356,7 @@ func TestReceiverFastTimes(t *testing.T) {
 		}
 		tl.AddTo(clock.Samples(clock.Ticks(i*step, Rate), Rate), make([]float32, 2*step))
 	}
-	if moved == 0 || moved > packets/500 {
+	if moved == 0 || moved > packets/300 {
 		t.Errorf("the sound was moved %d times in a minute", moved)
 	}
 }

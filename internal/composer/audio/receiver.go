@@ -28,11 +28,13 @@ const (
 	ending = 960
 	// jump is how far sound may be from its place before it is moved there at once, 20 ms; below that it is
 	// stretched or squeezed by at most 1/160, which nobody hears: 6 ms per second, more than clock.Shrink and the
-	// drift of clocks. Quiet sound is moved at once from quietJump on, 2 ms: there nobody hears that either.
+	// drift of clocks. From far on, 5 ms, it is twice that for a second or two: a place that has leapt, as when a faster packet
+	// comes, must not be followed for long. Quiet sound is moved at once from quietJump on, 2 ms: there nobody hears that.
 	jump       = 960
 	quietJump  = 96
 	quiet      = 0.005
 	maxStretch = 160
+	far        = 240
 	// seam is up to how far apart, 5 ms, the end of a packet and the RTP time of the next one are no gap: senders count
 	// time in milliseconds or by a clock of their own. The stretch takes it away.
 	seam = 240
@@ -57,7 +59,7 @@ type Receiver struct {
 	drift  float64 // smoothed distance of what was written from its place, samples
 
 	pcm     [2 * maxPacket]float32
-	stretch [2 * (maxPacket + maxPacket/maxStretch + 1)]float32
+	stretch [2 * (maxPacket + 2*(maxPacket/maxStretch+1))]float32
 
 	lost, decoded uint64
 }
@@ -213,6 +215,9 @@ func (r *Receiver) write(ts int64, n int) {
 			r.drift += (float64(off) - r.drift) / 8
 			if d := int(r.drift); d >= 48 || d <= -48 { // a millisecond: below that nobody gains
 				most := (n + maxStretch - 1) / maxStretch
+				if d > far || d < -far {
+					most *= 2
+				}
 				k := min(max(d, -most), most)
 				pcm = resample(r.stretch[:0], pcm, n+k)
 			}
