@@ -3,7 +3,7 @@ package composer
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/footlight-live/footlight/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
