@@ -119,6 +119,16 @@ func (f *fixture) recordingState(t *testing.T, stageARN, session, participant, w
 	}
 }
 
+// aliceJoins observes that a session of a stage begins and that alice joins it, and returns the latter.
+func (f *fixture) aliceJoins(stageArn, session string) stage.Event {
+	_, stageID, _ := strings.Cut(stageArn, "/")
+	e := stage.Event{Kind: stage.SessionStarted, Time: time.Now(), StageID: stageID, SessionID: session}
+	f.StageObserver().Observe(e)
+	e.Kind, e.Grant = stage.Joined, stage.Grant{ParticipantID: "alice"}
+	f.StageObserver().Observe(e)
+	return e
+}
+
 // TestParticipantRecordingResumes: a recording that the server left goes on within its window, which the next start begins, and
 // ends after it.
 func TestParticipantRecordingResumes(t *testing.T) {
@@ -128,17 +138,13 @@ func TestParticipantRecordingResumes(t *testing.T) {
 	f.run(t)
 	storage := text(t, f.must(t, "CreateStorageConfiguration", `{"s3":{"bucketName":"recordings"}}`), "storageConfiguration", "arn")
 	name := text(t, f.must(t, "CreateStage", fmt.Sprintf(`{"autoParticipantRecordingConfiguration":{"storageConfigurationArn":%q,"recordingReconnectWindowSeconds":60}}`, storage)), "stage", "arn")
-	_, stageID, _ := strings.Cut(name, "/")
-	e := stage.Event{Kind: stage.SessionStarted, Time: time.Now(), StageID: stageID, SessionID: session}
-	f.StageObserver().Observe(e)
-	e.Kind, e.Grant = stage.Joined, stage.Grant{ParticipantID: "alice"}
-	f.StageObserver().Observe(e)
+	e := f.aliceJoins(name, session)
 	config := stageRecording{Storage: storage, Window: 60, MediaType: "AUDIO_VIDEO", Segment: 2}
 	spec, err := f.participantSpec(t.Context(), "participant-1", e, config, time.Now().UTC())
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.noteRecording(stageID, session, "alice", func(r *participantRecording) { *r = participantRecording{"STARTING", spec.Bucket, spec.Prefix} })
+	f.noteRecording(e.StageID, session, "alice", func(r *participantRecording) { *r = participantRecording{"STARTING", spec.Bucket, spec.Prefix} })
 	if _, err := f.Recorder.Open(t.Context(), spec); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +156,7 @@ func TestParticipantRecordingResumes(t *testing.T) {
 	if err := f.resumeParticipantTapes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, p, run, _ := f.participantTapes.take(stageID+"/alice", "st-0000000000000", config, time.Now()); run != 2 || len(p.sessions) != 2 {
+	if _, p, run, _ := f.participantTapes.take(e.StageID+"/alice", "st-0000000000000", config, time.Now()); run != 2 || len(p.sessions) != 2 {
 		t.Errorf("alice comes back within the window: run %d of %v", run, p.sessions)
 	} else {
 		p.config.Window = 0
@@ -167,18 +173,14 @@ func TestParticipantRecordingOvertaken(t *testing.T) {
 	f.run(t)
 	storage := text(t, f.must(t, "CreateStorageConfiguration", `{"s3":{"bucketName":"recordings"}}`), "storageConfiguration", "arn")
 	name := text(t, f.must(t, "CreateStage", `{}`), "stage", "arn")
-	_, stageID, _ := strings.Cut(name, "/")
-	e := stage.Event{Kind: stage.SessionStarted, Time: time.Now(), StageID: stageID, SessionID: session}
-	f.StageObserver().Observe(e)
-	e.Kind, e.Grant = stage.Joined, stage.Grant{ParticipantID: "alice"}
-	f.StageObserver().Observe(e)
+	e := f.aliceJoins(name, session)
 	config := stageRecording{Storage: storage, Window: 60, MediaType: "AUDIO_VIDEO", Segment: 2}
-	id, p, run, started := f.participantTapes.take(stageID+"/alice", session, config, time.Now())
+	id, p, run, started := f.participantTapes.take(e.StageID+"/alice", session, config, time.Now())
 	spec, err := f.participantSpec(t.Context(), id, e, config, started)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.noteRecording(stageID, session, "alice", func(r *participantRecording) { *r = participantRecording{"ACTIVE", spec.Bucket, spec.Prefix} })
+	f.noteRecording(e.StageID, session, "alice", func(r *participantRecording) { *r = participantRecording{"ACTIVE", spec.Bucket, spec.Prefix} })
 	if p.recording, err = f.Recorder.Open(t.Context(), spec); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +189,7 @@ func TestParticipantRecordingOvertaken(t *testing.T) {
 	again := make(chan struct{})
 	f.stageJournal.observe(func(context.Context) error { <-again; return nil })
 	f.endParticipantTape(id, p, run)
-	if _, _, run, _ = f.participantTapes.take(stageID+"/alice", session, config, time.Now()); run != 2 {
+	if _, _, run, _ = f.participantTapes.take(e.StageID+"/alice", session, config, time.Now()); run != 2 {
 		t.Fatalf("run %d", run)
 	}
 	close(again)
